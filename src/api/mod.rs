@@ -1,0 +1,1 @@
+//! One file per Kafka API; this one holds the list of them.

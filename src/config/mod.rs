@@ -1,0 +1,3 @@
+//! Typed settings under Kafka's names.
+
+pub mod topic;

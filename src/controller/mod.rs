@@ -1,0 +1,1 @@
+//! Decisions about the cluster: topics, partitions, configs, producer ids, features.

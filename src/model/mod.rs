@@ -1,0 +1,12 @@
+//! The words of the program: typed ids, offsets, epochs and error codes.
+//!
+//! Everything here is plain data. A bare integer never stands for an offset, an epoch or an id
+//! outside this module and the edges that encode it.
+
+mod error_code;
+mod ids;
+mod position;
+
+pub use error_code::ErrorCode;
+pub use ids::{NodeId, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName, TopicPartition};
+pub use position::{LeaderEpoch, Offset, TimestampMs};

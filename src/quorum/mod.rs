@@ -1,0 +1,1 @@
+//! Consensus on metadata records: today a quorum of one.

@@ -1,0 +1,1 @@
+//! The Kafka wire: frames, headers, the guard, decoding and encoding.
