@@ -49,13 +49,13 @@ impl StorageError {
 pub enum AppendError {
     #[error("the batch has {size} bytes, a segment holds {max}")]
     LargerThanSegment { size: u64, max: u64 },
-    #[error("out of order sequence number for producer {producer}: {sequence:?} (incoming), {last:?} (current end)")]
+    #[error("out of order sequence number for producer {}: {} (incoming), {} (current end)", producer.0, sequence.0, last.0)]
     OutOfOrderSequence { producer: ProducerId, sequence: Sequence, last: Sequence },
-    #[error("epoch {epoch:?} of producer {producer} is below the last seen epoch {current:?}")]
+    #[error("epoch {} of producer {} is below the last seen epoch {}", epoch.0, producer.0, current.0)]
     InvalidProducerEpoch { producer: ProducerId, epoch: ProducerEpoch, current: ProducerEpoch },
-    #[error("a write of producer {producer} outside its transaction")]
+    #[error("a write of producer {} outside its transaction", producer.0)]
     InvalidTxnState { producer: ProducerId },
-    #[error("the marker for producer {producer} is of coordinator epoch {epoch}, {current} is known")]
+    #[error("the marker for producer {} is of coordinator epoch {epoch}, {current} is known", producer.0)]
     CoordinatorFenced { producer: ProducerId, epoch: i32, current: i32 },
     /// A follower was given a batch that does not continue its log.
     #[error("the batch starts at {offset}, the log ends at {log_end}")]

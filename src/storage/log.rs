@@ -123,7 +123,12 @@ pub struct Log {
     open: OpenLog,
 }
 
-#[expect(unused_variables, clippy::unused_self, clippy::needless_pass_by_value, reason = "signatures only, bodies follow")]
+#[expect(
+    unused_variables,
+    clippy::unused_self,
+    clippy::needless_pass_by_value,
+    reason = "signatures only, bodies follow"
+)]
 impl Log {
     /// A new, empty log. Its directory must not hold a log yet.
     pub fn create(open: OpenLog) -> Result<Log, StorageError> {
