@@ -1,1 +1,13 @@
 //! The log on disk: segments, indexes, recovery, retention, checkpoints.
+//!
+//! Synchronous, over [`crate::rt::fs`], in Kafka's directory and segment format. [`Log`] is one
+//! partition; it takes no lock of its own (its partition has one) and does no IO in `Drop`.
+
+mod error;
+mod log;
+
+pub use error::{AppendError, ReadError, StorageError};
+pub use log::{
+    AbortedTransaction, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, Log, OpenLog, Origin, ProducerView,
+    RecoveryProgress, TimestampedOffset,
+};
