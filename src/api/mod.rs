@@ -4,14 +4,22 @@
 //! What a handler registers is what ApiVersions says. The ranges are Kafka 4.3's, as far as the
 //! `kafka-protocol` crate can encode them; never simply what the crate can decode.
 //!
-//! Produce and Fetch are in the list for their versions, but the connection calls them through
-//! [`produce`] and [`fetch`]: they are the hot path and have stages of their own.
+//! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
+//! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
 
+pub mod fetch;
+pub mod produce;
+
+use crate::config::Settings;
 use crate::controller;
 use crate::metadata;
-use crate::model::ErrorCode;
+use crate::metrics::Metrics;
+use crate::partition;
+use crate::storage::FileSlice;
+use crate::wire::{self, RequestHeader};
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
+use smallvec::{SmallVec, smallvec};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,8 +27,12 @@ use std::sync::Arc;
 
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
+    pub settings: Arc<Settings>,
     pub metadata: Arc<metadata::Store>,
     pub controller: Arc<controller::Service>,
+    pub partitions: Arc<partition::Manager>,
+    pub metrics: Arc<Metrics>,
+    pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
 }
 
 /// The client's side of a connection, as handlers see it.
@@ -48,9 +60,16 @@ pub struct Versions {
     pub max: i16,
 }
 
+impl Versions {
+    #[must_use]
+    pub const fn contains(self, version: i16) -> bool {
+        self.min <= version && version <= self.max
+    }
+}
+
 /// One Kafka API.
 pub trait Api {
-    type Request: Request + Send;
+    type Request: Request + Send + 'static;
     const NAME: &'static str;
     const VERSIONS: Versions;
 
@@ -61,12 +80,136 @@ pub trait Api {
     ) -> impl Future<Output = <Self::Request as Request>::Response> + Send;
 }
 
-/// An error as a response carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError {
-    pub code: ErrorCode,
-    /// `None`: the client shows its own text for the code.
-    pub message: Option<String>,
+/// A piece of an answer.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    Bytes(Bytes),
+    /// Read from the segment only when the socket has room.
+    File(FileSlice),
 }
 
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Bytes> + Send>>;
+impl Chunk {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len(),
+            Chunk::File(range) => range.len,
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A whole response frame. Empty: nothing is sent.
+pub type Answer = SmallVec<[Chunk; 2]>;
+
+/// An answer that is still to come.
+pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What became of a request.
+pub enum Placement {
+    Done(Answer),
+    /// Its order is fixed; later requests of the connection may be placed before it is answered.
+    Waiting(Later),
+    /// Nothing of the connection is placed before it is answered.
+    Exclusive(Later),
+}
+
+/// An API that is served.
+#[derive(Clone, Copy)]
+pub struct Served {
+    pub key: i16,
+    pub name: &'static str,
+    pub versions: Versions,
+    /// The lowest version that ApiVersions announces; lower than what is served for Produce only.
+    pub advertised_min: i16,
+    run: Option<Run>,
+}
+
+type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
+
+/// Decodes, handles and encodes one request of `A`.
+fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
+    let version = call.version;
+    let request: A::Request = wire::decode(version, body).map_err(|error| error.to_string())?;
+    let ctx = Arc::clone(ctx);
+    Ok(Box::pin(async move {
+        let response = A::handle(ctx, call, request).await;
+        let key = <A::Request as Request>::KEY;
+        match wire::response(key, version, correlation_id, &response) {
+            Ok(frame) => smallvec![Chunk::Bytes(frame)],
+            Err(error) => {
+                // A fault of ours. Without bytes the client waits for its time-out; better than a wrong answer.
+                tracing::error!(%error, "an answer could not be encoded");
+                Answer::new()
+            }
+        }
+    }))
+}
+
+macro_rules! apis {
+    ($($api:path),* $(,)?) => {
+        const APIS: &[Served] = &[
+            Served {
+                key: produce::KEY,
+                name: produce::NAME,
+                versions: produce::VERSIONS,
+                advertised_min: 0,
+                run: None,
+            },
+            Served {
+                key: fetch::KEY,
+                name: fetch::NAME,
+                versions: fetch::VERSIONS,
+                advertised_min: fetch::VERSIONS.min,
+                run: None,
+            },
+            $(Served {
+                key: <<$api as Api>::Request as Request>::KEY,
+                name: <$api as Api>::NAME,
+                versions: <$api as Api>::VERSIONS,
+                advertised_min: <$api as Api>::VERSIONS.min,
+                run: Some(run::<$api>),
+            },)*
+        ];
+    };
+}
+
+apis![];
+
+/// Every API that is served, in the order of the list.
+#[must_use]
+pub fn served() -> &'static [Served] {
+    APIS
+}
+
+/// Places a request other than Produce.
+///
+/// # Errors
+/// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
+/// connection without an answer (`SocketServer.processCompletedReceives`).
+pub fn place(
+    ctx: &Arc<Context>,
+    peer: &Arc<Peer>,
+    header: &RequestHeader,
+    body: Bytes,
+) -> Result<Placement, String> {
+    let Some(api) = APIS.iter().find(|api| api.key == header.key) else {
+        return Err(format!("API key {} is not known", header.key));
+    };
+    if !api.versions.contains(header.version) {
+        return Err(format!("version {} of {} is not served", header.version, api.name));
+    }
+    let Some(run) = api.run else {
+        return fetch::place(ctx, header, &body);
+    };
+    let call = Call {
+        version: header.version,
+        client_id: header.client_id.as_ref().map(|id| id.to_string()),
+        peer: Arc::clone(peer),
+    };
+    run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}

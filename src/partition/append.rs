@@ -5,7 +5,8 @@ use super::waiting::CommitWait;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use crate::record::Batch;
 use crate::storage::flusher::FlushRequest;
-use crate::storage::{AppendError, Appended};
+use crate::rt::clock;
+use crate::storage::{AppendError, Appended, FlushJob, FlushMark};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ impl Partition {
     /// Each batch has its own outcome: a duplicate or an out-of-order sequence among them does not
     /// touch the others. Must not be called for batches of different `acks`.
     pub fn append(self: &Arc<Self>, batches: &mut [Batch], acks: Acks, now: TimestampMs) -> SmallVec<[Outcome; 4]> {
+        let config = self.config.load();
         let mut state = self.state.lock();
         let refuse = |error: ErrorCode, message: Option<String>| {
             (0..batches.len())
@@ -45,10 +47,10 @@ impl Partition {
         if let Err(error) = self.opened(&mut state) {
             return refuse(error, None);
         }
-        if acks == Acks::All && state.in_sync < state.config.min_insync_replicas.max(1) as usize {
+        if acks == Acks::All && state.in_sync < usize::try_from(config.min_insync_replicas).unwrap_or(1) {
             let message = format!(
                 "The size of the current ISR : {} is insufficient to satisfy the min.isr requirement of {} for partition {}",
-                state.in_sync, state.config.min_insync_replicas, self.name
+                state.in_sync, config.min_insync_replicas, self.name
             );
             return refuse(ErrorCode::NOT_ENOUGH_REPLICAS, Some(message));
         }
@@ -58,10 +60,9 @@ impl Partition {
         let log_end = log.log_end();
         let log_start = log.log_start();
         let unflushed = log.unflushed_records();
-        let flush_first = unflushed > 0 && unflushed >= state.config.flush_messages;
+        let flush_first = unflushed > 0 && unflushed >= config.flush_messages;
         if state.visibility.appended(log_end, flush_first) {
-            let to = state.visibility.high_watermark();
-            state.waiting.high_watermark_moved(to);
+            state.high_watermark_moved();
         }
         let visible = state.visibility.high_watermark();
         let mut broken = None;
@@ -77,7 +78,7 @@ impl Partition {
                     if let AppendError::Storage(failure) = &error {
                         broken = Some(Arc::clone(failure));
                     }
-                    let (error, message) = self.refusal(&error);
+                    let (error, message) = Self::refusal(&error);
                     Outcome::Failed { error, message, log_start }
                 }
             })
@@ -91,33 +92,33 @@ impl Partition {
     }
 
     /// Kafka's code for why a batch was not appended.
-    fn refusal(&self, error: &AppendError) -> (ErrorCode, Option<String>) {
-        (error.code(), error.message(&self.name))
+    fn refusal(error: &AppendError) -> (ErrorCode, Option<String>) {
+        (error.code(), Some(error.to_string()))
     }
 
     /// Queues a flush of what is not on disk yet, unless one runs: that one's end starts the next.
     pub(super) fn flush(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
+        let Slot::Open(log) = &state.log else { return };
+        if let Some(job) = log.flush_job() {
+            self.submit(state, job);
+        }
+    }
+
+    pub(super) fn submit(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, job: FlushJob) {
         if state.flushing {
             return;
         }
-        let Slot::Open(log) = &mut state.log else { return };
-        let job = match log.flush_job() {
-            Ok(job) => job,
-            Err(error) => {
-                self.storage_failed(state, &error);
-                return;
-            }
-        };
         state.flushing = true;
         let this = Arc::clone(self);
-        let upto = job.up_to;
+        let mark = job.mark;
         state.flusher.submit(FlushRequest {
             files: job.files,
-            done: Box::new(move |result| this.flushed(upto, result)),
+            dir: job.dir,
+            done: Box::new(move |result| this.flushed(mark, result)),
         });
     }
 
-    fn flushed(self: &Arc<Self>, upto: Offset, result: std::io::Result<()>) {
+    fn flushed(self: &Arc<Self>, mark: FlushMark, result: std::io::Result<()>) {
         let mut state = self.state.lock();
         state.flushing = false;
         if let Err(error) = result {
@@ -127,10 +128,9 @@ impl Partition {
             return;
         }
         let Slot::Open(log) = &mut state.log else { return };
-        log.flushed(upto);
-        if state.visibility.flushed(upto) {
-            let to = state.visibility.high_watermark();
-            state.waiting.high_watermark_moved(to);
+        log.flushed(mark, clock::now_ms());
+        if state.visibility.flushed(mark.up_to) {
+            state.high_watermark_moved();
         }
         if state.visibility.awaits_flush() {
             self.flush(&mut state);
@@ -148,5 +148,15 @@ impl Partition {
                 self.storage_failed(&mut state, &error);
             }
         }
+    }
+}
+
+impl State {
+    fn high_watermark_moved(&mut self) {
+        let to = self.visibility.high_watermark();
+        if let Slot::Open(log) = &mut self.log {
+            log.high_watermark_advanced(to);
+        }
+        self.waiting.high_watermark_moved(to);
     }
 }

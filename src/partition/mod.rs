@@ -18,5 +18,5 @@ mod waiting;
 pub use append::{Acks, Outcome};
 pub use manager::{Manager, ManagerSettings, Topic};
 pub use partition::{Partition, Positions};
-pub use read::{Isolation, Read, ReadRefused, ReadRequest};
+pub use read::{Isolation, Read, ReadRequest};
 pub use waiting::{CommitWait, FetchWaiter};

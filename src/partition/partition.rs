@@ -7,7 +7,8 @@ use crate::metrics::TopicMetrics;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
-use crate::storage::{AbortedTransaction, Log, ProducerView, StorageError, TimestampedOffset};
+use crate::storage::{AbortedTransaction, EpochEnd, Log, ProducerView, StorageError, TimestampedOffset};
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
@@ -18,6 +19,10 @@ pub struct Partition {
     pub(super) topic_id: TopicId,
     pub(super) metrics: Arc<TopicMetrics>,
     pub(super) dirs: Arc<LogDirs>,
+    /// `producer.id.expiration.ms`
+    pub(super) producer_expiry_ms: i64,
+    /// Outside the lock: validation reads it for every batch.
+    pub(super) config: ArcSwap<TopicConfig>,
     pub(super) state: Mutex<State>,
 }
 
@@ -27,7 +32,6 @@ pub(super) struct State {
     /// Index of the log directory in [`LogDirs`].
     pub(super) dir: usize,
     pub(super) flusher: Arc<Flusher>,
-    pub(super) config: Arc<TopicConfig>,
     pub(super) leader_epoch: LeaderEpoch,
     /// Size of the in-sync replica set, against which `min.insync.replicas` is held.
     pub(super) in_sync: usize,
@@ -76,7 +80,7 @@ impl Partition {
     /// The effective settings of the topic.
     #[must_use]
     pub fn config(&self) -> Arc<TopicConfig> {
-        Arc::clone(&self.state.lock().config)
+        self.config.load_full()
     }
 
     /// The log's offsets; opens the log if nobody has yet.
@@ -94,7 +98,7 @@ impl Partition {
     pub fn positions_if_open(&self) -> Option<(Positions, u64)> {
         let state = self.state.lock();
         let Slot::Open(log) = &state.log else { return None };
-        Some((state.positions().ok()?, log.size_bytes()))
+        Some((state.positions().ok()?, log.size_bytes().ok()?))
     }
 
     /// Whether a request that names `current` as the leader epoch may be served (KIP-320).
@@ -131,15 +135,15 @@ impl Partition {
     /// # Errors
     /// As [`Partition::positions`].
     pub fn epoch_at(&self, offset: Offset) -> Result<Option<LeaderEpoch>, ErrorCode> {
-        self.with_log(|log| Ok(log.epoch_at(offset)))
+        self.with_log(|log| log.epoch_at(offset))
     }
 
     /// The largest epoch up to `epoch` and where it ended (OffsetForLeaderEpoch).
     ///
     /// # Errors
     /// As [`Partition::positions`].
-    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
-        self.with_log(|log| Ok(log.end_offset_for_epoch(epoch)))
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<EpochEnd>, ErrorCode> {
+        self.with_log(|log| log.end_offset_for_epoch(epoch))
     }
 
     /// Producers that this partition remembers (DescribeProducers).
@@ -147,7 +151,7 @@ impl Partition {
     /// # Errors
     /// As [`Partition::positions`].
     pub fn producers(&self) -> Result<Vec<ProducerView>, ErrorCode> {
-        self.with_log(|log| Ok(log.producers().collect()))
+        self.with_log(|log| log.producers())
     }
 
     /// Aborted transactions that overlap `[from, to)`.
@@ -163,9 +167,8 @@ impl Partition {
     /// # Errors
     /// As [`Partition::positions`].
     pub fn size_and_dir(&self) -> Result<(u64, usize), ErrorCode> {
-        let mut state = self.state.lock();
-        let dir = state.dir;
-        Ok((self.opened(&mut state)?.size_bytes(), dir))
+        let dir = self.state.lock().dir;
+        Ok((self.with_log(|log| log.size_bytes())?, dir))
     }
 
     /// Moves the log start to `before`; `-1` is the high watermark. Answers the new log start.
@@ -188,18 +191,19 @@ impl Partition {
     }
 
     pub(super) fn set_config(&self, config: Arc<TopicConfig>) {
-        let mut state = self.state.lock();
-        if let Slot::Open(log) = &mut state.log {
+        if let Slot::Open(log) = &mut self.state.lock().log {
             log.set_config(Arc::clone(&config));
         }
-        state.config = config;
+        self.config.store(config);
     }
 
     /// The partition is no longer: everyone who waits is told, and the log is let go.
-    pub(super) fn retire(&self) {
+    /// Answers the log directory it lay in.
+    pub(super) fn retire(&self) -> usize {
         let mut state = self.state.lock();
         state.log = Slot::Deleted;
         state.waiting.fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        state.dir
     }
 
     fn with_log<T>(&self, look: impl FnOnce(&mut Log) -> Result<T, StorageError>) -> Result<T, ErrorCode> {
@@ -210,10 +214,10 @@ impl Partition {
 
     /// Turns a storage error into the answer, and fails the directory if the disk is to blame.
     pub(super) fn storage_failed(&self, state: &mut MutexGuard<'_, State>, error: &StorageError) -> ErrorCode {
-        if error.is_no_space() {
-            // The broker recovers by itself when there is room: the log is as it was.
-            tracing::warn!(partition = %self.name, %error, "no room on the disk");
-            return ErrorCode::KAFKA_STORAGE_ERROR;
+        if !error.fails_directory() {
+            // A full disk: the log is as it was, and goes on by itself when there is room.
+            tracing::warn!(partition = %self.name, %error, "the log cannot be written now");
+            return error.code();
         }
         self.dirs.fail(state.dir, &error.to_string());
         self.go_offline(state);
@@ -242,7 +246,8 @@ impl State {
     pub(super) fn positions(&self) -> Result<Positions, ErrorCode> {
         let Slot::Open(log) = &self.log else { return Err(ErrorCode::KAFKA_STORAGE_ERROR) };
         let high_watermark = self.visibility.high_watermark();
-        let last_stable = log.first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark));
+        let unstable = log.first_unstable_offset().map_err(|error| error.code())?;
+        let last_stable = unstable.map_or(high_watermark, |first| first.min(high_watermark));
         let positions = Positions {
             log_start: log.log_start(),
             last_stable,
@@ -250,7 +255,7 @@ impl State {
             log_end: log.log_end(),
             leader_epoch: self.leader_epoch,
         };
-        assert!(positions.log_start <= positions.high_watermark, "log start above high watermark: {positions:?}");
+        assert!(positions.log_start <= positions.last_stable, "log start above high watermark: {positions:?}");
         assert!(positions.high_watermark <= positions.log_end, "high watermark above log end: {positions:?}");
         Ok(positions)
     }

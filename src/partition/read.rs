@@ -3,7 +3,7 @@
 use super::partition::{Partition, Positions, Slot};
 use super::waiting::FetchWaiter;
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
-use crate::storage::{FileSlice, ReadError};
+use crate::storage::{EpochEnd, FileSlice, ReadError};
 use std::sync::Arc;
 
 /// What a consumer may see.
@@ -37,31 +37,25 @@ pub struct Read {
     pub diverging: Option<(LeaderEpoch, Offset)>,
 }
 
-/// Why a partition was not read, with its positions where they are known.
-#[derive(Debug)]
-pub struct ReadRefused {
-    pub error: ErrorCode,
-    pub positions: Option<Positions>,
-}
-
 impl Partition {
     /// Finds the records that `request` is to get. Reads no record bytes.
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE`, the two leader-epoch errors, `KAFKA_STORAGE_ERROR`.
-    pub fn read(&self, request: &ReadRequest) -> Result<Read, ReadRefused> {
+    pub fn read(&self, request: &ReadRequest) -> Result<Read, ErrorCode> {
         let mut state = self.state.lock();
-        state.check_leader_epoch(request.current_epoch).map_err(bare)?;
-        self.opened(&mut state).map_err(bare)?;
-        let positions = state.positions().map_err(bare)?;
-        let Slot::Open(log) = &mut state.log else { return Err(bare(ErrorCode::KAFKA_STORAGE_ERROR)) };
+        state.check_leader_epoch(request.current_epoch)?;
+        self.opened(&mut state)?;
+        let positions = state.positions()?;
+        let Slot::Open(log) = &mut state.log else { return Err(ErrorCode::KAFKA_STORAGE_ERROR) };
         if request.last_fetched_epoch != LeaderEpoch::NONE {
             match log.end_offset_for_epoch(request.last_fetched_epoch) {
-                None => return Err(ReadRefused { error: ErrorCode::OFFSET_OUT_OF_RANGE, positions: Some(positions) }),
-                Some((epoch, end)) if epoch < request.last_fetched_epoch || end < request.from => {
+                Ok(None) => return Err(ErrorCode::OFFSET_OUT_OF_RANGE),
+                Ok(Some(EpochEnd { epoch, end })) if epoch < request.last_fetched_epoch || end < request.from => {
                     return Ok(Read { positions, records: None, diverging: Some((epoch, end)) });
                 }
-                Some(_) => {}
+                Ok(Some(_)) => {}
+                Err(error) => return Err(self.storage_failed(&mut state, &error)),
             }
         }
         let end = match request.isolation {
@@ -70,10 +64,8 @@ impl Partition {
         };
         match log.read(request.from, request.max_bytes, end, request.min_one_batch) {
             Ok(records) => Ok(Read { positions, records, diverging: None }),
-            Err(ReadError::OffsetOutOfRange) => {
-                Err(ReadRefused { error: ErrorCode::OFFSET_OUT_OF_RANGE, positions: Some(positions) })
-            }
-            Err(ReadError::Storage(error)) => Err(bare(self.storage_failed(&mut state, &error))),
+            Err(ReadError::OutOfRange { .. }) => Err(ErrorCode::OFFSET_OUT_OF_RANGE),
+            Err(ReadError::Storage(error)) => Err(self.storage_failed(&mut state, &error)),
         }
     }
 
@@ -93,8 +85,4 @@ impl Partition {
     pub fn stop_waiting(&self, waiter: &Arc<FetchWaiter>) {
         self.state.lock().waiting.remove_fetch(waiter);
     }
-}
-
-fn bare(error: ErrorCode) -> ReadRefused {
-    ReadRefused { error, positions: None }
 }
