@@ -3,6 +3,8 @@
 //! Synchronous, over [`crate::rt::fs`], in Kafka's directory and segment format. [`Log`] is one
 //! partition; it takes no lock of its own (its partition has one) and does no IO in `Drop`.
 
+pub mod checkpoint;
+pub mod flusher;
 mod error;
 mod log;
 
