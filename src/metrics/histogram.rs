@@ -55,7 +55,8 @@ impl Histogram {
         // Counted from the same loads, so that `_count` always equals the `+Inf` bucket.
         let count = buckets.iter().map(|(_, n)| n).sum();
         to.encode_histogram::<NoLabelSet>(self.sum_us.load(Relaxed) as f64 / 1e6, count, &buckets, None)
-    }}
+    }
+}
 
 #[cfg(test)]
 mod tests {
