@@ -216,6 +216,7 @@ pub fn parse(version: i16, body: &[u8]) -> Result<FetchRequest<'_>, Refused> {
                 field.skip_tags()?;
                 Ok(true)
             }
+            1 => Err(Refused::Tag { at: field.at(), tag }),
             _ => Ok(false),
         })?;
     }
@@ -291,6 +292,7 @@ impl<'a> Parser<'a> {
                     partition.high_watermark = Offset(field.i64()?);
                     Ok(true)
                 }
+                0 | 1 => Err(Refused::Tag { at: field.at(), tag }),
                 _ => Ok(false),
             })?;
         }

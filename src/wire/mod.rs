@@ -17,6 +17,7 @@ pub mod header;
 pub mod produce;
 mod reader;
 mod refused;
+pub mod shape;
 mod writer;
 
 pub use decode::{DecodeError, decode};

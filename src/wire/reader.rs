@@ -157,6 +157,34 @@ impl<'a> Reader<'a> {
         self.nullable_str(width)?.ok_or(Refused::Null { at })
     }
 
+    /// Reads past a byte of zero, if that is what comes next.
+    #[inline]
+    pub(crate) fn next_is_zero(&mut self) -> bool {
+        let is = self.all.get(self.at) == Some(&0);
+        self.at += usize::from(is);
+        is
+    }
+
+    /// A tag, and a reader over exactly the bytes of its field, which are passed over. Positions of that reader are
+    /// positions in the whole.
+    #[inline]
+    pub(crate) fn tag(&mut self) -> Result<(u32, Reader<'a>), Refused> {
+        let at = self.at;
+        let tag = self.uvarint()?;
+        if i32::try_from(tag).is_err() {
+            return Err(Refused::Tag { at, tag });
+        }
+        let size = self.uvarint()? as usize;
+        match self.at.checked_add(size).and_then(|end| self.all.get(..end)) {
+            Some(all) => {
+                let content = Reader { all, at: self.at };
+                self.at += size;
+                Ok((tag, content))
+            }
+            None => Err(Refused::TagSize { at, tag }),
+        }
+    }
+
     /// Calls `known` with each tag and a reader over exactly its bytes. `known` says whether it knew the tag, and must
     /// then have read all of it. What it does not know is skipped.
     #[inline]
@@ -164,28 +192,23 @@ impl<'a> Reader<'a> {
         &mut self,
         mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<bool, Refused>,
     ) -> Result<(), Refused> {
-        let at = self.at;
-        let count = self.uvarint()?;
-        if count == 0 {
+        if self.next_is_zero() {
             return Ok(());
         }
+        let at = self.at;
+        let count = self.uvarint()?;
         let mut unknown = 0;
         for _ in 0..count {
             let at_tag = self.at;
-            let tag = self.uvarint()?;
-            let size = self.uvarint()? as usize;
-            let end = self.at.checked_add(size).filter(|end| *end <= self.all.len());
-            let Some(end) = end else { return Err(Refused::TagSize { at: at_tag, tag }) };
-            let mut inner = Reader { all: &self.all[..end], at: self.at };
-            if !known(tag, &mut inner)? {
+            let (tag, mut content) = self.tag()?;
+            if !known(tag, &mut content)? {
                 unknown += 1;
                 if unknown > UNKNOWN_TAGS_MAX {
                     return Err(Refused::TooManyTags { at, count });
                 }
-            } else if inner.at != end {
+            } else if content.remaining() > 0 {
                 return Err(Refused::TagSize { at: at_tag, tag });
             }
-            self.at = end;
         }
         Ok(())
     }
@@ -193,10 +216,6 @@ impl<'a> Reader<'a> {
     /// Skips a section of tagged fields of which none is known.
     #[inline]
     pub(crate) fn skip_tags(&mut self) -> Result<(), Refused> {
-        if self.all.get(self.at) == Some(&0) {
-            self.at += 1;
-            return Ok(());
-        }
         self.tags(|_, _| Ok(false))
     }
 }
