@@ -114,10 +114,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
         let closed = loop {
-            if !draining && self.refused.is_none() {
-                if let Err(why) = self.place() {
-                    self.refused = Some(why);
-                }
+            if !draining && let Err(why) = self.place() {
+                // What was placed before is still answered, if the client takes it in time.
+                self.refused = Some(why);
+                draining = true;
+                idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
             }
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
@@ -139,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
                 }
                 Step::Drained => break self.refused.take().unwrap_or(Closed::Stopping),
-                Step::Tick if draining => break Closed::Stopping,
+                Step::Tick if draining => break self.refused.take().unwrap_or(Closed::Stopping),
                 Step::Tick => {
                     if let Some(max) = self.idle_max {
                         let unused = clock::now().saturating_duration_since(self.used_at);
@@ -268,34 +269,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_step(&mut self, cx: &mut Context<'_>, draining: bool) -> Poll<Step> {
         while let Poll::Ready((slot, answer)) = self.queue.poll_front(cx) {
             self.send(slot.key, slot.received, answer);
-            if matches!(slot.state, State::Exclusive(_)) && !self.incoming.is_empty() {
-                // What was held back behind it may be placed now.
-                return Poll::Ready(Step::Progress);
-            }
         }
-        if !self.outgoing.is_empty() {
-            match self.outgoing.poll_send(&mut self.stream, cx) {
-                Poll::Ready(Ok(())) => {
-                    self.used_at = self.read_at;
-                    if !self.incoming.is_empty() && !draining && self.refused.is_none() {
-                        // The backlog may have kept requests from being placed.
-                        if matches!(self.codec.peek(&self.incoming), Ok(Some(length)) if self.incoming.len() >= length + 4)
-                            && self.may_place()
-                        {
-                            return Poll::Ready(Step::Progress);
-                        }
-                    }
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Step::Closed(error.into())),
-                Poll::Pending => {}
-            }
+        if !self.outgoing.is_empty()
+            && let Poll::Ready(Err(error)) = self.outgoing.poll_send(&mut self.stream, cx)
+        {
+            return Poll::Ready(Step::Closed(error.into()));
         }
-        if draining || self.refused.is_some() {
+        if draining {
             let done = self.queue.is_empty() && self.outgoing.is_empty();
             return if done { Poll::Ready(Step::Drained) } else { Poll::Pending };
         }
         if !self.may_place() {
             return Poll::Pending;
+        }
+        // An exclusive request or the backlog may have kept requests from being placed.
+        if matches!(self.codec.peek(&self.incoming), Ok(Some(length)) if self.incoming.len() - 4 >= length) {
+            return Poll::Ready(Step::Progress);
         }
         self.poll_read(cx)
     }
