@@ -8,7 +8,7 @@
 //! Not done: fetching from the closest replica and fetching as a replica (there is one node).
 
 use super::{Answer, Chunk, Context, Placement, Versions};
-use crate::model::{ErrorCode, LeaderEpoch, Offset, TopicName};
+use crate::model::{ErrorCode, Offset, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
 use crate::partition::{FetchWaiter, Isolation, Partition, ReadRequest};
 use crate::rt::{clock, rand};
@@ -110,9 +110,9 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
 fn key(ctx: &Context, topic: TopicRef<'_>) -> TopicKey {
     match topic {
         // The known topic's name is shared, not copied.
-        TopicRef::Name(name) => {
-            TopicKey::Name(ctx.partitions.topic(name).map_or_else(|| TopicName::new(name), |topic| topic.name().clone()))
-        }
+        TopicRef::Name(name) => TopicKey::Name(
+            ctx.partitions.topic(name).map_or_else(|| TopicName::new(name), |topic| topic.name().clone()),
+        ),
         TopicRef::Id(id) => TopicKey::Id(id),
     }
 }
@@ -316,13 +316,8 @@ impl Drop for Waiting<'_> {
 /// An answer without records: the request as a whole was refused (`FetchRequest.getErrorResponse`).
 fn refused(ctx: &Context, header: &RequestHeader, request: &FetchRequest<'_>, error: ErrorCode) -> Answer {
     ctx.metrics.api(KEY).error(error);
-    let mut response = FetchResponse {
-        throttle_time_ms: 0,
-        error,
-        session_id: 0,
-        topics: SmallVec::new(),
-        node_endpoints: &[],
-    };
+    let mut response =
+        FetchResponse { throttle_time_ms: 0, error, session_id: 0, topics: SmallVec::new(), node_endpoints: &[] };
     if header.version < TOP_LEVEL_ERROR {
         response.error = ErrorCode::NONE;
         response.topics = request

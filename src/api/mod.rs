@@ -191,12 +191,7 @@ pub fn served() -> &'static [Served] {
 /// # Errors
 /// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
 /// connection without an answer (`SocketServer.processCompletedReceives`).
-pub fn place(
-    ctx: &Arc<Context>,
-    peer: &Arc<Peer>,
-    header: &RequestHeader,
-    body: Bytes,
-) -> Result<Placement, String> {
+pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
     let Some(api) = APIS.iter().find(|api| api.key == header.key) else {
         return Err(format!("API key {} is not known", header.key));
     };

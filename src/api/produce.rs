@@ -13,9 +13,7 @@ use crate::model::{ErrorCode, Offset, PartitionId, TimestampMs, TopicId, TopicNa
 use crate::partition::{Acks, CommitWait, Outcome, Partition};
 use crate::record::{self, Batch, BatchHeader, Compression, Rules};
 use crate::rt::clock;
-use crate::wire::produce::{
-    PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse,
-};
+use crate::wire::produce::{PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse};
 use crate::wire::{EncodeError, RequestHeader, TopicRef};
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
@@ -125,7 +123,14 @@ impl Placer {
                 match (checked, acks) {
                     (Ok((partition, batch)), Some(acks)) => {
                         answers.push(PartitionResponse::failed(data.partition, ErrorCode::UNKNOWN_SERVER_ERROR));
-                        self.entries.push(Entry { partition, batch: Some(batch), acks, request: index, topic: t, slot });
+                        self.entries.push(Entry {
+                            partition,
+                            batch: Some(batch),
+                            acks,
+                            request: index,
+                            topic: t,
+                            slot,
+                        });
                     }
                     (Err(refused), _) => {
                         if let Some(known) = &known {
@@ -155,7 +160,11 @@ impl Placer {
         while from < self.entries.len() {
             let first = &self.entries[from];
             let mut to = from + 1;
-            while self.entries.get(to).is_some_and(|e| Arc::ptr_eq(&e.partition, &first.partition) && e.acks == first.acks) {
+            while self
+                .entries
+                .get(to)
+                .is_some_and(|e| Arc::ptr_eq(&e.partition, &first.partition) && e.acks == first.acks)
+            {
                 to += 1;
             }
             self.append(ctx, from, to, now);

@@ -4,8 +4,8 @@ use super::partition::{Partition, Slot, State};
 use super::waiting::CommitWait;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use crate::record::Batch;
-use crate::storage::flusher::FlushRequest;
 use crate::rt::clock;
+use crate::storage::flusher::FlushRequest;
 use crate::storage::{AppendError, Appended, FlushJob, FlushMark};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
@@ -140,7 +140,12 @@ impl Partition {
     /// This broker leads the partition in `epoch`.
     pub(super) fn lead(&self, epoch: LeaderEpoch, in_sync: usize) {
         let mut state = self.state.lock();
-        assert!(epoch >= state.leader_epoch, "leader epoch of {} fell from {} to {epoch}", self.name, state.leader_epoch);
+        assert!(
+            epoch >= state.leader_epoch,
+            "leader epoch of {} fell from {} to {epoch}",
+            self.name,
+            state.leader_epoch
+        );
         state.leader_epoch = epoch;
         state.in_sync = in_sync;
         if let Slot::Open(log) = &mut state.log {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 /// What the checkpoint files of one log directory hold, by partition.
 #[derive(Debug, Default)]
-pub struct Checkpoint {
-    pub recovery_points: BTreeMap<TopicPartition, Offset>,
-    pub log_starts: BTreeMap<TopicPartition, Offset>,
-    pub high_watermarks: BTreeMap<TopicPartition, Offset>,
+pub(super) struct Checkpoint {
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    log_starts: BTreeMap<TopicPartition, Offset>,
+    high_watermarks: BTreeMap<TopicPartition, Offset>,
 }
 
 impl Partition {
@@ -130,8 +130,12 @@ impl Manager {
             partition.checkpoint(&mut checkpoints);
         }
         for (dir, checkpoint) in checkpoints.iter().enumerate() {
-            let written =
-                self.dirs.write_checkpoints(dir, &checkpoint.recovery_points, &checkpoint.log_starts, &checkpoint.high_watermarks);
+            let written = self.dirs.write_checkpoints(
+                dir,
+                &checkpoint.recovery_points,
+                &checkpoint.log_starts,
+                &checkpoint.high_watermarks,
+            );
             if let Err(error) = written {
                 tracing::error!(%error, "cannot write the checkpoints of a log directory");
             }

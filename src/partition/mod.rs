@@ -16,7 +16,7 @@ mod read;
 mod waiting;
 
 pub use append::{Acks, Outcome};
-pub use manager::{Manager, ManagerSettings, Topic};
+pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
 pub use partition::{Partition, Positions};
 pub use read::{Isolation, Read, ReadRequest};
 pub use waiting::{CommitWait, FetchWaiter};

@@ -44,7 +44,11 @@ pub(super) struct State {
 /// The log, as far as it has been needed. A clean start opens no file before somebody asks.
 #[derive(Debug)]
 pub(super) enum Slot {
-    Cold { clean: bool, recovery_point: Offset, log_start: Offset },
+    Cold {
+        clean: bool,
+        recovery_point: Offset,
+        log_start: Offset,
+    },
     Open(Box<Log>),
     /// Its log directory failed.
     Offline,

@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             } else {
                 State::Waiting(Box::pin(async move { encoded(placed.committed().await) }))
             };
-            self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, permit: None });
+            self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _permit: None });
         }
         if failed {
             return Err(Closed::BadRequest("a produce request with acks=0 failed, which has no other answer".into()));
@@ -252,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn enqueue(&mut self, key: i16, state: State, permit: Option<OwnedSemaphorePermit>) {
         match state {
             State::Done(answer) if self.queue.is_empty() => self.send(key, self.read_at, answer),
-            state => self.queue.push(Slot { key, received: self.read_at, state, permit }),
+            state => self.queue.push(Slot { key, received: self.read_at, state, _permit: permit }),
         }
     }
 

@@ -38,7 +38,9 @@ impl Bound {
         let host = if listener.host.is_empty() { "::" } else { listener.host.as_str() };
         let mut addresses: Vec<SocketAddr> = (host, listener.port)
             .to_socket_addrs()
-            .map_err(|error| format!("cannot resolve the listener address {listener}: {error}; use an address of this machine"))?
+            .map_err(|error| {
+                format!("cannot resolve the listener address {listener}: {error}; use an address of this machine")
+            })?
             .collect();
         if listener.host.is_empty() {
             addresses.push(SocketAddr::from(([0, 0, 0, 0], listener.port)));
@@ -193,12 +195,6 @@ impl Accept {
             address,
             principal: "User:ANONYMOUS".to_owned(),
         });
-        Some(Connection::new(
-            stream,
-            Arc::clone(&self.ctx),
-            peer,
-            Arc::clone(&self.limits),
-            self.stopping.clone(),
-        ))
+        Some(Connection::new(stream, Arc::clone(&self.ctx), peer, Arc::clone(&self.limits), self.stopping.clone()))
     }
 }

@@ -208,3 +208,61 @@ impl From<Bytes> for Chunk {
         Chunk::Bytes(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::Offset;
+    use crate::rt::fs::{Open, disk::disk};
+    use std::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+
+    async fn sent(outgoing: &mut Outgoing, room: usize) -> Vec<u8> {
+        let (mut ours, mut theirs) = tokio::io::duplex(room);
+        let reader = tokio::spawn(async move {
+            let mut all = Vec::new();
+            theirs.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        poll_fn(|cx| outgoing.poll_send(&mut ours, cx)).await.unwrap();
+        drop(ours);
+        reader.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn heads_and_file_ranges_leave_in_order_whatever_the_socket_takes() {
+        let dir = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..3 * PIECE + 77).map(|i| (i % 251) as u8).collect();
+        let file = disk().open(&dir.path().join("segment"), Open::Create).unwrap();
+        file.write_all_at(&mut [IoSlice::new(&content)], 0).unwrap();
+        for room in [1000, 64 * 1024, 8 << 20] {
+            let mut outgoing = Outgoing::default();
+            outgoing.tail.extend_from_slice(b"small");
+            outgoing.push(Chunk::Bytes(Bytes::from_static(b"head")));
+            outgoing.push(Chunk::File(FileSlice {
+                file: std::sync::Arc::clone(&file),
+                pos: 10,
+                len: content.len() - 10,
+                upper_bound: Offset(1),
+            }));
+            outgoing.push(Chunk::Bytes(Bytes::from_static(b"next")));
+            outgoing.tail.extend_from_slice(b"last");
+            let expected = [b"smallhead", &content[10..], b"nextlast"].concat();
+            assert!(sent(&mut outgoing, room).await == expected, "bytes differ with {room} bytes of room");
+            assert!(outgoing.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_segment_shorter_than_promised_ends_the_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = disk().open(&dir.path().join("segment"), Open::Create).unwrap();
+        file.write_all_at(&mut [IoSlice::new(b"abc")], 0).unwrap();
+        let mut outgoing = Outgoing::default();
+        outgoing.push(Chunk::File(FileSlice { file, pos: 0, len: 10, upper_bound: Offset(1) }));
+        let (mut ours, _theirs) = tokio::io::duplex(100);
+        let error = poll_fn(|cx| outgoing.poll_send(&mut ours, cx)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -17,7 +17,7 @@ pub(super) struct Slot {
     pub(super) received: Instant,
     pub(super) state: State,
     /// The memory that the request's frame was granted; given back when it is answered.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) enum State {

@@ -45,7 +45,9 @@ pub struct FetchContext {
 enum Kind {
     Sessionless,
     /// Every partition is answered, and a session is made if there is a slot.
-    Full { by_topic_id: bool },
+    Full {
+        by_topic_id: bool,
+    },
     /// Only partitions with news are answered.
     Incremental(i32, Arc<Mutex<Session>>),
 }
