@@ -113,7 +113,7 @@ impl Partition {
         let mark = job.mark;
         state.flusher.submit(FlushRequest {
             files: job.files,
-            dir: job.dir,
+            new_names: job.dir.is_some(),
             done: Box::new(move |result| this.flushed(mark, result)),
         });
     }
@@ -123,7 +123,7 @@ impl Partition {
         state.flushing = false;
         if let Err(error) = result {
             // Never retried: the kernel may have dropped the pages and called the next sync a success.
-            self.dirs.fail(state.dir, &format!("flush of {}: {error}", self.name));
+            self.fail_dir(state.dir, &format!("flush of {}: {error}", self.name));
             self.go_offline(&mut state);
             return;
         }

@@ -4,6 +4,7 @@ use super::manager::Manager;
 use super::partition::{Partition, Slot};
 use crate::model::{Offset, TimestampMs, TopicPartition};
 use crate::rt::clock;
+use crate::storage::checkpoint;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,6 +103,23 @@ impl Manager {
         self.dirs.reap(now);
     }
 
+    /// Takes the partitions of failed log directories offline. Answers whether a live directory is left:
+    /// without one the broker has to stop.
+    #[must_use]
+    pub fn offline_failed_dirs(&self) -> bool {
+        let live: Vec<bool> = self.dirs.all().iter().map(crate::storage::dirs::LogDir::is_live).collect();
+        if live.iter().all(|live| *live) {
+            return true;
+        }
+        for partition in self.all() {
+            let mut state = partition.state.lock();
+            if !live.get(state.dir).copied().unwrap_or(false) {
+                partition.go_offline(&mut state);
+            }
+        }
+        live.contains(&true)
+    }
+
     /// Removes the directories of deleted partitions whose delay has passed.
     pub fn reap(&self) {
         self.dirs.reap(clock::now_ms());
@@ -125,38 +143,43 @@ impl Manager {
     }
 
     fn write_checkpoints(&self, all: &[Arc<Partition>]) {
-        let mut checkpoints: Vec<Checkpoint> = (0..self.dirs.len()).map(|_| Checkpoint::default()).collect();
+        let mut checkpoints: Vec<Checkpoint> = self.dirs.all().iter().map(|_| Checkpoint::default()).collect();
         for partition in all {
             partition.checkpoint(&mut checkpoints);
         }
-        for (dir, checkpoint) in checkpoints.iter().enumerate() {
-            let written = self.dirs.write_checkpoints(
-                dir,
-                &checkpoint.recovery_points,
-                &checkpoint.log_starts,
-                &checkpoint.high_watermarks,
-            );
-            if let Err(error) = written {
-                tracing::error!(%error, "cannot write the checkpoints of a log directory");
+        for (dir, held) in self.dirs.all().iter().zip(&checkpoints) {
+            if !dir.is_live() {
+                continue;
+            }
+            for (file, offsets) in [
+                (checkpoint::RECOVERY_POINTS, &held.recovery_points),
+                (checkpoint::LOG_STARTS, &held.log_starts),
+                (checkpoint::HIGH_WATERMARKS, &held.high_watermarks),
+            ] {
+                let offsets = offsets.iter().map(|(partition, offset)| (partition, *offset));
+                if let Err(error) = self.dirs.write_checkpoint(dir, file, offsets) {
+                    tracing::error!(dir = %dir.path().display(), file, %error, "cannot write a checkpoint");
+                }
             }
         }
     }
 
     /// The clean stop: every log flushed and closed, checkpoints and the clean-shutdown mark written.
     /// Nothing may be appended any more.
-    pub fn close(&self) {
+    pub fn close(&self, broker_epoch: i64) {
         let all = self.all();
-        let mut clean = vec![true; self.dirs.len()];
+        let mut clean = vec![true; self.dirs.all().len()];
         for partition in &all {
             let dir = partition.state.lock().dir;
             clean[dir] &= partition.close();
         }
         self.write_checkpoints(&all);
-        for (dir, clean) in clean.into_iter().enumerate() {
-            if clean {
-                if let Err(error) = self.dirs.mark_clean(dir) {
-                    tracing::error!(%error, "cannot mark a log directory as cleanly shut down");
-                }
+        for (dir, clean) in self.dirs.all().iter().zip(clean) {
+            if clean
+                && dir.is_live()
+                && let Err(error) = self.dirs.close(dir, broker_epoch)
+            {
+                tracing::error!(dir = %dir.path().display(), %error, "cannot mark the log directory as cleanly closed");
             }
         }
     }

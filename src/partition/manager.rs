@@ -8,12 +8,14 @@ use crate::metadata::{Delta, Image, PartitionImage, Publisher, ResourceType, Top
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::model::{NodeId, Offset, PartitionId, TopicId, TopicName, TopicPartition};
 use crate::rt::clock;
+use crate::rt::fs::Fs;
+use crate::storage::checkpoint;
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The effective settings of a topic, from the image and the broker's own.
@@ -70,7 +72,11 @@ impl Topic {
 /// See the module.
 pub struct Manager {
     pub(super) settings: ManagerSettings,
+    fs: Arc<dyn Fs>,
     pub(super) dirs: Arc<LogDirs>,
+    /// What the checkpoints of each log directory said at start.
+    recovery_points: Vec<HashMap<TopicPartition, Offset>>,
+    log_starts: Vec<HashMap<TopicPartition, Offset>>,
     /// One per log directory.
     pub(super) flushers: Vec<Arc<Flusher>>,
     pub(super) metrics: Arc<Metrics>,
@@ -87,14 +93,23 @@ impl Manager {
     #[must_use]
     pub fn new(
         settings: ManagerSettings,
+        fs: Arc<dyn Fs>,
         dirs: Arc<LogDirs>,
         flushers: Vec<Arc<Flusher>>,
         metrics: Arc<Metrics>,
     ) -> Arc<Manager> {
-        let found = dirs.partitions().into_iter().map(|(dir, partition)| (partition, dir)).collect();
+        let mut found = BTreeMap::new();
+        for (index, dir) in dirs.all().iter().enumerate() {
+            found.extend(dir.found_at_start().iter().map(|partition| (partition.clone(), index)));
+        }
+        let read = |file| dirs.all().iter().map(|dir| dirs.read_checkpoint(dir, file)).collect();
+        let (recovery_points, log_starts) = (read(checkpoint::RECOVERY_POINTS), read(checkpoint::LOG_STARTS));
         Arc::new(Manager {
             settings,
+            fs,
             dirs,
+            recovery_points,
+            log_starts,
             flushers,
             metrics,
             by_name: DashMap::new(),
@@ -143,13 +158,17 @@ impl Manager {
             fresh
         });
         let config = Arc::new((self.settings.resolve_config)(image, &topic.name));
-        for number in changed {
+        let ours = |number: &&PartitionId| {
+            topic.partition(**number).is_some_and(|wanted| wanted.replicas.contains(&self.settings.node))
+        };
+        let fresh: Vec<PartitionId> =
+            changed.iter().filter(ours).filter(|number| known.partition(**number).is_none()).copied().collect();
+        let mut places = self.places(&topic.name, topic.id, &fresh).into_iter();
+        for number in changed.iter().filter(ours) {
             let Some(wanted) = topic.partition(*number) else { continue };
-            if !wanted.replicas.contains(&self.settings.node) {
-                continue;
-            }
             let partition = known.partition(*number).unwrap_or_else(|| {
-                let partition = self.make(&known, *number, wanted, &config);
+                let place = places.next().unwrap_or((0, Slot::Offline));
+                let partition = self.make(&known, *number, wanted, &config, place);
                 let at = usize::try_from(number.0).unwrap_or_default();
                 let mut partitions = known.partitions.write();
                 if partitions.len() <= at {
@@ -162,6 +181,45 @@ impl Manager {
         }
     }
 
+    /// The log directory and the state in which each partition begins: where it was found at start, or in the
+    /// directory with the fewest partitions, made there.
+    fn places(&self, topic: &TopicName, id: TopicId, numbers: &[PartitionId]) -> Vec<(usize, Slot)> {
+        let dirs = self.dirs.all();
+        let mut added: Vec<Vec<(TopicPartition, TopicId)>> = vec![Vec::new(); dirs.len()];
+        let mut places: Vec<(usize, Slot)> = numbers
+            .iter()
+            .map(|number| {
+                let name = TopicPartition::new(topic.clone(), *number);
+                if let Some(dir) = self.found.lock().remove(&name) {
+                    if !dirs[dir].is_live() {
+                        return (dir, Slot::Offline);
+                    }
+                    let known = |offsets: &[HashMap<TopicPartition, Offset>]| {
+                        offsets.get(dir).and_then(|offsets| offsets.get(&name)).copied().unwrap_or(Offset::ZERO)
+                    };
+                    let (recovery_point, log_start) = (known(&self.recovery_points), known(&self.log_starts));
+                    return (dir, Slot::Cold { clean: dirs[dir].was_closed_cleanly(), recovery_point, log_start });
+                }
+                let emptiest = (0..dirs.len())
+                    .filter(|dir| dirs[*dir].is_live())
+                    .min_by_key(|dir| dirs[*dir].partitions() + added[*dir].len());
+                let Some(dir) = emptiest else { return (0, Slot::Offline) };
+                added[dir].push((name, id));
+                (dir, Slot::Cold { clean: true, recovery_point: Offset::ZERO, log_start: Offset::ZERO })
+            })
+            .collect();
+        for (dir, new) in added.iter().enumerate().filter(|(_, new)| !new.is_empty()) {
+            if let Err(error) = self.dirs.create_partitions(&dirs[dir], new) {
+                tracing::error!(%topic, %error, "cannot create the topic's directories");
+                self.dirs.fail(&dirs[dir], &error.to_string());
+                for place in places.iter_mut().filter(|(at, _)| *at == dir) {
+                    place.1 = Slot::Offline;
+                }
+            }
+        }
+        places
+    }
+
     /// A partition whose log is opened when somebody asks for it.
     fn make(
         &self,
@@ -169,37 +227,18 @@ impl Manager {
         number: PartitionId,
         wanted: &PartitionImage,
         config: &Arc<TopicConfig>,
+        (dir, log): (usize, Slot),
     ) -> Arc<Partition> {
-        let name = TopicPartition::new(topic.name.clone(), number);
-        let found = self.found.lock().remove(&name);
-        let mut slot = Slot::Cold { clean: true, recovery_point: Offset::ZERO, log_start: Offset::ZERO };
-        let dir = match found {
-            Some(dir) => {
-                slot = Slot::Cold {
-                    clean: self.dirs.was_clean(dir),
-                    recovery_point: self.dirs.recovery_point(dir, &name).unwrap_or(Offset::ZERO),
-                    log_start: self.dirs.log_start(dir, &name).unwrap_or(Offset::ZERO),
-                };
-                dir
-            }
-            None => match self.dirs.create_partition(&name, topic.id) {
-                Ok(dir) => dir,
-                Err(error) => {
-                    tracing::error!(partition = %name, %error, "cannot create the partition's directory");
-                    slot = Slot::Offline;
-                    0
-                }
-            },
-        };
         Arc::new(Partition {
-            name,
+            name: TopicPartition::new(topic.name.clone(), number),
             topic_id: topic.id,
             metrics: Arc::clone(&topic.metrics),
+            fs: Arc::clone(&self.fs),
             dirs: Arc::clone(&self.dirs),
             producer_expiry_ms: self.settings.producer_expiry_ms,
             config: ArcSwap::new(Arc::clone(config)),
             state: Mutex::new(State {
-                log: slot,
+                log,
                 dir,
                 flusher: Arc::clone(&self.flushers[dir]),
                 leader_epoch: wanted.leader_epoch,
@@ -218,7 +257,9 @@ impl Manager {
         for partition in known.partitions() {
             let delay = partition.config().file_delete_delay_ms;
             let dir = partition.retire();
-            if let Err(error) = self.dirs.delete_partition(dir, partition.name(), clock::now_ms(), delay) {
+            if let Err(error) =
+                self.dirs.delete_partition(&self.dirs.all()[dir], partition.name(), clock::now_ms(), delay)
+            {
                 tracing::error!(partition = %partition.name(), %error, "cannot set the deleted partition's directory aside");
             }
         }
@@ -248,7 +289,7 @@ impl Manager {
     /// Call once the first image has been acted on.
     pub fn set_strays_aside(&self) {
         for (partition, dir) in std::mem::take(&mut *self.found.lock()) {
-            match self.dirs.set_stray_aside(dir, &partition) {
+            match self.dirs.set_stray_aside(&self.dirs.all()[dir], &partition) {
                 Ok(()) => tracing::warn!(%partition, "no topic claims this directory: renamed to -stray"),
                 Err(error) => tracing::error!(%partition, %error, "cannot rename a stray directory"),
             }

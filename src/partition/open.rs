@@ -7,6 +7,7 @@ use crate::model::{ErrorCode, Offset};
 use crate::rt::clock;
 use crate::storage::{Log, OpenLog, RecoveryProgress, StorageError};
 use parking_lot::MutexGuard;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -56,11 +57,11 @@ impl Partition {
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Log, StorageError> {
         // A directory of the same name left by a deleted topic must not come back as this topic's.
-        self.dirs.claim(state.dir, &self.name, self.topic_id)?;
+        let dir = self.claim(state.dir).map_err(|error| StorageError::io(self.name.to_string(), error))?;
         let mut log = Log::open_reporting(
             OpenLog {
-                fs: Arc::clone(self.dirs.fs()),
-                dir: self.dirs.partition_dir(state.dir, &self.name),
+                fs: Arc::clone(&self.fs),
+                dir,
                 partition: self.name.clone(),
                 config: self.config(),
                 clean,
@@ -74,6 +75,21 @@ impl Partition {
         log.assign_epoch(state.leader_epoch)?;
         log.high_watermark_advanced(log.log_end());
         Ok(log)
+    }
+
+    /// The partition's directory, which is this topic's after the call.
+    fn claim(&self, dir: usize) -> std::io::Result<PathBuf> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let dir = self.dirs.all().get(dir).ok_or_else(missing)?;
+        let path = dir.partition_path(&self.name);
+        if let Some(other) = self.dirs.topic_id(&path)?
+            && other != self.topic_id
+        {
+            tracing::warn!(partition = %self.name, %other, "set aside the directory of a deleted topic of the same name");
+            self.dirs.delete_partition(dir, &self.name, clock::now_ms(), self.config().file_delete_delay_ms)?;
+        }
+        self.dirs.create_partitions(dir, &[(self.name.clone(), self.topic_id)])?;
+        Ok(path)
     }
 }
 

@@ -5,6 +5,7 @@ use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metrics::TopicMetrics;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
+use crate::rt::fs::Fs;
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
 use crate::storage::{AbortedTransaction, EpochEnd, Log, ProducerView, StorageError, TimestampedOffset};
@@ -18,6 +19,7 @@ pub struct Partition {
     pub(super) name: TopicPartition,
     pub(super) topic_id: TopicId,
     pub(super) metrics: Arc<TopicMetrics>,
+    pub(super) fs: Arc<dyn Fs>,
     pub(super) dirs: Arc<LogDirs>,
     /// `producer.id.expiration.ms`
     pub(super) producer_expiry_ms: i64,
@@ -223,9 +225,16 @@ impl Partition {
             tracing::warn!(partition = %self.name, %error, "the log cannot be written now");
             return error.code();
         }
-        self.dirs.fail(state.dir, &error.to_string());
+        self.fail_dir(state.dir, &error.to_string());
         self.go_offline(state);
         ErrorCode::KAFKA_STORAGE_ERROR
+    }
+
+    /// Takes a log directory out of service. The manager's maintenance takes its other partitions offline.
+    pub(super) fn fail_dir(&self, dir: usize, why: &str) {
+        if let Some(dir) = self.dirs.all().get(dir) {
+            self.dirs.fail(dir, why);
+        }
     }
 
     pub(super) fn go_offline(&self, state: &mut State) {

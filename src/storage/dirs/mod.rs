@@ -315,6 +315,17 @@ impl LogDirs {
         self.fs.sync_dir(&dir.path)
     }
 
+    /// Renames the directory of a partition that no topic claims, so that it is kept but not in the way
+    /// (`LogManager`, `-stray`).
+    ///
+    /// # Errors
+    /// The disk refused, and the directory is to be failed.
+    pub fn set_stray_aside(&self, dir: &LogDir, at: &TopicPartition) -> io::Result<()> {
+        self.fs.rename(&dir.partition_path(at), &dir.path.join(names::stray(at)))?;
+        dir.partitions.fetch_sub(1, Ordering::Relaxed);
+        self.fs.sync_dir(&dir.path)
+    }
+
     /// Removes the deleted partitions whose time has come; to be called now and then on a thread
     /// that may block. Returns how many are gone. What cannot be removed is logged, and tried again
     /// by the next life.

@@ -44,7 +44,16 @@ fn partition(name: &str) -> Option<TopicPartition> {
 
 /// `LocalLog.logDeleteDirName`: `<topic>-<partition>.<unique>-delete`, the topic cut so that it fits.
 pub(super) fn deleted(at: &TopicPartition) -> String {
-    let suffix = format!("-{}.{}{DELETE}", at.partition.0, rand::uuid().simple());
+    set_aside(at, DELETE)
+}
+
+/// `LocalLog.logStrayDirName`: the same with `-stray`.
+pub(super) fn stray(at: &TopicPartition) -> String {
+    set_aside(at, STRAY)
+}
+
+fn set_aside(at: &TopicPartition, why: &str) -> String {
+    let suffix = format!("-{}.{}{why}", at.partition.0, rand::uuid().simple());
     let topic = at.topic.as_str();
     // Valid topics are ASCII; another would have no directory.
     let cut = topic.get(..NAME_MAX.saturating_sub(suffix.len())).unwrap_or(topic);
