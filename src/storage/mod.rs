@@ -1,1 +1,5 @@
 //! The log on disk: segments, indexes, recovery, retention, checkpoints.
+
+pub mod checkpoint;
+pub mod dirs;
+pub mod flusher;
