@@ -48,8 +48,10 @@ fn one_request(frame: &Bytes) {
     match theirs {
         None => assert!(!apis::guarded(key, version, body)),
         Some(Ok(decoded)) => {
-            let again = decoded.again.unwrap_or_else(|error| panic!("API {key} v{version} cannot be written again: {error}"));
-            guard::check(key, version, &again).unwrap_or_else(|error| panic!("API {key} v{version} written again: {error}"));
+            let again =
+                decoded.again.unwrap_or_else(|error| panic!("API {key} v{version} cannot be written again: {error}"));
+            guard::check(key, version, &again)
+                .unwrap_or_else(|error| panic!("API {key} v{version} written again: {error}"));
         }
         // Only what the guard does not look at is left to be wrong.
         Some(Err(error)) => assert!(error.contains("utf-8"), "API {key} v{version}: {error}"),
