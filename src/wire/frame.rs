@@ -86,3 +86,98 @@ impl Decoder for FrameCodec {
         Ok(Some(src.split_to(length).freeze()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const MAX: usize = 100 * 1024 * 1024;
+
+    fn framed(body: &[u8]) -> Vec<u8> {
+        [&(body.len() as i32).to_be_bytes()[..], body].concat()
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_they_arrive() {
+        let stream = [framed(b"one"), framed(b""), framed(b"three")].concat();
+        for step in 1..=stream.len() {
+            let mut codec = FrameCodec::new(MAX);
+            let mut src = BytesMut::new();
+            let mut frames = Vec::new();
+            for piece in stream.chunks(step) {
+                src.extend_from_slice(piece);
+                while let Some(frame) = codec.decode(&mut src).unwrap() {
+                    frames.push(frame);
+                }
+            }
+            assert_eq!(frames, [&b"one"[..], b"", b"three"], "in steps of {step}");
+            assert!(src.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_length_below_zero_or_above_the_limit_is_refused_before_anything_is_reserved() {
+        for (length, limit) in [(-1, MAX), (i32::MIN, MAX), (i32::MAX, MAX), (101, 100), (100 * 1024 * 1024 + 1, MAX)] {
+            let mut src = BytesMut::from(&length.to_be_bytes()[..]);
+            let before = src.capacity();
+            let error = FrameCodec::new(limit).decode(&mut src).unwrap_err();
+            match error {
+                FrameError::Negative(n) => assert_eq!(n, length),
+                FrameError::TooLarge { length: n, max } => assert_eq!((n as i32, max), (length, limit)),
+                FrameError::Io(error) => panic!("{error}"),
+            }
+            assert_eq!(src.capacity(), before);
+        }
+        let mut codec = FrameCodec::new(100);
+        assert_eq!(codec.peek(&100i32.to_be_bytes()).unwrap(), Some(100));
+        codec.set_max(99);
+        assert!(codec.peek(&100i32.to_be_bytes()).is_err());
+        assert_eq!(codec.peek(&[0, 0, 0]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_length_alone_reserves_no_more_than_the_read_ahead() {
+        let mut codec = FrameCodec::new(MAX);
+        let mut src = BytesMut::from(&(100 * 1024 * 1024i32).to_be_bytes()[..]);
+        for _ in 0..10 {
+            assert!(codec.decode(&mut src).unwrap().is_none());
+            assert!(src.capacity() <= AHEAD + 1024, "{} bytes reserved", src.capacity());
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_stays_in_proportion_to_what_has_arrived() {
+        let mut codec = FrameCodec::new(MAX);
+        let mut src = BytesMut::from(&(100 * 1024 * 1024i32).to_be_bytes()[..]);
+        for _ in 0..4000 {
+            assert!(codec.decode(&mut src).unwrap().is_none());
+            src.extend_from_slice(&[0; 1000]);
+            let limit = src.len() * (1 + AHEAD_FACTOR) + AHEAD + 1024;
+            assert!(src.capacity() <= limit, "{} reserved, {} arrived", src.capacity(), src.len());
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_mebibyte_moves_twice_at_most() {
+        let stream = framed(&vec![7; 1 << 20]);
+        for step in [1448, 16 * 1024, 64 * 1024, 128 * 1024, 256 * 1024] {
+            let mut codec = FrameCodec::new(MAX);
+            let mut src = BytesMut::with_capacity(128 * 1024);
+            let (mut moves, mut place, mut frame) = (0, src.as_ptr(), None);
+            let mut rest = &stream[..];
+            while frame.is_none() {
+                if src.as_ptr() != place {
+                    (moves, place) = (moves + 1, src.as_ptr());
+                }
+                // As a socket does: at most what there is room for.
+                let (now, later) = rest.split_at(step.min(rest.len()).min(src.capacity() - src.len()));
+                src.extend_from_slice(now);
+                rest = later;
+                frame = codec.decode(&mut src).unwrap();
+            }
+            assert_eq!(frame.unwrap(), &stream[4..]);
+            assert!(moves <= 2, "{moves} moves in steps of {step}");
+        }
+    }
+}

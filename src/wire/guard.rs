@@ -47,7 +47,17 @@ pub fn first_flexible(key: i16) -> Option<i16> {
     compiled(key).map(|compiled| compiled.api.flexible)
 }
 
-/// What to do next with the bytes: a shape at one version, with neighbouring fields of fixed size joined.
+/// A shape at one version.
+type Program = Box<[Op]>;
+
+/// A tagged field that the message has; without content if it does not have it in this version.
+#[derive(Debug)]
+struct Known {
+    tag: u32,
+    content: Option<Program>,
+}
+
+/// What to do next with the bytes. Neighbouring fields of fixed size are one step.
 #[derive(Debug)]
 enum Op {
     /// Fields of fixed size.
@@ -74,12 +84,12 @@ enum Op {
         nullable: bool,
         least: usize,
         decoded: usize,
-        element: Box<[Op]>,
+        element: Program,
     },
     /// A struct behind a marker: 1 present, negative null.
-    Optional(Box<[Op]>),
-    /// The tagged fields of a struct. `None`: the tag is known, but not in this version.
-    Tags(Box<[(u32, Option<Box<[Op]>>)]>),
+    Optional(Program),
+    /// The tagged fields of a struct.
+    Tags(Box<[Known]>),
 }
 
 struct Compiled {
@@ -87,7 +97,7 @@ struct Compiled {
     /// The size of the decoded message itself.
     decoded: usize,
     /// By version, from `api.min`.
-    programs: Vec<Box<[Op]>>,
+    programs: Vec<Program>,
 }
 
 static COMPILED: LazyLock<Vec<Option<Compiled>>> = LazyLock::new(|| {
@@ -108,7 +118,7 @@ fn compiled(key: i16) -> Option<&'static Compiled> {
     COMPILED.get(usize::try_from(key).ok()?)?.as_ref()
 }
 
-fn compile(fields: &'static [Field], version: i16, flexible: bool) -> Box<[Op]> {
+fn compile(fields: &'static [Field], version: i16, flexible: bool) -> Program {
     let mut ops = Vec::new();
     for field in fields.iter().filter(|field| field.tag.is_none() && field.is_in(version)) {
         compile_field(&mut ops, field, version, flexible);
@@ -120,7 +130,7 @@ fn compile(fields: &'static [Field], version: i16, flexible: bool) -> Box<[Op]> 
                 compile_field(&mut ops, field, version, flexible);
                 ops.into_boxed_slice()
             });
-            Some((field.tag?, content))
+            Some(Known { tag: field.tag?, content })
         });
         ops.push(Op::Tags(known.collect()));
     }
@@ -252,22 +262,22 @@ impl Walk<'_> {
     }
 
     #[inline]
-    fn tags<const FLEXIBLE: bool>(&mut self, known: &[(u32, Option<Box<[Op]>>)]) -> Result<(), Refused> {
+    fn tags<const FLEXIBLE: bool>(&mut self, known: &[Known]) -> Result<(), Refused> {
         if self.reader.next_is_zero() {
             return Ok(());
         }
         self.some_tags::<FLEXIBLE>(known)
     }
 
-    fn some_tags<const FLEXIBLE: bool>(&mut self, known: &[(u32, Option<Box<[Op]>>)]) -> Result<(), Refused> {
+    fn some_tags<const FLEXIBLE: bool>(&mut self, known: &[Known]) -> Result<(), Refused> {
         let at = self.reader.at();
         let count = self.reader.uvarint()?;
         let mut unknown = 0u32;
         for _ in 0..count {
             let at_tag = self.reader.at();
             let (tag, content) = self.reader.tag()?;
-            match known.iter().find(|(known, _)| *known == tag) {
-                Some((_, Some(ops))) => {
+            match known.iter().find(|known| known.tag == tag) {
+                Some(Known { content: Some(ops), .. }) => {
                     let mut inner = Walk { reader: content, cost: self.cost };
                     inner.run::<FLEXIBLE>(ops)?;
                     if inner.reader.remaining() > 0 {
@@ -275,7 +285,7 @@ impl Walk<'_> {
                     }
                     self.cost = inner.cost;
                 }
-                Some((_, None)) => return Err(Refused::Tag { at: at_tag, tag }),
+                Some(Known { content: None, .. }) => return Err(Refused::Tag { at: at_tag, tag }),
                 None => {
                     unknown += 1;
                     self.cost = self.cost.saturating_add(match unknown {

@@ -69,3 +69,45 @@ pub fn response_header_version(key: i16, version: i16) -> i16 {
     let flexible = guard::first_flexible(key).is_some_and(|first| version >= first);
     i16::from(flexible && key != API_VERSIONS)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_header_cut_anywhere_is_refused() {
+        let whole = Bytes::from_static(b"\x00\x03\x00\x09\x00\x00\x00\x07\x00\x02ab\x01\x05\x02xy");
+        assert!(parse(&whole).is_ok());
+        for length in 0..whole.len() {
+            assert!(matches!(parse(&whole.slice(..length)), Err(HeaderError::Refused(_))), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_named_in_the_refusal() {
+        let frame = Bytes::from_static(b"\x27\x0f\x00\x05\x00\x00\x00\x07\xff\xff");
+        assert_eq!(parse(&frame), Err(HeaderError::UnknownApi { key: 9999, version: 5 }));
+    }
+
+    #[test]
+    fn api_versions_of_a_later_kafka_has_a_header_that_can_be_read() {
+        let frame = Bytes::from_static(b"\x00\x12\x00\x7f\x00\x00\x00\x07\x00\x01c\x00\xde\xad");
+        let (header, body) = parse(&frame).unwrap();
+        assert_eq!((header.key, header.version, header.correlation_id), (18, 127, 7));
+        assert_eq!((header.client_id.as_deref(), &body[..]), (Some("c"), &b"\xde\xad"[..]));
+    }
+
+    #[test]
+    fn a_client_id_is_a_slice_of_its_frame() {
+        let frame = Bytes::from(b"\x00\x12\x00\x00\x00\x00\x00\x07\x00\x06client".to_vec());
+        let (header, _) = parse(&frame).unwrap();
+        assert_eq!(header.client_id.unwrap().as_ptr(), frame[10..].as_ptr());
+    }
+
+    #[test]
+    fn a_client_id_that_is_not_utf8_is_refused() {
+        let frame = Bytes::from_static(b"\x00\x12\x00\x00\x00\x00\x00\x07\x00\x02\xc3\x28");
+        assert_eq!(parse(&frame), Err(HeaderError::Refused(Refused::Utf8 { at: 8 })));
+    }
+}

@@ -134,18 +134,16 @@ pub fn parse(version: i16, body: &Bytes) -> Result<ProduceRequest<'_>, Refused> 
     } else {
         2
     };
-    let count = array(&mut reader, flexible, name_least + if flexible { 2 } else { 4 })?;
     let mut topics = SmallVec::new();
-    reserve::<TopicData<'_>, _>(&mut topics, count, &mut budget, &reader)?;
+    let count = array(&mut reader, flexible, name_least + if flexible { 2 } else { 4 }, &mut topics, &mut budget)?;
     for _ in 0..count {
         let topic = if version >= TOPIC_IDS {
             TopicRef::Id(TopicId(reader.uuid()?))
         } else {
             TopicRef::Name(reader.str(Width::string(flexible))?)
         };
-        let count = array(&mut reader, flexible, if flexible { 6 } else { 8 })?;
         let mut partitions = SmallVec::new();
-        reserve::<PartitionData, _>(&mut partitions, count, &mut budget, &reader)?;
+        let count = array(&mut reader, flexible, if flexible { 6 } else { 8 }, &mut partitions, &mut budget)?;
         for _ in 0..count {
             let partition = PartitionId(reader.i32()?);
             let records = match reader.length(Width::bytes(flexible))? {
@@ -172,24 +170,23 @@ pub fn parse(version: i16, body: &Bytes) -> Result<ProduceRequest<'_>, Refused> 
     Ok(ProduceRequest { transactional_id, acks, timeout_ms, topics })
 }
 
-fn array(reader: &mut Reader<'_>, flexible: bool, least: usize) -> Result<usize, Refused> {
-    let at = reader.at();
-    reader.count(flexible, least)?.ok_or(Refused::Null { at })
-}
-
-/// Makes room for `count` elements out of what is left of the budget.
-fn reserve<T, A: smallvec::Array<Item = T>>(
+/// Reads the count of a list of elements of at least `least` bytes, and makes room for them out of what is left of the
+/// budget.
+fn array<T, A: smallvec::Array<Item = T>>(
+    reader: &mut Reader<'_>,
+    flexible: bool,
+    least: usize,
     list: &mut SmallVec<A>,
-    count: usize,
     budget: &mut usize,
-    reader: &Reader<'_>,
-) -> Result<(), Refused> {
+) -> Result<usize, Refused> {
+    let at = reader.at();
+    let count = reader.count(flexible, least)?.ok_or(Refused::Null { at })?;
     if count > list.inline_size() {
         let cost = count.saturating_mul(size_of::<T>());
-        *budget = budget.checked_sub(cost).ok_or(Refused::Count { at: reader.at(), count: count as i64 })?;
+        *budget = budget.checked_sub(cost).ok_or(Refused::Count { at, count: count as i64 })?;
         list.reserve_exact(count);
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Appends the whole frame of an answer to `out`. On an error `out` is as it was.
@@ -244,5 +241,43 @@ fn encode_partition(w: &mut Writer<'_>, partition: &PartitionResponse) {
             w.current_leader(0, leader);
         }
         _ => w.no_tags(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_not_served_is_refused() {
+        for version in [-1, 0, 2, 14] {
+            assert_eq!(parse(version, &Bytes::new()), Err(Refused::UnsupportedVersion { key: 0, version }));
+            assert!(encode_response(&mut BytesMut::new(), version, 1, &ProduceResponse::default()).is_err());
+        }
+    }
+
+    #[test]
+    fn null_records_are_none_and_null_lists_are_refused() {
+        let body = Bytes::from_static(b"\x00\x00\x01\x00\x00\x00\x00\x02\x02t\x02\x00\x00\x00\x00\x00\x00\x00\x00");
+        assert_eq!(parse(9, &body).unwrap().topics[0].partitions[0].records, None);
+        let body = Bytes::from_static(b"\x00\x00\x01\x00\x00\x00\x00\x00\x00");
+        assert_eq!(parse(9, &body), Err(Refused::Null { at: 7 }));
+    }
+
+    #[test]
+    fn a_request_for_one_partition_fits_in_itself() {
+        let body = Bytes::from_static(b"\x00\x00\x01\x00\x00\x00\x00\x02\x02t\x02\x00\x00\x00\x00\x02r\x00\x00\x00");
+        let request = parse(9, &body).unwrap();
+        assert!(!request.topics.spilled() && !request.topics[0].partitions.spilled());
+    }
+
+    #[test]
+    fn topics_without_partitions_cannot_fill_the_memory() {
+        // A million topics without a name and without partitions: three bytes each on the wire.
+        let mut body = b"\x00\x00\x01\x00\x00\x00\x00\xc1\x84\x3d".to_vec();
+        (0..1_000_000).for_each(|_| body.extend_from_slice(&[1, 1, 0]));
+        body.push(0);
+        assert_eq!(parse(9, &Bytes::from(body)), Err(Refused::Count { at: 7, count: 1_000_000 }));
     }
 }

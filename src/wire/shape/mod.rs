@@ -2,9 +2,9 @@
 //! all come.
 //!
 //! It has every request of the `kafka-protocol` crate, at the versions that both the crate and Apache Kafka 4.3 know.
-//! Not in the crate, and so not here: StreamsGroupHeartbeat (88), StreamsGroupDescribe (89), and the versions that 4.2
-//! and 4.3 added (ListOffsets 11, WriteTxnMarkers 2, DescribeLogDirs 5, ShareFetch 2, ShareAcknowledge 2, AddRaftVoter 1 and
-//! some between brokers).
+//! Not in the crate, and so not here: StreamsGroupHeartbeat (88), StreamsGroupDescribe (89), and the versions ListOffsets 11,
+//! OffsetCommit 10, OffsetFetch 10, WriteTxnMarkers 2, DescribeLogDirs 5, ShareFetch 2, ShareAcknowledge 2,
+//! AddRaftVoter 1, DescribeShareGroupOffsets 1, and some between brokers.
 //!
 //! To add an API: one entry in the file of its kind. `protocol-tests/wire_golden.rs` compares it with the crate.
 
