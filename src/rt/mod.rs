@@ -6,4 +6,5 @@
 
 pub mod clock;
 pub mod fs;
+pub mod process;
 pub mod rand;
