@@ -3,6 +3,7 @@
 //! Immutable. [`SortedMap`]s and `Arc`s keep a copy cheap: a new image shares with the old one
 //! everything that the records between them did not touch.
 
+use super::record::Opaque;
 use super::sorted::SortedMap;
 use crate::model::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, TopicName};
 use smallvec::SmallVec;
@@ -20,11 +21,11 @@ pub struct DirectoryId(pub Uuid);
 
 impl DirectoryId {
     /// The broker has not chosen a directory yet.
-    pub const UNASSIGNED: DirectoryId = DirectoryId(Uuid::from_u128(0));
+    pub const UNASSIGNED: DirectoryId = DirectoryId(Uuid::from_u128(1));
     /// The directory is offline and which one it was is not known.
     pub const LOST: DirectoryId = DirectoryId(Uuid::from_u128(2));
     /// From before directories had ids.
-    pub const MIGRATING: DirectoryId = DirectoryId(Uuid::from_u128(1));
+    pub const MIGRATING: DirectoryId = DirectoryId(Uuid::from_u128(0));
 }
 
 impl fmt::Debug for DirectoryId {
@@ -188,7 +189,7 @@ impl BrokerImage {
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// The last record this image holds; `Offset::NONE` before the first.
     pub offset: Offset,
@@ -202,6 +203,8 @@ pub struct Image {
     pub features: BTreeMap<String, i16>,
     /// The first producer id not handed out yet.
     pub next_producer_id: ProducerId,
+    /// Records of types that nothing acts on yet, in order, so that snapshots keep them.
+    pub kept: Arc<Vec<Opaque>>,
 }
 
 impl Default for Image {
@@ -215,6 +218,7 @@ impl Default for Image {
             brokers: BTreeMap::new(),
             features: BTreeMap::new(),
             next_producer_id: ProducerId(0),
+            kept: Arc::default(),
         }
     }
 }

@@ -9,14 +9,20 @@
 //! gives a new one that shares everything untouched with the old. [`Delta`] lists the difference.
 //! [`Store`] holds the newest image and tells its publishers, in order, before any answer leaves.
 
+mod apply;
 mod delta;
 mod image;
+pub mod record;
+mod replica;
 mod sorted;
 mod store;
 
+pub use apply::{ApplyError, Change};
 pub use delta::{Delta, TopicDelta};
 pub use image::{
     BrokerImage, ConfigResource, DirectoryId, Endpoint, Image, PartitionImage, Replicas, ResourceType, TopicImage,
 };
+pub use record::Record;
+pub use replica::Replica;
 pub use sorted::SortedMap;
 pub use store::{Publisher, Store};

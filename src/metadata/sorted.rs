@@ -24,6 +24,12 @@ impl<K, V> Default for SortedMap<K, V> {
     }
 }
 
+impl<K: PartialEq, V: PartialEq> PartialEq for SortedMap<K, V> {
+    fn eq(&self, other: &SortedMap<K, V>) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
 impl<K, V> SortedMap<K, V> {
     #[must_use]
     pub fn len(&self) -> usize {

@@ -4,6 +4,8 @@
 //! Tests hand in a fake with a durable and a volatile image, so that a crash loses exactly what
 //! was not synced. All calls are synchronous and positional; nothing here does IO in `Drop`.
 
+pub mod disk;
+
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::Path;
