@@ -7,9 +7,36 @@
 //! Produce and Fetch are in the list for their versions, but the connection calls them through
 //! [`produce`] and [`fetch`]: they are the hot path and have stages of their own.
 
+mod authorized;
+mod auto_topics;
+mod deadline;
+mod distinct;
+mod producer_ids;
+#[cfg(test)]
+mod testing;
+mod text;
+mod view;
+
+pub mod api_versions;
+pub mod create_partitions;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_topic_partitions;
+pub mod init_producer_id;
+pub mod list_config_resources;
+pub mod list_partition_reassignments;
+pub mod metadata;
+pub mod update_features;
+
+pub use auto_topics::AutoTopics;
+pub use producer_ids::ProducerIds;
+
+/// An error as a response carries it.
+pub use crate::controller::ApiError;
+
+use crate::config::Settings;
 use crate::controller;
-use crate::metadata;
-use crate::model::ErrorCode;
+use crate::model::NodeId;
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
 use std::future::Future;
@@ -19,8 +46,21 @@ use std::sync::Arc;
 
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
-    pub metadata: Arc<metadata::Store>,
+    pub metadata: Arc<crate::metadata::Store>,
     pub controller: Arc<controller::Service>,
+    pub settings: Arc<Settings>,
+    /// This broker.
+    pub node: NodeId,
+    pub cluster_id: String,
+    pub auto_topics: AutoTopics,
+    pub producer_ids: ProducerIds,
+}
+
+impl Context {
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
+    }
 }
 
 /// The client's side of a connection, as handlers see it.
@@ -48,6 +88,21 @@ pub struct Versions {
     pub max: i16,
 }
 
+/// One API of the list.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    pub key: i16,
+    pub name: &'static str,
+    pub versions: Versions,
+    /// Below `versions.min` for Produce only.
+    pub advertised_min: i16,
+}
+
+/// The list.
+pub fn served() -> &'static [Served] {
+    &[]
+}
+
 /// One Kafka API.
 pub trait Api {
     type Request: Request + Send;
@@ -59,14 +114,6 @@ pub trait Api {
         call: Call,
         request: Self::Request,
     ) -> impl Future<Output = <Self::Request as Request>::Response> + Send;
-}
-
-/// An error as a response carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError {
-    pub code: ErrorCode,
-    /// `None`: the client shows its own text for the code.
-    pub message: Option<String>,
 }
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Bytes> + Send>>;

@@ -36,20 +36,25 @@ pub(super) fn message(text: Option<String>) -> Option<StrBytes> {
     })
 }
 
-impl ApiError {
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: Some(message.into()) }
-    }
-
-    /// An error whose message is Kafka's own text for the code, where Kafka sends that text
-    /// (`new ApiError(Errors)`). Where it sends none, the field is built with `None` instead.
-    pub(super) fn of(code: ErrorCode) -> ApiError {
-        ApiError { code, message: default_message(code).map(str::to_owned) }
+/// The two fields of an outcome: no error and no message, or what went wrong.
+pub(super) fn error_fields(outcome: Result<(), ApiError>) -> (i16, Option<StrBytes>) {
+    match outcome {
+        Ok(()) => (ErrorCode::NONE.0, None),
+        Err(error) => (error.code.0, message(error.message)),
     }
 }
 
+/// The error with Kafka's own text for the code where it has none, for the places where Kafka sends that text
+/// (`new ApiError(Errors)`).
+pub(super) fn explained(mut error: ApiError) -> ApiError {
+    if error.message.is_none() {
+        error.message = standard_text(error.code).map(str::to_owned);
+    }
+    error
+}
+
 /// Kafka's text for the codes that the handlers in this directory answer with a text of their own accord.
-fn default_message(code: ErrorCode) -> Option<&'static str> {
+fn standard_text(code: ErrorCode) -> Option<&'static str> {
     match code {
         ErrorCode::UNKNOWN_SERVER_ERROR => {
             Some("The server experienced an unexpected error when processing the request.")
@@ -76,8 +81,9 @@ mod tests {
 
     #[test]
     fn errors_that_kafka_explains_carry_its_text() {
-        let error = ApiError::of(ErrorCode::UNKNOWN_TOPIC_ID);
+        let error = explained(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID));
         assert_eq!(error.message.as_deref(), Some("This server does not host this topic ID."));
-        assert_eq!(ApiError::of(ErrorCode::INVALID_PARTITIONS).message, None);
+        let error = ApiError::new(ErrorCode::UNKNOWN_TOPIC_ID, "its own");
+        assert_eq!(explained(error.clone()), error);
     }
 }

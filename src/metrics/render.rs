@@ -100,7 +100,9 @@ const TOPIC_COUNTERS: [OfTopic; 8] = [
     ("topic_records_out", "Records sent to consumers where their number is known, by topic.", |t| t.records_out.get()),
     ("topic_produce_requests", "Produce requests that named the topic.", |t| t.produce_requests.get()),
     ("topic_fetch_requests", "Fetch requests that named the topic.", |t| t.fetch_requests.get()),
-    ("topic_produce_failures", "Produce requests for the topic that were refused.", |t| t.failed_produce_requests.get()),
+    ("topic_produce_failures", "Produce requests for the topic that were refused.", |t| {
+        t.failed_produce_requests.get()
+    }),
     ("topic_fetch_failures", "Fetch requests for the topic that were refused.", |t| t.failed_fetch_requests.get()),
 ];
 
