@@ -8,7 +8,21 @@
 //! [`Live`] holds the settings of a running broker, with the dynamic ones of the metadata log on
 //! top. Nothing here opens a file or asks a clock: content comes in as arguments.
 
+pub mod broker_keys;
+mod broker_keys_group;
+mod broker_keys_log;
+mod broker_keys_network;
+mod broker_keys_node;
+mod broker_keys_quorum;
+mod broker_keys_quota;
+mod broker_keys_remote;
+mod broker_keys_replication;
+mod broker_keys_security;
+mod broker_keys_share;
+mod broker_keys_txn;
+pub mod key;
 pub mod settings;
 pub mod topic;
+pub mod value;
 
 pub use settings::{Listener, ListenerName, Roles, SecurityProtocol, Settings};

@@ -1,8 +1,7 @@
 //! A latency histogram that is only atomics: observing takes no lock, hashes nothing and
 //! allocates nothing. (`prometheus_client`'s own histogram takes a lock per observation.)
 
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{MetricEncoder, NoLabelSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -45,8 +44,9 @@ impl Histogram {
     }
 }
 
-impl EncodeMetric for Histogram {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+impl Histogram {
+    /// Writes the lines of a scrape.
+    pub(super) fn write(&self, to: &mut MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         let mut buckets = [(f64::MAX, 0u64); BOUNDS_US.len() + 1];
         for (i, (slot, count)) in buckets.iter_mut().zip(&self.buckets).enumerate() {
             let bound = BOUNDS_US.get(i).map_or(f64::MAX, |us| *us as f64 / 1e6);
@@ -54,11 +54,7 @@ impl EncodeMetric for Histogram {
         }
         // Counted from the same loads, so that `_count` always equals the `+Inf` bucket.
         let count = buckets.iter().map(|(_, n)| n).sum();
-        encoder.encode_histogram::<NoLabelSet>(self.sum_us.load(Relaxed) as f64 / 1e6, count, &buckets, None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
+        to.encode_histogram::<NoLabelSet>(self.sum_us.load(Relaxed) as f64 / 1e6, count, &buckets, None)
     }
 }
 

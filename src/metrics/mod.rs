@@ -90,12 +90,14 @@ impl Metrics {
     /// The counters of a listener. Ask once when it is bound.
     #[must_use]
     pub fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
+        // The encoder writes labels as they are, and a listener's name is whatever the operator chose.
+        let label = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let mut listeners = self.listeners.lock();
-        if let Some((_, known)) = listeners.iter().find(|(known, _)| known == name) {
+        if let Some((_, known)) = listeners.iter().find(|(known, _)| *known == label) {
             return Arc::clone(known);
         }
         let fresh = Arc::new(ListenerMetrics::default());
-        listeners.push((name.to_owned(), Arc::clone(&fresh)));
+        listeners.push((label, Arc::clone(&fresh)));
         fresh
     }
 

@@ -8,7 +8,7 @@ use super::{Histogram, Metrics};
 use crate::model::{Offset, TopicPartition};
 use crate::rt::process;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt::{self, Error};
@@ -60,6 +60,7 @@ impl fmt::Debug for Scrape {
 
 type Labels<'a> = [(&'a str, &'a str)];
 
+/// One name with its help and type; then a line (or a histogram's lines) for each set of labels.
 struct Family<'a>(MetricEncoder<'a>);
 
 fn family<'a>(
@@ -73,15 +74,24 @@ fn family<'a>(
 
 impl Family<'_> {
     fn counter(&mut self, labels: &Labels<'_>, value: u64) -> Result<(), Error> {
-        self.0.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        self.line(labels, |line| line.encode_counter::<NoLabelSet, _, u64>(&value, None))
     }
 
     fn gauge(&mut self, labels: &Labels<'_>, value: i64) -> Result<(), Error> {
-        self.0.encode_family(&labels)?.encode_gauge(&value)
+        self.line(labels, |line| line.encode_gauge(&value))
     }
 
     fn histogram(&mut self, labels: &Labels<'_>, value: &Histogram) -> Result<(), Error> {
-        value.encode(self.0.encode_family(&labels)?)
+        self.line(labels, |line| value.write(line))
+    }
+
+    fn line(
+        &mut self,
+        labels: &Labels<'_>,
+        write: impl FnOnce(&mut MetricEncoder<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // A family with an empty label set would be written with `{}`.
+        if labels.is_empty() { write(&mut self.0) } else { write(&mut self.0.encode_family(&labels)?) }
     }
 }
 
