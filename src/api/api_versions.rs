@@ -30,7 +30,7 @@ impl Api for ApiVersions {
         if call.version >= 3 && !named {
             return ApiVersionsResponse::default().with_error_code(ErrorCode::INVALID_REQUEST.0);
         }
-        respond(served(), &ctx.metadata.load(), ctx.node, call.version)
+        respond(served(), &ctx.metadata.load(), ctx.settings().node_id, call.version)
     }
 }
 

@@ -6,9 +6,8 @@
 //!
 //! Left out: `__share_group_state`, which is not created until there are share groups.
 
-use super::Context;
 use crate::config::Settings;
-use crate::controller::{CreateTopics, NewTopic};
+use crate::controller::{CreateTopics, NewTopic, Service};
 use crate::model::TopicName;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -26,17 +25,15 @@ pub struct AutoTopics {
 
 impl AutoTopics {
     /// Starts the creation of those of `names` that are valid and not under way.
-    pub(super) fn create(&self, ctx: &Arc<Context>, names: Vec<TopicName>) {
-        let names = self.claim(names);
-        if names.is_empty() {
+    pub(super) fn create(self: &Arc<Self>, names: Vec<TopicName>, settings: &Settings, controller: &Arc<Service>) {
+        let claim = Claim { names: self.claim(names), of: Arc::clone(self) };
+        if claim.names.is_empty() {
             return;
         }
-        let settings = ctx.settings();
-        let claim = Claim { ctx: Arc::clone(ctx), names };
+        let topics = claim.names.iter().map(|name| shape(name, settings)).collect();
+        let controller = Arc::clone(controller);
         tokio::spawn(async move {
-            let topics = claim.names.iter().map(|name| shape(name, &settings)).collect();
-            let request = CreateTopics { topics, validate_only: false };
-            let answers = claim.ctx.controller.create_topics(request).await;
+            let answers = controller.create_topics(CreateTopics { topics, validate_only: false }).await;
             for (name, answer) in claim.names.iter().zip(answers) {
                 match answer {
                     Ok(topic) => tracing::info!(topic = %name, id = %topic.id, "created on demand"),
@@ -69,13 +66,13 @@ impl AutoTopics {
 
 /// Gives the names back however the creation ends.
 struct Claim {
-    ctx: Arc<Context>,
     names: Vec<TopicName>,
+    of: Arc<AutoTopics>,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.ctx.auto_topics.release(&self.names);
+        self.of.release(&self.names);
     }
 }
 

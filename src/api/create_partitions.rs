@@ -7,7 +7,7 @@
 //! Left out: authorization and the controller's mutation quota (later issues).
 
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
-use crate::controller::NewPartitions;
+use crate::controller::{NewPartitions, Service};
 use crate::model::{ErrorCode, NodeId, TopicName};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -22,35 +22,29 @@ impl Api for CreatePartitions {
     const VERSIONS: Versions = Versions { min: 0, max: 3 };
 
     async fn handle(ctx: Arc<Context>, _call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
-        let repeated = distinct::repeated(request.topics.iter().map(|topic| &topic.name));
-        let mut results: Vec<_> = distinct::each_once(request.topics.iter().map(|topic| &topic.name))
-            .into_iter()
-            .filter(|name| repeated.contains(name))
-            .map(|name| {
-                let error = ApiError::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
-                result(name.clone(), Err(error))
-            })
-            .collect();
-
-        let wanted: Vec<_> = request.topics.iter().filter(|topic| !repeated.contains(&topic.name)).collect();
-        let changes: Vec<_> = wanted.iter().map(|topic| change(topic)).collect();
-        if changes.is_empty() {
-            return CreatePartitionsResponse::default().with_results(results);
-        }
-        let validate_only = request.validate_only;
-        let work = async move { ctx.controller.create_partitions(changes, validate_only).await };
-        let answers = deadline::within(request.timeout_ms, work).await;
-        results.extend(wanted.iter().enumerate().map(|(index, topic)| {
-            let outcome = match &answers {
-                None => Err(ApiError::bare(ErrorCode::REQUEST_TIMED_OUT)),
-                Some(answers) => {
-                    answers.get(index).cloned().unwrap_or_else(|| Err(ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)))
-                }
-            };
-            result(topic.name.clone(), outcome)
-        }));
-        CreatePartitionsResponse::default().with_results(results)
+        respond(Arc::clone(&ctx.controller), &request).await
     }
+}
+
+async fn respond(controller: Arc<Service>, request: &CreatePartitionsRequest) -> CreatePartitionsResponse {
+    let repeated = distinct::repeated(request.topics.iter().map(|topic| &topic.name));
+    let wanted: Vec<_> = request.topics.iter().filter(|topic| !repeated.contains(&topic.name)).collect();
+    let mut results: Vec<_> = distinct::each_once(request.topics.iter().map(|topic| &topic.name))
+        .into_iter()
+        .filter(|name| repeated.contains(name))
+        .map(|name| {
+            let error = ApiError::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
+            result(name.clone(), Err(error))
+        })
+        .collect();
+    if !wanted.is_empty() {
+        let changes = wanted.iter().map(|topic| change(topic)).collect();
+        let validate_only = request.validate_only;
+        let work = async move { controller.create_partitions(changes, validate_only).await };
+        let answers = deadline::answers(request.timeout_ms, wanted.len(), work).await;
+        results.extend(wanted.iter().zip(answers).map(|(topic, answer)| result(topic.name.clone(), answer)));
+    }
+    CreatePartitionsResponse::default().with_results(results)
 }
 
 fn change(topic: &CreatePartitionsTopic) -> NewPartitions {

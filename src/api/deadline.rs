@@ -1,11 +1,32 @@
 //! How long a client lets an operation take (`timeout_ms` of the requests that change the cluster).
 
+use super::ApiError;
+use crate::model::ErrorCode;
 use std::future::Future;
 use std::time::Duration;
 
+/// The controller's answers to `count` questions, or as many times REQUEST_TIMED_OUT.
+pub(super) async fn answers<T, F>(timeout_ms: i32, count: usize, work: F) -> Vec<Result<T, ApiError>>
+where
+    T: Send + 'static,
+    F: Future<Output = Vec<Result<T, ApiError>>> + Send + 'static,
+{
+    let missing = |code| move || Err(ApiError::bare(code));
+    match within(timeout_ms, work).await {
+        None => std::iter::repeat_with(missing(ErrorCode::REQUEST_TIMED_OUT)).take(count).collect(),
+        Some(mut answers) => {
+            if answers.len() != count {
+                tracing::error!(count, got = answers.len(), "the controller did not answer every question");
+                answers.resize_with(count, missing(ErrorCode::UNKNOWN_SERVER_ERROR));
+            }
+            answers
+        }
+    }
+}
+
 /// Runs `work` to its end whatever happens, and waits for it no longer than `timeout_ms`: `None` means that
 /// the client gets REQUEST_TIMED_OUT, not that nothing was done.
-pub(super) async fn within<T, F>(timeout_ms: i32, work: F) -> Option<T>
+async fn within<T, F>(timeout_ms: i32, work: F) -> Option<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -28,6 +49,15 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn there_is_an_answer_to_every_question() {
+        let error = |code| Err(ApiError::bare(code));
+        let short = answers(10_000, 2, async { vec![Ok(1)] }).await;
+        assert_eq!(short, [Ok(1), error(ErrorCode::UNKNOWN_SERVER_ERROR)]);
+        let late = answers(0, 2, std::future::pending::<Vec<Result<i32, ApiError>>>()).await;
+        assert_eq!(late, [error(ErrorCode::REQUEST_TIMED_OUT), error(ErrorCode::REQUEST_TIMED_OUT)]);
+    }
 
     #[tokio::test]
     async fn an_answer_in_time_is_handed_on() {

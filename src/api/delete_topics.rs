@@ -8,7 +8,7 @@
 //! former there is nothing to hide, so the answers are not shuffled.
 
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
-use crate::controller::{DeletedTopic, TopicSelector};
+use crate::controller::{DeletedTopic, Service, TopicSelector};
 use crate::metadata::Image;
 use crate::model::{ErrorCode, TopicId, TopicName};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
@@ -25,37 +25,41 @@ impl Api for DeleteTopics {
     const VERSIONS: Versions = Versions { min: 1, max: 6 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+        let timeout_ms = request.timeout_ms;
         let asked = if call.version >= 6 { request.topics } else { by_name(request.topic_names) };
-        if !ctx.settings().topics.delete_enable {
-            let code = if call.version < 3 { ErrorCode::INVALID_REQUEST } else { ErrorCode::TOPIC_DELETION_DISABLED };
-            let refused = asked.into_iter().map(|topic| {
-                let (name, id) = (topic.name, topic.topic_id);
-                DeletableTopicResult::default().with_name(name).with_topic_id(id).with_error_code(code.0)
-            });
-            return DeleteTopicsResponse::default().with_responses(refused.collect());
-        }
-        let Plan { mut responses, selectors } = plan(&asked, &ctx.metadata.image());
-        if selectors.is_empty() {
-            return DeleteTopicsResponse::default().with_responses(responses);
-        }
-        let wanted = selectors.clone();
-        let work = async move { ctx.controller.delete_topics(selectors).await };
-        let answers = deadline::within(request.timeout_ms, work).await;
-        responses.extend(wanted.iter().enumerate().map(|(index, selector)| {
-            let answer = match &answers {
-                None => Err(ApiError::bare(ErrorCode::REQUEST_TIMED_OUT)),
-                Some(answers) => {
-                    answers.get(index).cloned().unwrap_or_else(|| Err(ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)))
-                }
-            };
-            match (answer, selector) {
-                (Ok(DeletedTopic { name, id }), _) => result(Some(&name), id, Ok(())),
-                (Err(error), TopicSelector::Name(name)) => result(Some(name), TopicId::ZERO, Err(error)),
-                (Err(error), TopicSelector::Id(id)) => result(None, *id, Err(error)),
-            }
-        }));
+        let responses = if ctx.settings().topics.delete_enable {
+            let plan = plan(&asked, &ctx.metadata.image());
+            carry_out(plan, timeout_ms, Arc::clone(&ctx.controller)).await
+        } else {
+            switched_off(asked, call.version)
+        };
         DeleteTopicsResponse::default().with_responses(responses)
     }
+}
+
+fn switched_off(asked: Vec<DeleteTopicState>, version: i16) -> Vec<DeletableTopicResult> {
+    let code = if version < 3 { ErrorCode::INVALID_REQUEST } else { ErrorCode::TOPIC_DELETION_DISABLED };
+    let refused = asked.into_iter().map(|topic| {
+        let (name, id) = (topic.name, topic.topic_id);
+        DeletableTopicResult::default().with_name(name).with_topic_id(id).with_error_code(code.0)
+    });
+    refused.collect()
+}
+
+async fn carry_out(plan: Plan, timeout_ms: i32, controller: Arc<Service>) -> Vec<DeletableTopicResult> {
+    let Plan { mut responses, selectors } = plan;
+    if selectors.is_empty() {
+        return responses;
+    }
+    let wanted = selectors.clone();
+    let work = async move { controller.delete_topics(selectors).await };
+    let answers = deadline::answers(timeout_ms, wanted.len(), work).await;
+    responses.extend(wanted.iter().zip(answers).map(|(selector, answer)| match (answer, selector) {
+        (Ok(DeletedTopic { name, id }), _) => result(Some(&name), id, Ok(())),
+        (Err(error), TopicSelector::Name(name)) => result(Some(name), TopicId::ZERO, Err(error)),
+        (Err(error), TopicSelector::Id(id)) => result(None, *id, Err(error)),
+    }));
+    responses
 }
 
 fn by_name(names: Vec<kafka_protocol::messages::TopicName>) -> Vec<DeleteTopicState> {
@@ -124,4 +128,105 @@ fn result(name: Option<&TopicName>, id: TopicId, outcome: Result<(), ApiError>) 
         .with_topic_id(id.0)
         .with_error_code(code)
         .with_error_message(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, encoded};
+    use super::*;
+
+    fn name(name: &'static str) -> DeleteTopicState {
+        DeleteTopicState::default().with_name(Some(text::text(name).into()))
+    }
+
+    fn id(id: TopicId) -> DeleteTopicState {
+        DeleteTopicState::default().with_name(None).with_topic_id(id.0)
+    }
+
+    fn refusals(plan: &Plan) -> Vec<(Option<&str>, TopicId, &str)> {
+        let mut shown = Vec::new();
+        for refused in &plan.responses {
+            assert_eq!(ErrorCode(refused.error_code), ErrorCode::INVALID_REQUEST);
+            let name = refused.name.as_ref().map(|name| name.as_str());
+            shown.push((name, TopicId(refused.topic_id), refused.error_message.as_deref().unwrap_or("")));
+        }
+        shown
+    }
+
+    const ZERO: TopicId = TopicId::ZERO;
+
+    #[test]
+    fn names_and_ids_are_handed_to_the_controller_each_once() {
+        let plan = plan(&[name("a"), id(testing::topic_id("b")), name("gone")], &testing::image());
+        let expected = [
+            TopicSelector::Name(TopicName::new("a")),
+            TopicSelector::Name(TopicName::new("gone")),
+            TopicSelector::Id(testing::topic_id("b")),
+        ];
+        assert_eq!((plan.selectors.as_slice(), plan.responses.len()), (&expected[..], 0));
+    }
+
+    #[test]
+    fn what_comes_twice_is_refused_once_and_not_deleted() {
+        let b = testing::topic_id("b");
+        let plan = plan(&[name("a"), id(b), name("a"), id(b), name("a")], &testing::image());
+        assert_eq!(plan.selectors, []);
+        assert_eq!(refusals(&plan), [(Some("a"), ZERO, "Duplicate topic name."), (None, b, "Duplicate topic id.")]);
+    }
+
+    #[test]
+    fn a_topic_named_both_by_name_and_by_its_id_is_refused_once() {
+        let a = testing::topic_id("a");
+        let plan = plan(&[id(a), name("a")], &testing::image());
+        assert_eq!(plan.selectors, []);
+        let why = "The provided topic name maps to an ID that was already supplied.";
+        assert_eq!(refusals(&plan), [(Some("a"), a, why)]);
+    }
+
+    #[test]
+    fn an_id_whose_name_was_refused_for_coming_twice_is_deleted() {
+        let a = testing::topic_id("a");
+        let plan = plan(&[name("a"), id(a), name("a")], &testing::image());
+        assert_eq!(refusals(&plan), [(Some("a"), ZERO, "Duplicate topic name.")]);
+        assert_eq!(plan.selectors, [TopicSelector::Id(a)]);
+    }
+
+    #[test]
+    fn an_entry_names_its_topic_in_exactly_one_way() {
+        let a = testing::topic_id("a");
+        let plan = plan(&[name("a").with_topic_id(a.0), id(ZERO)], &testing::image());
+        assert_eq!(plan.selectors, []);
+        let both = "You may not specify both topic name and topic id.";
+        let neither = "Neither topic name nor id were specified.";
+        assert_eq!(refusals(&plan), [(Some("a"), a, both), (None, ZERO, neither)]);
+    }
+
+    #[test]
+    fn with_deletion_switched_off_every_topic_is_refused() {
+        for version in 1..=6 {
+            let responses = switched_off(vec![name("a")], version);
+            let expected = if version < 3 { ErrorCode::INVALID_REQUEST } else { ErrorCode::TOPIC_DELETION_DISABLED };
+            assert_eq!(ErrorCode(responses[0].error_code), expected);
+            encoded(version, &DeleteTopicsResponse::default().with_responses(responses));
+        }
+    }
+
+    #[test]
+    fn every_version_can_be_encoded() {
+        for version in 1..=6 {
+            let error = ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID);
+            let mut responses = vec![result(Some(&TopicName::new("a")), testing::topic_id("a"), Ok(()))];
+            responses.push(result(Some(&TopicName::new("b")), ZERO, Err(error.clone())));
+            if version >= 6 {
+                responses.push(result(None, testing::topic_id("c"), Err(error)));
+            }
+            encoded(version, &DeleteTopicsResponse::default().with_responses(responses));
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_not_there_is_explained_in_kafkas_words() {
+        let response = result(None, testing::topic_id("c"), Err(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID)));
+        assert_eq!(response.error_message.as_deref(), Some("This server does not host this topic ID."));
+    }
 }

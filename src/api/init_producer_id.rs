@@ -25,10 +25,11 @@ impl Api for InitProducerId {
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
     async fn handle(ctx: Arc<Context>, _call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
-        if let Err(code) = check(&request, ctx.settings().transactions.timeout_max) {
+        let settings = ctx.settings();
+        if let Err(code) = check(&request, settings.transactions.timeout_max) {
             return refused(code);
         }
-        match ctx.producer_ids.next(ctx.node, &ctx.metadata, &ctx.controller).await {
+        match ctx.producer_ids.next(settings.node_id, &ctx.metadata, &ctx.controller).await {
             Ok(id) => {
                 InitProducerIdResponse::default().with_producer_id(messages::ProducerId(id.0)).with_producer_epoch(0)
             }

@@ -32,9 +32,11 @@ impl Api for Metadata {
 
     async fn handle(ctx: Arc<Context>, call: Call, request: MetadataRequest) -> MetadataResponse {
         let Answer { response, missing } = respond(&ctx.metadata.image(), &ctx.cluster_id, &call, &request);
-        let wanted = request.allow_auto_topic_creation && !missing.is_empty();
-        if wanted && ctx.settings().topics.auto_create {
-            ctx.auto_topics.create(&ctx, missing);
+        if request.allow_auto_topic_creation && !missing.is_empty() {
+            let settings = ctx.settings();
+            if settings.topics.auto_create {
+                ctx.auto_topics.create(missing, &settings, &ctx.controller);
+            }
         }
         response
     }

@@ -36,7 +36,6 @@ pub use crate::controller::ApiError;
 
 use crate::config::Settings;
 use crate::controller;
-use crate::model::NodeId;
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
 use std::future::Future;
@@ -49,10 +48,8 @@ pub struct Context {
     pub metadata: Arc<crate::metadata::Store>,
     pub controller: Arc<controller::Service>,
     pub settings: Arc<Settings>,
-    /// This broker.
-    pub node: NodeId,
     pub cluster_id: String,
-    pub auto_topics: AutoTopics,
+    pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: ProducerIds,
 }
 
