@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
 /// Says whether a broker's dynamic configs, taken as a whole, would work.
-pub(super) type BrokerCheck<'a> = &'a (dyn Fn(&ConfigResource, &BTreeMap<String, String>) -> Result<(), ApiError> + Sync);
+pub(super) type BrokerCheck<'a> =
+    &'a (dyn Fn(&ConfigResource, &BTreeMap<String, String>) -> Result<(), ApiError> + Sync);
 
 /// What becomes of one resource of the request.
 pub(super) enum Step<C> {
@@ -81,8 +82,7 @@ pub(super) fn check_resource(kind: i8, name: &str, node: NodeId) -> Result<Confi
         Some(kind) => kind,
     };
     if kind == ResourceType::Broker && !name.is_empty() {
-        let id: i32 =
-            name.parse().map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))?;
+        let id: i32 = name.parse().map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))?;
         if id != node.0 {
             return Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", node.0)));
         }

@@ -46,13 +46,15 @@ pub fn unsupported() -> ApiVersionsResponse {
 }
 
 fn respond(served: &[Served], image: &Image, node: NodeId, version: i16) -> ApiVersionsResponse {
-    let keys = served.iter().map(|api| {
+    let key = |api: &Served| {
         ApiVersion::default()
             .with_api_key(api.key)
             .with_min_version(api.advertised_min)
             .with_max_version(api.versions.max)
-    });
-    let response = ApiVersionsResponse::default().with_api_keys(keys.collect());
+    };
+    let mut keys: Vec<_> = served.iter().map(key).collect();
+    keys.sort_by_key(|key| key.api_key);
+    let response = ApiVersionsResponse::default().with_api_keys(keys);
     if version < 3 {
         return response;
     }

@@ -7,10 +7,12 @@
 //! Produce and Fetch are in the list for their versions, but the connection calls them through
 //! [`produce`] and [`fetch`]: they are the hot path and have stages of their own.
 
+mod alter;
 mod authorized;
 mod auto_topics;
 mod deadline;
 mod distinct;
+mod loggers;
 mod producer_ids;
 #[cfg(test)]
 mod testing;
