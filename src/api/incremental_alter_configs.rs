@@ -128,3 +128,121 @@ fn list(configs: &BTreeMap<String, String>, name: &str, what: &str) -> Result<Ve
     let items = configs.get(name).map(String::as_str).or(key.default).unwrap_or_default();
     Ok(items.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::metadata::ConfigResource;
+
+    const NODE: NodeId = NodeId(1);
+
+    fn config(key: &'static str, op: AlterOp, value: Option<&'static str>) -> AlterableConfig {
+        AlterableConfig::default().with_name(key.into()).with_config_operation(op as i8).with_value(value.map(Into::into))
+    }
+
+    fn resource(kind: i8, name: &'static str, configs: Vec<AlterableConfig>) -> AlterConfigsResource {
+        AlterConfigsResource::default().with_resource_type(kind).with_resource_name(name.into()).with_configs(configs)
+    }
+
+    fn all_is_well(_: &ConfigResource, _: &BTreeMap<String, String>) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn steps(resources: Vec<AlterConfigsResource>) -> Vec<Step<Vec<ConfigChange>>> {
+        let request = IncrementalAlterConfigsRequest::default().with_resources(resources);
+        plan(&request, NODE, &testing::image(), &all_is_well)
+    }
+
+    fn why(step: &Step<Vec<ConfigChange>>) -> (ErrorCode, &str) {
+        match step {
+            Step::Done(Err(error)) => (error.code, error.message.as_deref().unwrap_or("")),
+            _ => (ErrorCode::NONE, ""),
+        }
+    }
+
+    #[test]
+    fn a_topics_changes_are_handed_to_the_controller_as_they_are() {
+        let configs = vec![config("retention.ms", AlterOp::Set, Some("1")), config("x", AlterOp::Delete, None)];
+        let steps = steps(vec![resource(2, "a", configs)]);
+        let [Step::Ask(resource, changes)] = &steps[..] else { panic!("it was not handed on") };
+        assert_eq!(resource, &ConfigResource::new(ResourceType::Topic, "a"));
+        let set = ConfigChange { op: AlterOp::Set, key: "retention.ms".into(), value: Some("1".into()) };
+        let delete = ConfigChange { op: AlterOp::Delete, key: "x".into(), value: None };
+        assert_eq!(changes, &[set, delete]);
+    }
+
+    #[test]
+    fn each_of_the_resources_that_come_twice_is_refused() {
+        let steps = steps(vec![resource(2, "a", vec![]), resource(2, "b", vec![]), resource(2, "a", vec![])]);
+        let refused = (ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.");
+        assert_eq!(steps.iter().map(why).collect::<Vec<_>>(), [refused, (ErrorCode::NONE, ""), refused]);
+    }
+
+    #[test]
+    fn only_a_deletion_goes_without_a_value() {
+        let steps = steps(vec![resource(2, "a", vec![config("k", AlterOp::Append, None)])]);
+        assert_eq!(why(&steps[0]), (ErrorCode::INVALID_REQUEST, "Null value not supported for : k"));
+    }
+
+    #[test]
+    fn an_operation_that_is_not_known_is_refused() {
+        let unknown = config("k", AlterOp::Set, Some("v")).with_config_operation(7);
+        let steps = steps(vec![resource(2, "a", vec![unknown])]);
+        assert_eq!(why(&steps[0]), (ErrorCode::INVALID_REQUEST, "Unknown operations type 7"));
+    }
+
+    #[test]
+    fn a_brokers_configs_are_checked_as_they_will_be() {
+        let mut image = testing::image();
+        let now = BTreeMap::from([("log.retention.ms".to_owned(), "5".to_owned())]);
+        image.configs.insert(ConfigResource::broker(NODE), Arc::new(now));
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![
+            resource(4, "1", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
+            resource(4, "", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
+        ]);
+        let check = |resource: &ConfigResource, whole: &BTreeMap<String, String>| {
+            if resource.name.is_empty() {
+                return Err(invalid("not for all"));
+            }
+            assert_eq!(whole.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["log.retention.ms=5", "message.max.bytes=9"]);
+            Ok(())
+        };
+        let steps = plan(&request, NODE, &image, &check);
+        assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
+        assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
+    }
+
+    #[test]
+    fn a_list_is_extended_and_cut_from_its_default_when_it_was_not_set() {
+        let now = BTreeMap::new();
+        let apply = |op, value: &str| {
+            let change = ConfigChange { op, key: "log.cleanup.policy".into(), value: Some(value.into()) };
+            changed(&now, &[change]).map(|configs| configs["log.cleanup.policy"].clone())
+        };
+        assert_eq!(apply(AlterOp::Append, "compact,delete").as_deref(), Ok("delete,compact"));
+        assert_eq!(apply(AlterOp::Subtract, "delete").as_deref(), Ok(""));
+        let change = ConfigChange { op: AlterOp::Append, key: "message.max.bytes".into(), value: Some("1".into()) };
+        let error = changed(&now, &[change]).err().map(|error| (error.code, error.message.unwrap_or_default()));
+        let why = "Config value append is not allowed for config key: message.max.bytes".to_owned();
+        assert_eq!(error, Some((ErrorCode::INVALID_CONFIG, why)));
+        let change = ConfigChange { op: AlterOp::Subtract, key: "no.such".into(), value: Some("1".into()) };
+        let error = changed(&now, &[change]).err().and_then(|error| error.message);
+        assert_eq!(error.as_deref(), Some("Unknown config name: no.such"));
+    }
+
+    #[test]
+    fn broker_loggers_are_answered_without_the_controller() {
+        let steps = steps(vec![resource(8, "1", vec![config("root", AlterOp::Set, Some("DEBUG"))])]);
+        assert_eq!(why(&steps[0]), (ErrorCode::INVALID_CONFIG, "Logger root does not exist!"));
+    }
+
+    #[test]
+    fn every_version_can_be_encoded() {
+        let response = AlterConfigsResourceResponse::default().with_resource_type(2).with_resource_name("a".into());
+        for version in 0..=1 {
+            let responses = vec![response.clone().with_error_message(None), response.clone()];
+            testing::encoded(version, &IncrementalAlterConfigsResponse::default().with_responses(responses));
+        }
+    }
+}
