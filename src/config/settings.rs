@@ -141,7 +141,8 @@ pub struct Settings {
 pub struct Network {
     /// Where brokers' clients connect; not the controller's listeners.
     pub listeners: Vec<Listener>,
-    /// One for each of `listeners`, in the same order; what Metadata answers to clients of that listener.
+    /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
+    /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
     pub advertised: Vec<Listener>,
     /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
     pub controller_listeners: Vec<Listener>,
@@ -187,8 +188,6 @@ pub struct Log {
     pub log_start_checkpoint_interval: Duration,
     /// `num.recovery.threads.per.data.dir`
     pub recovery_threads_per_dir: usize,
-    /// `log.dir.failure.timeout.ms`
-    pub dir_failure_timeout: Duration,
     /// `log.initial.task.delay.ms`
     pub initial_task_delay: Duration,
     pub cleaner: Cleaner,
@@ -286,5 +285,4 @@ pub struct Quorum {
     pub metadata_dir: Option<PathBuf>,
     pub snapshot_after_bytes: u64,
     pub snapshot_after: Duration,
-    pub metadata_segment_bytes: i32,
 }
