@@ -10,6 +10,7 @@
 mod alter;
 mod authorized;
 mod auto_topics;
+mod config_rules;
 mod deadline;
 mod distinct;
 mod loggers;
@@ -31,12 +32,13 @@ pub mod metadata;
 pub mod update_features;
 
 pub use auto_topics::AutoTopics;
+pub use config_rules::ConfigRules;
 pub use producer_ids::ProducerIds;
 
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::controller;
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
@@ -49,7 +51,8 @@ use std::sync::Arc;
 pub struct Context {
     pub metadata: Arc<crate::metadata::Store>,
     pub controller: Arc<controller::Service>,
-    pub settings: Arc<Settings>,
+    /// The configuration of this broker, as it is now: dynamic changes come in here.
+    pub config: Arc<config::Live>,
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: ProducerIds,
@@ -58,7 +61,7 @@ pub struct Context {
 impl Context {
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings)
+        Arc::clone(self.config.load().settings())
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Call, Peer};
+use crate::config;
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
 use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicName};
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,11 @@ pub(super) fn peer() -> Peer {
 
 pub(super) fn call(version: i16) -> Call {
     Call { version, client_id: Some("test".into()), peer: Arc::new(peer()) }
+}
+
+/// A broker without any configuration.
+pub(super) fn config() -> Arc<config::Live> {
+    Arc::new(config::Live::new(config::BrokerConfig::new(config::Values::new()).unwrap()))
 }
 
 /// The response as bytes; fails the test if the version has no form for it, or if it does not read back.
