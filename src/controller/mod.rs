@@ -7,13 +7,19 @@
 //! ```
 //!
 //! `machine/` decides and knows nothing of files, clocks or chance; [`Service`] is the shell that
-//! takes requests one at a time, has their records committed, and only then answers.
+//! takes requests one at a time, has their records committed, and only then answers. [`start`] makes
+//! a cluster of an empty directory and joins this node to it.
 
+mod bootstrap;
+mod machine;
 mod request;
 mod service;
 
+pub use bootstrap::{Start, StartError, start};
+pub use machine::features::{FEATURES, Feature};
 pub use request::{
-    AlterOp, ApiError, ConfigChange, ConfigRules, CreateTopics, CreatedTopic, DeletedTopic, FeatureUpdate,
-    NewPartitions, NewTopic, ProducerIdBlock, TopicSelector, UpgradeType,
+    AlterOp, ApiError, ConfigChange, ConfigRules, CreateTopics, CreatedTopic, Defaults, DeletedTopic,
+    DirectoryAssignment, FeatureUpdate, NewPartitions, NewTopic, ProducerIdBlock, Registration, TopicSelector,
+    UpgradeType,
 };
-pub use service::{Defaults, Service};
+pub use service::Service;

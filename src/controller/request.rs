@@ -1,9 +1,10 @@
 //! What the controller is asked and what it answers, in our own words: `api/` translates.
 
-use crate::metadata::{ConfigResource, ResourceType};
+use crate::metadata::{ConfigResource, DirectoryId, Endpoint, ResourceType};
 use crate::model::{ErrorCode, NodeId, PartitionId, ProducerId, TopicId, TopicName};
 use std::collections::BTreeMap;
 use std::fmt;
+use uuid::Uuid;
 
 /// An error as it travels in an answer: Kafka's code and, often, Kafka's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,4 +180,37 @@ pub struct FeatureUpdate {
 pub struct ProducerIdBlock {
     pub first: ProducerId,
     pub count: i32,
+}
+
+/// What decisions take from the broker's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// `num.partitions`.
+    pub partitions: i32,
+    /// `default.replication.factor`.
+    pub replication_factor: i16,
+    /// `min.insync.replicas`, as the configuration file has it.
+    pub min_insync_replicas: i32,
+}
+
+/// This node, as it registers when it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    pub node: NodeId,
+    /// Drawn at every start.
+    pub incarnation: Uuid,
+    /// Where clients reach it: one address per listener (`advertised.listeners`).
+    pub endpoints: Vec<Endpoint>,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// The ids of its log directories that are online.
+    pub directories: Vec<DirectoryId>,
+}
+
+/// Where a broker put a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryAssignment {
+    pub topic: TopicId,
+    pub partition: PartitionId,
+    pub directory: DirectoryId,
 }
