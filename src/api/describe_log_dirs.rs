@@ -40,11 +40,14 @@ impl Api for DescribeLogDirs {
         let found = tokio::task::spawn_blocking(move || sizes(&asked)).await.unwrap_or_default();
         let dirs = ctx.partitions.dirs();
         let mut found = found;
-        let results = (0..dirs.len())
-            .map(|dir| {
-                let path = StrBytes::from_string(dirs.path(dir).display().to_string());
+        let results = dirs
+            .all()
+            .iter()
+            .enumerate()
+            .map(|(index, dir)| {
+                let path = StrBytes::from_string(dir.path().display().to_string());
                 let mut result = DescribeLogDirsResult::default().with_log_dir(path);
-                if dirs.is_failed(dir) {
+                if !dir.is_live() {
                     return result.with_error_code(ErrorCode::KAFKA_STORAGE_ERROR.0);
                 }
                 if call.version >= 4 {
@@ -53,7 +56,7 @@ impl Api for DescribeLogDirs {
                         result.usable_bytes = i64::try_from(space.usable).unwrap_or(i64::MAX);
                     }
                 }
-                let topics = found.remove(&dir).unwrap_or_default();
+                let topics = found.remove(&index).unwrap_or_default();
                 result.with_topics(
                     topics
                         .into_iter()

@@ -84,7 +84,7 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
     };
     let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
-    let ceiling = ctx.settings.fetch.response_bytes_max;
+    let ceiling = ctx.settings().fetch.response_bytes_max;
     let mut fetching = Fetching {
         ctx: Arc::clone(ctx),
         version: header.version,

@@ -7,12 +7,46 @@
 //! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
 //! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
 
-pub mod fetch;
-pub mod produce;
+mod alter;
+mod authorized;
+mod auto_topics;
+mod config_rules;
+mod deadline;
+mod distinct;
+mod loggers;
+mod producer_ids;
+#[cfg(test)]
+mod testing;
+mod text;
+mod view;
 
-use crate::config::Settings;
+pub mod api_versions;
+pub mod create_partitions;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod init_producer_id;
+pub mod list_config_resources;
+pub mod list_offsets;
+pub mod list_partition_reassignments;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+pub mod update_features;
+
+pub use auto_topics::AutoTopics;
+pub use config_rules::ConfigRules;
+pub use producer_ids::ProducerIds;
+
+/// An error as a response carries it.
+pub use crate::controller::ApiError;
+
+use crate::config::{self, Settings};
 use crate::controller;
-use crate::metadata;
 use crate::metrics::Metrics;
 use crate::partition;
 use crate::storage::FileSlice;
@@ -27,12 +61,23 @@ use std::sync::Arc;
 
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
-    pub settings: Arc<Settings>,
-    pub metadata: Arc<metadata::Store>,
+    pub metadata: Arc<crate::metadata::Store>,
     pub controller: Arc<controller::Service>,
+    /// The configuration of this broker, as it is now: dynamic changes come in here.
+    pub config: Arc<config::Live>,
+    pub cluster_id: String,
+    pub auto_topics: Arc<AutoTopics>,
+    pub producer_ids: ProducerIds,
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
+}
+
+impl Context {
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(self.config.load().settings())
+    }
 }
 
 /// The client's side of a connection, as handlers see it.
@@ -178,7 +223,23 @@ macro_rules! apis {
     };
 }
 
-apis![];
+apis![
+    list_offsets::ListOffsets,
+    metadata::Metadata,
+    api_versions::ApiVersions,
+    delete_topics::DeleteTopics,
+    delete_records::DeleteRecords,
+    init_producer_id::InitProducerId,
+    offset_for_leader_epoch::OffsetForLeaderEpoch,
+    describe_log_dirs::DescribeLogDirs,
+    create_partitions::CreatePartitions,
+    list_partition_reassignments::ListPartitionReassignments,
+    update_features::UpdateFeatures,
+    describe_cluster::DescribeCluster,
+    describe_producers::DescribeProducers,
+    list_config_resources::ListConfigResources,
+    describe_topic_partitions::DescribeTopicPartitions,
+];
 
 /// Every API that is served, in the order of the list.
 #[must_use]

@@ -301,7 +301,8 @@ fn validated(
         }
     }
     let config = partition.config();
-    let rules = Rules { config: &config, now, decompressed_bytes_max: ctx.settings.network.request_bytes_max };
+    let decompressed_bytes_max = ctx.settings().network.request_bytes_max;
+    let rules = Rules { config: &config, now, decompressed_bytes_max };
     record::validate(records, &rules).map_err(|rejected| {
         let mut refused = PartitionResponse::failed(number, rejected.error);
         refused.error_message = rejected.message;

@@ -86,10 +86,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         stopping: CancellationToken,
     ) -> Connection<S> {
         let now = clock::now();
+        let network = &ctx.settings().network;
         Connection {
             stream,
-            codec: FrameCodec::new(ctx.settings.network.request_bytes_max),
-            idle_max: ctx.settings.network.idle_max,
+            codec: FrameCodec::new(network.request_bytes_max),
+            idle_max: network.idle_max,
             memory: PollSemaphore::new(Arc::clone(&limits.request_memory)),
             ctx,
             peer,
