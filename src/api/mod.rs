@@ -52,6 +52,7 @@ use crate::partition;
 use crate::storage::FileSlice;
 use crate::wire::{self, RequestHeader};
 use bytes::Bytes;
+use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::Request;
 use smallvec::{SmallVec, smallvec};
 use std::future::Future;
@@ -164,14 +165,13 @@ pub enum Placement {
 }
 
 /// An API that is served.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Served {
     pub key: i16,
     pub name: &'static str,
     pub versions: Versions,
     /// The lowest version that ApiVersions announces; lower than what is served for Produce only.
     pub advertised_min: i16,
-    run: Option<Run>,
 }
 
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
@@ -198,28 +198,27 @@ fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, bo
 macro_rules! apis {
     ($($api:path),* $(,)?) => {
         const APIS: &[Served] = &[
-            Served {
-                key: produce::KEY,
-                name: produce::NAME,
-                versions: produce::VERSIONS,
-                advertised_min: 0,
-                run: None,
-            },
+            Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
             Served {
                 key: fetch::KEY,
                 name: fetch::NAME,
                 versions: fetch::VERSIONS,
                 advertised_min: fetch::VERSIONS.min,
-                run: None,
             },
             $(Served {
                 key: <<$api as Api>::Request as Request>::KEY,
                 name: <$api as Api>::NAME,
                 versions: <$api as Api>::VERSIONS,
                 advertised_min: <$api as Api>::VERSIONS.min,
-                run: Some(run::<$api>),
             },)*
         ];
+
+        fn runner(key: i16) -> Option<Run> {
+            $(if key == <<$api as Api>::Request as Request>::KEY {
+                return Some(run::<$api>);
+            })*
+            None
+        }
     };
 }
 
@@ -257,9 +256,16 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("API key {} is not known", header.key));
     };
     if !api.versions.contains(header.version) {
+        if header.key == ApiVersionsRequest::KEY {
+            // The one API that is answered whatever its version, for the client to choose another (KIP-511).
+            let answer = api_versions::unsupported();
+            return wire::response(header.key, 0, header.correlation_id, &answer)
+                .map(|frame| Placement::Done(smallvec![Chunk::Bytes(frame)]))
+                .map_err(|error| error.to_string());
+        }
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
-    let Some(run) = api.run else {
+    let Some(run) = runner(header.key) else {
         return fetch::place(ctx, header, &body);
     };
     let call = Call {

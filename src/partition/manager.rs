@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The effective settings of a topic, from the image and the broker's own.
-pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> TopicConfig + Send + Sync>;
+pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> Arc<TopicConfig> + Send + Sync>;
 
 /// What the manager takes from the broker's settings.
 pub struct ManagerSettings {
@@ -157,7 +157,7 @@ impl Manager {
             self.by_name.insert(topic.name.clone(), Arc::clone(&fresh));
             fresh
         });
-        let config = Arc::new((self.settings.resolve_config)(image, &topic.name));
+        let config = (self.settings.resolve_config)(image, &topic.name);
         let ours = |number: &&PartitionId| {
             topic.partition(**number).is_some_and(|wanted| wanted.replicas.contains(&self.settings.node))
         };
@@ -269,7 +269,7 @@ impl Manager {
     fn configure(&self, image: &Image, delta: &Delta) {
         let brokers_changed = delta.configs.keys().any(|resource| resource.kind == ResourceType::Broker);
         let reconfigure = |topic: &Topic| {
-            let config = Arc::new((self.settings.resolve_config)(image, &topic.name));
+            let config = (self.settings.resolve_config)(image, &topic.name);
             for partition in topic.partitions() {
                 partition.set_config(Arc::clone(&config));
             }
