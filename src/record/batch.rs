@@ -1,7 +1,7 @@
 //! A batch that may be stored: a private copy of its header, and its records where they were received.
 
+use super::crc;
 use super::header::{ATTRIBUTES_AT, BadBatch, BatchHeader, CRC_AT, EPOCH_AT, HEADER_LEN, MAX_TIMESTAMP_AT};
-use super::{Attributes, crc};
 use crate::model::{LeaderEpoch, Offset, TimestampMs};
 use bytes::Bytes;
 
@@ -86,12 +86,8 @@ impl Batch {
         if self.header.attributes.is_log_append_time() == log_append_time && self.header.max_timestamp == max {
             return;
         }
-        let mut bits = self.header.attributes.0 & Attributes::KNOWN & !Attributes::LOG_APPEND_TIME;
-        if log_append_time {
-            bits |= Attributes::LOG_APPEND_TIME;
-        }
-        self.header.attributes = Attributes(bits);
-        self.header.max_timestamp = max;
+        self.header = self.header.with_max_timestamp(log_append_time, max);
+        let bits = self.header.attributes.0;
         self.head[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&bits.to_be_bytes());
         self.head[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&max.0.to_be_bytes());
         self.header.crc = crc::of_two(&self.head[ATTRIBUTES_AT..], &self.rest);

@@ -233,4 +233,26 @@ impl BatchHeader {
     pub fn delete_horizon(&self) -> Option<TimestampMs> {
         self.attributes.has_delete_horizon().then_some(self.base_timestamp)
     }
+
+    pub(super) fn with_codec(mut self, codec: Option<Compression>) -> BatchHeader {
+        let id = i16::from(codec.map_or(0, Compression::id));
+        self.attributes.0 = (self.attributes.0 & !Attributes::CODEC) | id;
+        self
+    }
+
+    pub(super) fn without_delete_horizon(mut self) -> BatchHeader {
+        self.attributes.0 &= !Attributes::DELETE_HORIZON;
+        self
+    }
+
+    /// Sets the maximal timestamp and its type. Drops the bits without a meaning, as Kafka does when
+    /// it rewrites the field.
+    pub(super) fn with_max_timestamp(mut self, log_append_time: bool, max: TimestampMs) -> BatchHeader {
+        self.attributes.0 &= Attributes::KNOWN & !Attributes::LOG_APPEND_TIME;
+        if log_append_time {
+            self.attributes.0 |= Attributes::LOG_APPEND_TIME;
+        }
+        self.max_timestamp = max;
+        self
+    }
 }

@@ -18,7 +18,7 @@ pub use batch::Batch;
 pub use compression::Compression;
 pub use crc::crc32c;
 pub use header::{Attributes, BadBatch, BatchHeader, HEADER_LEN, LOG_OVERHEAD, MAGIC};
-pub use validate::{Rejected, Rules, validate};
+pub use validate::{RECORD_ERRORS_MAX, Rejected, Rules, validate};
 
 /// Checks header, codec and CRC of the batch at the front of `bytes`, which must hold all of it and
 /// may hold more.

@@ -15,6 +15,8 @@ pub struct Record<'a> {
     pub offset: Offset,
     pub offset_delta: i32,
     pub timestamp: TimestampMs,
+    /// As encoded; under log append time it has no part in `timestamp`.
+    pub timestamp_delta: i64,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: Headers<'a>,
@@ -62,13 +64,51 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// What a walk over all records found, without looking at what they mean.
+/// What a walk over all records of a batch found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Walk {
-    /// The largest timestamp of a record, -1 if there is none.
-    pub max_timestamp: TimestampMs,
+pub(super) struct Walk {
+    /// The smallest and the largest timestamp of a record that has one; -1 if none has.
+    pub(super) min_timestamp: TimestampMs,
+    pub(super) max_timestamp: TimestampMs,
     /// Record `i` has offset delta `i`.
-    pub consecutive: bool,
+    pub(super) consecutive: bool,
+    /// A record has no key.
+    pub(super) keyless: bool,
+}
+
+/// Walks all records once: the cost of accepting an uncompressed batch, so nothing is built.
+///
+/// # Errors
+/// The count or a length is wrong.
+pub(super) fn walk(header: &BatchHeader, payload: &[u8]) -> Result<Walk, BadBatch> {
+    let mut records = Records::new(header, payload)?;
+    let mut walk = Walk {
+        min_timestamp: TimestampMs(i64::MAX),
+        max_timestamp: TimestampMs::NONE,
+        consecutive: true,
+        keyless: false,
+    };
+    let base = header.base_timestamp.0;
+    for index in 0..header.record_count {
+        let raw = records.at.record()?;
+        let timestamp = TimestampMs(base.wrapping_add(raw.timestamp_delta));
+        if timestamp != TimestampMs::NONE {
+            walk.min_timestamp = walk.min_timestamp.min(timestamp);
+            walk.max_timestamp = walk.max_timestamp.max(timestamp);
+        }
+        walk.consecutive &= raw.offset_delta == index;
+        walk.keyless |= raw.key.is_none();
+    }
+    if !records.at.bytes.is_empty() {
+        return Err(BadBatch::Records("bytes behind the last record"));
+    }
+    if let Some(append_time) = records.append_time.filter(|_| header.record_count > 0) {
+        (walk.min_timestamp, walk.max_timestamp) = (append_time, append_time);
+    }
+    if walk.min_timestamp.0 == i64::MAX {
+        walk.min_timestamp = walk.max_timestamp;
+    }
+    Ok(walk)
 }
 
 /// The records of a batch.
@@ -116,6 +156,7 @@ impl<'a> Records<'a> {
             offset: self.base_offset.plus(i64::from(record.offset_delta)),
             offset_delta: record.offset_delta,
             timestamp: self.append_time.unwrap_or(timestamp),
+            timestamp_delta: record.timestamp_delta,
             key: record.key,
             value: record.value,
             headers: record.headers,

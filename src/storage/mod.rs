@@ -3,11 +3,18 @@
 //! Synchronous, over [`crate::rt::fs`], in Kafka's directory and segment format. [`Log`] is one
 //! partition; it takes no lock of its own (its partition has one) and does no IO in `Drop`.
 
+pub mod checkpoint;
+pub mod flusher;
+mod epochs;
 mod error;
+mod files;
+mod index;
 mod log;
+mod producers;
+mod segment;
 
 pub use error::{AppendError, ReadError, StorageError};
 pub use log::{
-    AbortedTransaction, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, Log, OpenLog, Origin, ProducerView,
-    RecoveryProgress, TimestampedOffset,
+    AbortedTransaction, Answers, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, Log, OpenLog, Origin,
+    ProducerView, RecoveryProgress, TimestampedOffset,
 };

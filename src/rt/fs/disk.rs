@@ -183,3 +183,72 @@ impl File for DiskFile {
         self.file.sync_data()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn more_buffers_than_one_call_takes_are_written_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Disk.open(&dir.path().join("a"), Open::Create).unwrap();
+        let bytes: Vec<u8> = (0..5000u32).map(|i| i as u8).collect();
+        let mut bufs: Vec<IoSlice<'_>> = bytes.chunks(2).map(IoSlice::new).collect();
+        bufs.insert(0, IoSlice::new(&[]));
+        file.write_all_at(&mut bufs, 3).unwrap();
+        let mut read = vec![9; 6000];
+        assert_eq!(file.read_at(&mut read, 0).unwrap(), 5003);
+        assert_eq!(read[..3], [0; 3]);
+        assert_eq!(read[3..5003], bytes);
+        assert_eq!(file.len().unwrap(), 5003);
+    }
+
+    #[test]
+    fn a_read_that_must_not_wait_reads_or_says_that_it_would() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Disk.open(&dir.path().join("a"), Open::Create).unwrap();
+        file.write_all_at(&mut [IoSlice::new(b"hot")], 0).unwrap();
+        let mut buf = [0; 8];
+        match file.read_at_nowait(&mut buf, 0) {
+            Ok(n) => assert_eq!(&buf[..n], b"hot"),
+            Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+
+    #[test]
+    fn opening_for_reading_needs_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Disk.open(&dir.path().join("a"), Open::Read).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(Disk.open(dir.path(), Open::Read).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_held_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let held = Disk.lock(&path).unwrap();
+        assert_eq!(Disk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        Disk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn directories_are_listed_by_name_and_small_files_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        Disk.create_dir_all(&dir.path().join("b/c")).unwrap();
+        Disk.write_atomic(&dir.path().join("a"), b"1").unwrap();
+        Disk.write_atomic(&dir.path().join("a"), b"22").unwrap();
+        let listed = Disk.read_dir(dir.path()).unwrap();
+        let expected = [("a", false), ("b", true)].map(|(name, is_dir)| Entry { name: name.into(), is_dir });
+        assert_eq!(listed, expected);
+        assert_eq!(Disk.read(&dir.path().join("a")).unwrap(), b"22");
+        Disk.rename(&dir.path().join("b"), &dir.path().join("d")).unwrap();
+        Disk.sync_volume(dir.path()).unwrap();
+        Disk.remove_dir_all(&dir.path().join("d")).unwrap();
+        assert!(!Disk.exists(&dir.path().join("b")));
+        let space = Disk.space(dir.path()).unwrap();
+        assert!(0 < space.usable && space.usable <= space.total);
+    }
+}

@@ -5,6 +5,7 @@
 //! was not synced. All calls are synchronous and positional; nothing here does IO in `Drop`.
 
 pub mod disk;
+pub mod sim;
 
 use std::fmt;
 use std::io::{self, IoSlice};
