@@ -1,13 +1,39 @@
 //! The log of one partition.
+//!
+//! A list of segments of which the last is appended to. What a log needs beyond the names in its
+//! directory is loaded when somebody asks: after a clean stop a log that is not used costs a list of
+//! offsets. The parts: [`open`](self::open) and recovery, append, read, lookup by time and epoch,
+//! retention and truncation, flush and close.
+//!
+//! What is on disk: Kafka 4.3's segment directory, records of magic 2 only. Left out: compaction (a
+//! later module works through the same files), segments whose offsets overflow their base (Kafka
+//! before 2.0 could write them; they are refused), and mmap.
 
-use super::error::{AppendError, ReadError, StorageError};
+mod append;
+mod cut;
+mod flush;
+mod lookup;
+mod open;
+mod read;
+mod recovery;
+mod retention;
+mod writer;
+
+use super::epochs::Epochs;
+use super::error::StorageError;
+use super::files::{self, Files, Kind, State};
+use super::producers::Producers;
+use super::segment::Segment;
 use crate::config::topic::TopicConfig;
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicPartition};
-use crate::record::Batch;
 use crate::rt::fs::{File, Fs};
-use smallvec::SmallVec;
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use writer::Writer;
+
+pub use append::Answers;
+pub use open::RecoveryProgress;
 
 /// Where a log lies and what is known about it from the checkpoints of its directory.
 #[derive(Clone, Debug)]
@@ -25,13 +51,6 @@ pub struct OpenLog {
     /// `producer.id.expiration.ms`.
     pub producer_expiry_ms: i64,
     pub now: TimestampMs,
-}
-
-/// How far the recovery of a log after an unclean stop is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecoveryProgress {
-    pub done_bytes: u64,
-    pub total_bytes: u64,
 }
 
 /// Who appends, which decides what is checked (`AppendOrigin`). Replication: [`Log::append_as_follower`].
@@ -102,218 +121,168 @@ pub struct AbortedTransaction {
 }
 
 /// What has to be synced, outside of the partition's lock, before everything below `mark` is durable.
+/// The directory is among the files when it has new names.
 #[derive(Clone, Debug)]
 pub struct FlushJob {
     pub files: Vec<Arc<dyn File>>,
-    /// The directory, when files were created since it was last synced.
-    pub dir: Option<PathBuf>,
     pub mark: FlushMark,
 }
 
-/// Handed back to [`Log::flushed`]. Void if the log was truncated since.
+/// Handed back to [`Log::flushed`]. Void if the log was cut since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushMark {
-    pub up_to: Offset,
-    pub generation: u32,
+    up_to: Offset,
+    /// How often the log had been cut.
+    cuts: u32,
+    /// How many segments had been sealed, and how many names created.
+    seals: u32,
+    names: u32,
+}
+
+/// A sealed segment that may not be on disk.
+#[derive(Debug)]
+struct Unsynced {
+    base: Offset,
+    /// Which seal it was.
+    seal: u32,
+    files: Vec<Arc<dyn File>>,
+}
+
+/// A file that is to be removed.
+#[derive(Debug)]
+struct Doomed {
+    path: PathBuf,
+    due: TimestampMs,
 }
 
 /// The log of one partition. Not locked: the partition's lock protects it.
 #[derive(Debug)]
 pub struct Log {
-    open: OpenLog,
+    files: Files,
+    partition: TopicPartition,
+    config: Arc<TopicConfig>,
+    producer_expiry_ms: i64,
+    /// Sorted, never empty.
+    segments: Vec<Segment>,
+    /// Offsets of the producer snapshots on disk, sorted. Behind a lock because a corrupt one is
+    /// dropped by whoever finds it.
+    snapshots: Mutex<Vec<Offset>>,
+    log_start: Offset,
+    log_end: Offset,
+    recovery_point: Offset,
+    /// The clean stop left no producer snapshot: nothing is replayed for it.
+    no_snapshot: bool,
+    producers: OnceLock<Producers>,
+    epochs: OnceLock<Epochs>,
+    /// The last segment's end, once something is appended to it.
+    writer: Option<Box<Writer>>,
+    unsynced: Vec<Unsynced>,
+    seals: u32,
+    names: u32,
+    names_synced: u32,
+    /// The partition's directory may not have a durable name yet.
+    parent_unsynced: bool,
+    cuts: u32,
+    doomed: Vec<Doomed>,
+    opened: TimestampMs,
+    last_flush: TimestampMs,
 }
 
-#[expect(
-    unused_variables,
-    clippy::unused_self,
-    clippy::needless_pass_by_value,
-    reason = "signatures only, bodies follow"
-)]
 impl Log {
-    /// A new, empty log. Its directory must not hold a log yet.
-    pub fn create(open: OpenLog) -> Result<Log, StorageError> {
-        Ok(Log { open })
-    }
-
-    /// Opens what [`Log::create`] or Apache Kafka left. After a clean stop this reads the directory's names only.
-    pub fn open(open: OpenLog) -> Result<Log, StorageError> {
-        Ok(Log { open })
-    }
-
-    /// As [`Log::open`]; tells how far recovery is.
-    pub fn open_reporting(open: OpenLog, progress: &mut dyn FnMut(RecoveryProgress)) -> Result<Log, StorageError> {
-        Ok(Log { open })
-    }
-
-    /// Appends producers' batches (`Origin::Client`), in order: offsets, leader epoch, producer checks, one write.
-    pub fn append(
-        &mut self,
-        batches: &mut [Batch],
-        epoch: LeaderEpoch,
-        now: TimestampMs,
-    ) -> SmallVec<[Result<Appended, AppendError>; 4]> {
-        self.append_from(Origin::Client, batches, epoch, now)
-    }
-
-    pub fn append_from(
-        &mut self,
-        origin: Origin,
-        batches: &mut [Batch],
-        epoch: LeaderEpoch,
-        now: TimestampMs,
-    ) -> SmallVec<[Result<Appended, AppendError>; 4]> {
-        SmallVec::new()
-    }
-
-    /// Appends the leader's batches with the leader's offsets and epochs. All or, from the first that fails, none.
-    pub fn append_as_follower(&mut self, batches: &[Batch], now: TimestampMs) -> Result<Option<Appended>, AppendError> {
-        Ok(None)
-    }
-
-    /// Batches from the one that holds `from`, up to `end` (exclusive; a batch boundary: high watermark or last
-    /// stable offset). `None`: nothing there yet, or the first batch is larger than `max_bytes` and need not be sent.
-    pub fn read(
-        &self,
-        from: Offset,
-        max_bytes: usize,
-        end: Offset,
-        min_one_batch: bool,
-    ) -> Result<Option<FileSlice>, ReadError> {
-        Ok(None)
-    }
-
     #[must_use]
     pub fn log_start(&self) -> Offset {
-        self.open.log_start
+        self.log_start
     }
 
     /// The offset the next record will get.
     #[must_use]
     pub fn log_end(&self) -> Offset {
-        self.open.log_start
+        self.log_end
     }
 
     pub fn size_bytes(&self) -> Result<u64, StorageError> {
-        Ok(0)
+        self.segments.iter().try_fold(0, |sum, segment| Ok(sum + u64::from(segment.size(&self.files)?)))
     }
 
     #[must_use]
     pub fn segment_count(&self) -> usize {
-        1
+        self.segments.len()
     }
-
-    /// Everything below is on disk; for the checkpoint.
-    #[must_use]
-    pub fn recovery_point(&self) -> Offset {
-        self.open.recovery_point
-    }
-
-    /// The first record with a timestamp of at least `target` (ListOffsets by time).
-    pub fn offset_for_timestamp(&self, target: TimestampMs) -> Result<Option<TimestampedOffset>, StorageError> {
-        Ok(None)
-    }
-
-    /// The record with the largest timestamp (ListOffsets `-3`).
-    pub fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, StorageError> {
-        Ok(None)
-    }
-
-    /// The leader epoch under which the record at `offset` was (or will be) written.
-    pub fn epoch_at(&self, offset: Offset) -> Result<Option<LeaderEpoch>, StorageError> {
-        Ok(None)
-    }
-
-    pub fn latest_epoch(&self) -> Result<Option<LeaderEpoch>, StorageError> {
-        Ok(None)
-    }
-
-    /// OffsetForLeaderEpoch: the largest known epoch not above the asked one, and where it ends.
-    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<EpochEnd>, StorageError> {
-        Ok(None)
-    }
-
-    /// The broker became leader in `epoch`: its records start at the log end.
-    pub fn assign_epoch(&mut self, epoch: LeaderEpoch) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// DescribeProducers, by producer id.
-    pub fn producers(&self) -> Result<Vec<ProducerView>, StorageError> {
-        Ok(Vec::new())
-    }
-
-    /// Forgets producers idle for `producer.id.expiration.ms`, unless a transaction is open.
-    pub fn expire_producers(&mut self, now: TimestampMs) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// First offset of the oldest transaction that is open, or decided above the high watermark.
-    pub fn first_unstable_offset(&self) -> Result<Option<Offset>, StorageError> {
-        Ok(None)
-    }
-
-    /// Transactions whose markers lie below it are decided for readers too. Call whenever it advances.
-    pub fn high_watermark_advanced(&mut self, high_watermark: Offset) {}
-
-    /// Aborted transactions that touch `from..to`.
-    pub fn aborted_transactions(&self, from: Offset, to: Offset) -> Result<Vec<AbortedTransaction>, StorageError> {
-        Ok(Vec::new())
-    }
-
-    /// Advances the log start (the caller has checked `before` against the high watermark).
-    pub fn delete_records(&mut self, before: Offset) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// Drops segments by time, size and log start, none above `high_watermark`. Returns how many. Their files are
-    /// renamed at once and removed by [`Log::reap`] after `file.delete.delay.ms`.
-    pub fn apply_retention(&mut self, high_watermark: Offset, now: TimestampMs) -> Result<usize, StorageError> {
-        Ok(0)
-    }
-
-    /// Removes files whose delay has passed. Returns how many.
-    pub fn reap(&mut self, now: TimestampMs) -> Result<usize, StorageError> {
-        Ok(0)
-    }
-
-    /// Cuts the log so that it ends at `offset` at the latest. A cut inside a batch drops the batch.
-    pub fn truncate_to(&mut self, offset: Offset, now: TimestampMs) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// Drops everything and goes on, empty, at `offset`.
-    pub fn truncate_and_restart_at(&mut self, offset: Offset, now: TimestampMs) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    /// Everything appended that is not known to be on disk; `None` if there is nothing.
-    pub fn flush_job(&self) -> Option<FlushJob> {
-        None
-    }
-
-    /// As [`Log::flush_job`], without the active segment: what Kafka flushes in the background after a roll.
-    pub fn sealed_flush_job(&self) -> Option<FlushJob> {
-        None
-    }
-
-    /// The job was done: all its syncs succeeded.
-    pub fn flushed(&mut self, mark: FlushMark, now: TimestampMs) {}
 
     #[must_use]
-    pub fn unflushed_records(&self) -> i64 {
-        0
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
     }
 
-    /// When [`Log::flushed`] was last called, at first when the log was opened.
     #[must_use]
-    pub fn last_flush_ms(&self) -> TimestampMs {
-        self.open.now
+    pub fn dir(&self) -> &std::path::Path {
+        &self.files.dir
     }
 
-    pub fn set_config(&mut self, config: Arc<TopicConfig>) {}
+    pub fn set_config(&mut self, config: Arc<TopicConfig>) {
+        self.config = config;
+    }
 
-    /// A clean stop: everything on disk, indexes and producer snapshot written. The log is not used after.
-    pub fn close(&mut self) -> Result<(), StorageError> {
+    /// The segment that is appended to.
+    fn active(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    /// The number of the segment in which `offset` would lie; the first one for offsets before it.
+    fn segment_of(&self, offset: Offset) -> usize {
+        self.segments.partition_point(|segment| segment.base <= offset).saturating_sub(1)
+    }
+
+    /// Where the segment's offsets end: at the next one's base, or the log end.
+    fn segment_end(&self, n: usize) -> Offset {
+        self.segments.get(n + 1).map_or(self.log_end, |next| next.base)
+    }
+
+    /// What must hold at all times; a violation is a bug of this module, and going on would spread it.
+    fn assert_invariants(&self) {
+        assert!(!self.segments.is_empty(), "{}: a log without a segment", self.partition);
+        assert!(
+            self.log_start <= self.log_end && self.recovery_point <= self.log_end,
+            "{}: log start {}, recovery point {}, log end {}",
+            self.partition,
+            self.log_start,
+            self.recovery_point,
+            self.log_end
+        );
+        assert!(
+            self.segments[0].base <= self.log_start && self.active().base <= self.log_end,
+            "{}: segments {}..={}, log {}..{}",
+            self.partition,
+            self.segments[0].base,
+            self.active().base,
+            self.log_start,
+            self.log_end
+        );
+    }
+
+    /// Renames the files of a segment that is no longer part of the log; [`Log::reap`] removes them.
+    /// The log file goes first: what remains after a crash is no segment.
+    fn doom(&mut self, base: Offset, kinds: &[Kind], due: TimestampMs) -> Result<(), StorageError> {
+        self.files.forget(base);
+        for kind in kinds {
+            if self.files.rename(base, *kind, State::Deleted)? {
+                let path = self.files.dir.join(files::name(base, *kind, State::Deleted));
+                self.doomed.push(Doomed { path, due });
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the producer snapshots for which `gone` holds.
+    fn drop_snapshots(&mut self, gone: impl Fn(Offset) -> bool) -> Result<(), StorageError> {
+        let doomed: Vec<Offset> = self.snapshots.get_mut().iter().copied().filter(|offset| gone(*offset)).collect();
+        for offset in doomed {
+            self.files.remove(&self.files.path(offset, Kind::Snapshot))?;
+            self.snapshots.get_mut().retain(|kept| *kept != offset);
+        }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

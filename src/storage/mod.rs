@@ -6,11 +6,16 @@
 pub mod checkpoint;
 pub mod dirs;
 pub mod flusher;
+mod epochs;
 mod error;
+mod files;
+mod index;
 mod log;
+mod producers;
+mod segment;
 
 pub use error::{AppendError, ReadError, StorageError};
 pub use log::{
-    AbortedTransaction, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, Log, OpenLog, Origin, ProducerView,
-    RecoveryProgress, TimestampedOffset,
+    AbortedTransaction, Answers, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, Log, OpenLog, Origin,
+    ProducerView, RecoveryProgress, TimestampedOffset,
 };
