@@ -9,7 +9,13 @@ fn main() {
     let rt = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("rt");
     rt.block_on(async {
         let node = klamm::node::Node::start(klamm::config::BrokerConfig::new(values).expect("config")).await;
-        let node = match node { Ok(n) => n, Err(e) => { eprintln!("{e}"); std::process::exit(1) } };
+        let node = match node {
+            Ok(n) => n,
+            Err(e) => {
+                eprintln!("{e}");
+                std::process::exit(1)
+            }
+        };
         println!("listening {:?}", node.addresses());
         tokio::signal::ctrl_c().await.expect("signal");
         node.stop().await;

@@ -137,7 +137,9 @@ impl Node {
                 () = tokio::time::sleep(REAP_EVERY) => {}
             }
             if !self.manager.offline_failed_dirs() {
-                return Error("every log directory has failed; see the errors above, mend the disk and start again".into());
+                return Error(
+                    "every log directory has failed; see the errors above, mend the disk and start again".into(),
+                );
             }
         }
     }

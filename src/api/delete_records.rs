@@ -26,7 +26,8 @@ impl Api for DeleteRecords {
                     .partitions
                     .iter()
                     .map(|asked| {
-                        let result = DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
+                        let result =
+                            DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
                         let number = PartitionId(asked.partition_index);
                         match delete(&ctx, topic.name.as_str(), number, Offset(asked.offset)) {
                             Ok(log_start) => result.with_low_watermark(log_start.0),

@@ -55,7 +55,7 @@ impl Api for ListOffsets {
                                 .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
                                 .and_then(|partition| look_up(&partition, asked, call.version, isolation))
                         };
-                        answer(&ctx, asked.partition_index, found)
+                        answer(&ctx, call.version, asked.partition_index, found)
                     })
                     .collect();
                 ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
@@ -88,9 +88,9 @@ fn look_up(
         EARLIEST => earliest(partition, positions.log_start, positions.leader_epoch),
         EARLIEST_LOCAL if version >= 8 => earliest(partition, positions.log_start, positions.leader_epoch),
         LATEST_TIERED if version >= 9 => Ok(NOT_FOUND),
-        MAX_TIMESTAMP if version >= 7 => {
-            Ok(partition.max_timestamp()?.map_or(NOT_FOUND, |found| (found.offset, found.timestamp, found.leader_epoch)))
-        }
+        MAX_TIMESTAMP if version >= 7 => Ok(partition
+            .max_timestamp()?
+            .map_or(NOT_FOUND, |found| (found.offset, found.timestamp, found.leader_epoch))),
         timestamp if timestamp < 0 => Err(ErrorCode::UNSUPPORTED_VERSION),
         timestamp => {
             let found = partition.offset_for_timestamp(TimestampMs(timestamp))?;
@@ -106,13 +106,13 @@ fn earliest(partition: &Partition, log_start: Offset, current: LeaderEpoch) -> R
     Ok((log_start, TimestampMs::NONE, epoch.or(Some(current))))
 }
 
-fn answer(ctx: &Context, partition: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
+fn answer(ctx: &Context, version: i16, partition: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse::default().with_partition_index(partition);
     match found {
         Ok((offset, timestamp, epoch)) => response
             .with_offset(offset.0)
             .with_timestamp(timestamp.0)
-            .with_leader_epoch(epoch.unwrap_or(LeaderEpoch::NONE).0),
+            .with_leader_epoch(if version >= 4 { epoch.unwrap_or(LeaderEpoch::NONE).0 } else { -1 }),
         Err(error) => {
             ctx.metrics.api(2).error(error);
             response.with_error_code(error.0).with_offset(-1).with_timestamp(-1)

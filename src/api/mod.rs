@@ -149,7 +149,7 @@ impl Chunk {
     }
 }
 
-/// A whole response frame. Empty: nothing is sent.
+/// A whole response frame. Empty: there is none to give, and the connection is closed.
 pub type Answer = SmallVec<[Chunk; 2]>;
 
 /// An answer that is still to come.
@@ -187,7 +187,7 @@ fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, bo
         match wire::response(key, version, correlation_id, &response) {
             Ok(frame) => smallvec![Chunk::Bytes(frame)],
             Err(error) => {
-                // A fault of ours. Without bytes the client waits for its time-out; better than a wrong answer.
+                // A fault of ours. The connection is closed: better than a wrong answer, or none.
                 tracing::error!(%error, "an answer could not be encoded");
                 Answer::new()
             }

@@ -111,11 +111,9 @@ impl Partition {
         state.flushing = true;
         let this = Arc::clone(self);
         let mark = job.mark;
-        state.flusher.submit(FlushRequest {
-            files: job.files,
-            new_names: job.dir.is_some(),
-            done: Box::new(move |result| this.flushed(mark, result)),
-        });
+        state
+            .flusher
+            .submit(FlushRequest { files: job.files, done: Box::new(move |result| this.flushed(mark, result)) });
     }
 
     fn flushed(self: &Arc<Self>, mark: FlushMark, result: std::io::Result<()>) {
@@ -129,7 +127,7 @@ impl Partition {
         }
         let Slot::Open(log) = &mut state.log else { return };
         log.flushed(mark, clock::now_ms());
-        if state.visibility.flushed(mark.up_to) {
+        if state.visibility.flushed(mark.up_to()) {
             state.high_watermark_moved();
         }
         if state.visibility.awaits_flush() {

@@ -25,10 +25,8 @@ impl Partition {
         }
         let high_watermark = state.visibility.high_watermark();
         let Slot::Open(log) = &mut state.log else { return };
-        let tidied = log
-            .apply_retention(high_watermark, now)
-            .and_then(|dropped| log.reap(now).map(|_| dropped))
-            .and_then(|dropped| log.expire_producers(now).map(|()| dropped));
+        let tidied = log.apply_retention(high_watermark, now).and_then(|dropped| log.reap(now).map(|_| dropped));
+        log.expire_producers(now);
         match tidied {
             Ok(0) => {}
             Ok(dropped) => {

@@ -43,6 +43,8 @@ pub(super) enum Closed {
     ByClient,
     #[error("idle for {0:?}")]
     Idle(Duration),
+    #[error("there was no answer to give")]
+    NoAnswer,
     #[error("the broker stops")]
     Stopping,
     #[error("{0}")]
@@ -252,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn enqueue(&mut self, key: i16, state: State, permit: Option<OwnedSemaphorePermit>) {
         match state {
-            State::Done(answer) if self.queue.is_empty() => self.send(key, self.read_at, answer),
+            State::Done(answer) if self.queue.is_empty() && !answer.is_empty() => self.send(key, self.read_at, answer),
             state => self.queue.push(Slot { key, received: self.read_at, state, _permit: permit }),
         }
     }
@@ -269,6 +271,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_step(&mut self, cx: &mut Context<'_>, draining: bool) -> Poll<Step> {
         while let Poll::Ready((slot, answer)) = self.queue.poll_front(cx) {
+            if answer.is_empty() {
+                // A fault of ours, logged where it happened. A client that is cut off tries again; one that gets
+                // no answer waits for its time-out.
+                return Poll::Ready(Step::Closed(Closed::NoAnswer));
+            }
             self.send(slot.key, slot.received, answer);
         }
         if !self.outgoing.is_empty()

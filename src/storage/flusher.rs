@@ -19,8 +19,6 @@ use std::thread::JoinHandle;
 /// What to make durable, and whom to tell.
 pub struct FlushRequest {
     pub files: Vec<Arc<dyn File>>,
-    /// Files were created since the last flush: their names have to become durable too, so the volume is synced.
-    pub new_names: bool,
     /// Called on the flusher's thread: keep it short, and never wait for the flusher in it.
     pub done: Box<dyn FnOnce(io::Result<()>) + Send>,
 }
@@ -120,7 +118,7 @@ impl Flusher {
             // The receiver waits below: it cannot be gone.
             let _told = tell.send(result);
         });
-        self.submit(FlushRequest { files, new_names: false, done });
+        self.submit(FlushRequest { files, done });
         told.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -191,8 +189,7 @@ fn sync(volume: &dyn Volume, requests: &[FlushRequest]) -> Result<(), Failure> {
         .flat_map(|request| &request.files)
         .filter(|file| seen.insert(Arc::as_ptr(file).cast::<()>()))
         .collect();
-    let new_names = requests.iter().any(|request| request.new_names);
-    let result = if new_names || files.len() > SYNC_VOLUME_ABOVE {
+    let result = if files.len() > SYNC_VOLUME_ABOVE {
         volume.sync()
     } else {
         files.iter().try_for_each(|file| file.sync_data())
@@ -255,7 +252,6 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         flusher.submit(FlushRequest {
             files: Vec::new(),
-            new_names: false,
             done: Box::new(move |_| {
                 entered_tell.send(()).unwrap();
                 released.recv().unwrap();
@@ -266,11 +262,7 @@ mod tests {
         let count = requests.len();
         for files in requests {
             let tell = tell.clone();
-            flusher.submit(FlushRequest {
-                files,
-                new_names: false,
-                done: Box::new(move |result| tell.send(result).unwrap()),
-            });
+            flusher.submit(FlushRequest { files, done: Box::new(move |result| tell.send(result).unwrap()) });
         }
         release.send(()).unwrap();
         (0..count).map(|_| told.recv().unwrap()).collect()
@@ -308,7 +300,6 @@ mod tests {
         let (tell, told) = mpsc::channel();
         flusher.submit(FlushRequest {
             files: files.clone(),
-            new_names: false,
             done: Box::new(move |result| tell.send(result.is_ok()).unwrap()),
         });
         flusher.stop();
@@ -321,11 +312,7 @@ mod tests {
     fn a_callers_panic_does_not_stop_the_flusher() {
         let fs = SimFs::new();
         let flusher = Flusher::start(&fs, Path::new("/")).unwrap();
-        flusher.submit(FlushRequest {
-            files: Vec::new(),
-            new_names: false,
-            done: Box::new(|_| panic!("a caller's mistake")),
-        });
+        flusher.submit(FlushRequest { files: Vec::new(), done: Box::new(|_| panic!("a caller's mistake")) });
         flusher.flush(files(&fs, 1)).unwrap();
     }
 }
