@@ -4,7 +4,7 @@
 //! and where the kernel or the file system does not know that flag it answers `WouldBlock`, so that
 //! the caller takes its slow path. Left out: O_DIRECT, preallocation, mmap.
 
-use super::{Entry, File, Fs, Lock, Open, Space};
+use super::{Entry, File, Fs, Lock, Open, Space, Volume};
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::fs;
@@ -87,9 +87,8 @@ impl Fs for Disk {
         fs::File::open(path)?.sync_all()
     }
 
-    fn sync_volume(&self, path: &Path) -> io::Result<()> {
-        let any = fs::File::open(path)?;
-        Ok(rustix::fs::syncfs(&any)?)
+    fn volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
+        Ok(Arc::new(DiskVolume { any: fs::File::open(path)? }))
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -114,6 +113,18 @@ struct DiskLock {
 }
 
 impl Lock for DiskLock {}
+
+#[derive(Debug)]
+struct DiskVolume {
+    /// Any file of the volume will do.
+    any: fs::File,
+}
+
+impl Volume for DiskVolume {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.any)?)
+    }
+}
 
 #[derive(Debug)]
 struct DiskFile {
@@ -245,7 +256,7 @@ mod tests {
         assert_eq!(listed, expected);
         assert_eq!(Disk.read(&dir.path().join("a")).unwrap(), b"22");
         Disk.rename(&dir.path().join("b"), &dir.path().join("d")).unwrap();
-        Disk.sync_volume(dir.path()).unwrap();
+        Disk.volume(dir.path()).unwrap().sync().unwrap();
         Disk.remove_dir_all(&dir.path().join("d")).unwrap();
         assert!(!Disk.exists(&dir.path().join("b")));
         let space = Disk.space(dir.path()).unwrap();

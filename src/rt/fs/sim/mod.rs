@@ -2,7 +2,7 @@
 //!
 //! Every file has a volatile content (what reads see) and a durable one (what a crash leaves); every
 //! directory the same for its names. [`File::sync_data`] makes a file durable, [`Fs::sync_dir`] the
-//! names of one directory, [`Fs::sync_volume`] everything. A name and the content it names are
+//! names of one directory, [`Volume::sync`] everything. A name and the content it names are
 //! independent, as on a real disk: a file synced under a name that was not is lost by a crash.
 //!
 //! - [`SimFs::crash`] keeps what is durable and, by a seed, any part of what is not: for each file
@@ -23,7 +23,7 @@ mod tests;
 
 use model::{Chance, Change, Content, Dir, Ino, NameChange, Node, ROOT, State, names, to_len};
 
-use super::{Entry, File, Fs, Lock, Open, Space};
+use super::{Entry, File, Fs, Lock, Open, Space, Volume};
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -243,18 +243,10 @@ impl Fs for SimFs {
         if works { state.dir(ino).map(Dir::sync) } else { Err(io_failure()) }
     }
 
-    fn sync_volume(&self, _path: &Path) -> io::Result<()> {
+    fn volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
         let mut state = self.on()?;
-        let works = state.sync_point()?;
-        for node in state.nodes.values_mut() {
-            match (node, works) {
-                (Node::Dir(dir), true) => dir.sync(),
-                (Node::File(content), true) => content.sync(),
-                (Node::Dir(_), false) => {}
-                (Node::File(content), false) => content.pending.clear(),
-            }
-        }
-        if works { Ok(()) } else { Err(io_failure()) }
+        state.find(path)?;
+        Ok(Arc::new(SimVolume { fs: self.clone(), life: state.life }))
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {
@@ -362,6 +354,37 @@ impl File for SimFile {
         }
         content.pending.clear();
         Err(io_failure())
+    }
+}
+
+/// One volume for all paths.
+struct SimVolume {
+    fs: SimFs,
+    life: u64,
+}
+
+impl Volume for SimVolume {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.fs.on()?;
+        if state.life != self.life {
+            return Err(power_off());
+        }
+        let works = state.sync_point()?;
+        for node in state.nodes.values_mut() {
+            match (node, works) {
+                (Node::Dir(dir), true) => dir.sync(),
+                (Node::File(content), true) => content.sync(),
+                (Node::Dir(_), false) => {}
+                (Node::File(content), false) => content.pending.clear(),
+            }
+        }
+        if works { Ok(()) } else { Err(io_failure()) }
+    }
+}
+
+impl fmt::Debug for SimVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimVolume")
     }
 }
 

@@ -84,7 +84,7 @@ fn syncing_the_volume_makes_contents_and_names_durable() {
     let fs = SimFs::new();
     fs.create_dir_all(Path::new("/d")).unwrap();
     write(&create(&fs, "/d/a"), 0, b"x");
-    fs.sync_volume(Path::new("/")).unwrap();
+    fs.volume(Path::new("/")).unwrap().sync().unwrap();
     fs.crash_losing_all();
     assert_eq!(content(&fs, "/d/a"), b"x");
 }
