@@ -195,7 +195,7 @@ mod tests {
         let epochs = cache(&[(1, 0), (3, 20)]);
         assert_eq!(epochs.encode(), b"0\n2\n1 0\n3 20\n");
         assert_eq!(pairs(&Epochs::parse(b"0\n2\n1 0\n3 20\n").unwrap()), [(1, 0), (3, 20)]);
-        for bad in ["1\n0\n", "0\n", "0\n2\n1 0\n", "0\n1\nx 0\n", "0\n1\n-1 0\n"] {
+        for bad in ["1\n0\n", "0\n2\n1 0\n", "0\n1\nx 0\n", "0\n1\n-1 0\n"] {
             assert!(Epochs::parse(bad.as_bytes()).is_none(), "{bad:?}");
         }
     }

@@ -170,8 +170,8 @@ pub struct Log {
     log_start: Offset,
     log_end: Offset,
     recovery_point: Offset,
-    /// The clean stop left no producer snapshot: nothing is replayed for it.
-    no_snapshot: bool,
+    /// Where a clean stop left no producer snapshot, there were no producers: nothing below is replayed.
+    no_producers_below: Offset,
     producers: OnceLock<Producers>,
     epochs: OnceLock<Epochs>,
     /// The last segment's end, once something is appended to it.

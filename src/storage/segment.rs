@@ -41,6 +41,12 @@ impl Segment {
         Segment { base, size: AtomicU32::new(UNKNOWN), largest: OnceLock::new(), since }
     }
 
+    /// Nothing is appended any more: what is known now stays.
+    pub(super) fn seal(&mut self, size: u32, largest: Largest) {
+        self.set_size(size);
+        self.largest = largest.into();
+    }
+
     pub(super) fn set_size(&self, size: u32) {
         self.size.store(size, Ordering::Relaxed);
     }

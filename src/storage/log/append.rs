@@ -20,6 +20,7 @@ pub type Answers = SmallVec<[Result<Appended, AppendError>; 4]>;
 const CONTROL_BYTES_MAX: usize = 1 << 20;
 
 /// What was decided about a batch before the write.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, and they live on the stack")]
 enum Outcome {
     Rejected(AppendError),
     /// A retry; `staged` if of a batch that is to be written with this one.
@@ -97,15 +98,10 @@ impl Log {
         let mut answers = Answers::new();
         while answers.len() < batches.len() {
             let first = answers.len();
-            let failed = match self.append_group(check, &mut batches[first..], epoch, now, &mut answers) {
-                Ok(()) => None,
-                Err(error) => Some(error),
-            };
-            if let Some(error) = failed {
+            if let Err(error) = self.append_group(check, &mut batches[first..], epoch, now, &mut answers) {
                 answers.push(Err(error.into()));
             }
-            let follower_failed = check == Check::Replicated && answers.iter().any(Result::is_err);
-            if follower_failed {
+            if check == Check::Replicated && answers.iter().any(Result::is_err) {
                 break;
             }
         }

@@ -245,11 +245,7 @@ impl Log {
     /// read, and the batches behind it.
     pub(super) fn rebuild_producers(&self, end: Offset) -> Result<Producers, StorageError> {
         let (mut producers, from) = self.newest_snapshot(end)?;
-        if from.is_none() && self.no_snapshot {
-            // A clean stop that left no snapshot: there were no producers.
-            return Ok(producers);
-        }
-        let mut from = from.unwrap_or(self.log_start).max(self.log_start);
+        let mut from = from.unwrap_or(self.no_producers_below).max(self.log_start);
         for n in self.segment_of(from)..self.segments.len() {
             if self.segments[n].base >= end {
                 break;
@@ -262,7 +258,7 @@ impl Log {
                 if header.base_offset >= end {
                     return Ok(producers);
                 }
-                if header.base_offset >= from && header.has_producer_id() {
+                if header.has_producer_id() {
                     let marker = read_marker(&*file, pos, &header).map_err(self.files.failed(base, Kind::Log))?;
                     producers.replay(&header, marker);
                 }

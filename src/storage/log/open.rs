@@ -111,7 +111,7 @@ impl Log {
             config: open.config,
             producer_expiry_ms: open.producer_expiry_ms,
             segments: bases.iter().map(|base| Segment::new(*base, open.now)).collect(),
-            no_snapshot: open.clean && snapshots.is_empty(),
+            no_producers_below: Offset::ZERO,
             snapshots: Mutex::new(snapshots),
             log_start: open.log_start,
             log_end: open.log_start,
@@ -157,6 +157,9 @@ impl Log {
             }
         }
         self.recovery_point = self.log_end;
+        if self.snapshots.get_mut().is_empty() {
+            self.no_producers_below = self.log_end;
+        }
         Ok(true)
     }
 

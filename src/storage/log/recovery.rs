@@ -77,8 +77,7 @@ impl Log {
                 break;
             };
             let files = writer.finish(self)?;
-            // The same value, if it was known.
-            let _ = self.segments[n].largest.set(writer.at.largest);
+            self.segments[n].seal(writer.at.size, writer.at.largest);
             self.seals += 1;
             self.unsynced.push(Unsynced { base: writer.at.base, seal: self.seals, files });
             self.recovered_snapshot(next, &rebuilt.producers)?;

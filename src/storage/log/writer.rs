@@ -253,10 +253,8 @@ impl Log {
         at.since_index = size - from;
         if size > 0 {
             let first = Walk::new(&*file, 0, u64::from(size)).next();
-            at.first_timestamp = match first.map_err(|stopped| self.files.stopped(base, stopped))? {
-                Some((_, batch)) => Some(batch.max_timestamp),
-                None => None,
-            };
+            let first = first.map_err(|stopped| self.files.stopped(base, stopped))?;
+            at.first_timestamp = first.map(|(_, batch)| batch.max_timestamp);
         }
         // Kafka preallocates; what we write must end where it ends.
         if file.len().map_err(&log_failed)? > u64::from(size) {
@@ -319,10 +317,8 @@ impl Log {
         let rolled = self.roll_from(&mut writer, base, now);
         match rolled {
             Ok(next) => {
-                let sealed = self.active();
-                sealed.set_size(writer.at.size);
-                // Known from now on; a set value would be the same.
-                let _ = sealed.largest.set(writer.at.largest);
+                let last = self.segments.len() - 1;
+                self.segments[last].seal(writer.at.size, writer.at.largest);
                 let segment = Segment::new(base, now);
                 segment.set_size(0);
                 self.segments.push(segment);
