@@ -11,6 +11,7 @@ mod common;
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
 use common::{Rng, apis, framed, hex, hostile, random, request};
+use klamm::model::{Offset, TimestampMs};
 use klamm::wire::guard::{self, Cost};
 use klamm::wire::header::request_header_version;
 use klamm::wire::{FrameCodec, FrameError, fetch, header, produce, shape};
@@ -65,6 +66,36 @@ fn the_counter_counts() {
     let Cost(cost) = guard::check(3, 12, &body).unwrap();
     let held = peak(|| assert!(apis::decodes(3, 12, body.clone())));
     assert!(held <= cost as u64 && held + 200 >= cost as u64, "{held} held, {cost} said");
+}
+
+#[test]
+fn a_produce_request_for_one_partition_is_read_and_answered_without_an_allocation() {
+    let api = shape::all().find(|api| api.key == produce::KEY).unwrap();
+    let mut read = 0;
+    for version in produce::MIN_VERSION..=produce::MAX_VERSION {
+        let mut rng = Rng(version as u64);
+        for _ in 0..20 {
+            // As the frame codec gives it: a shared slice of the read buffer.
+            let message = random::message_of(&mut rng, api, version, 1).bytes;
+            let mut buffer = BytesMut::from(&[&message[..], b"more"].concat()[..]);
+            let body = buffer.split_to(message.len()).freeze();
+            let mut out = BytesMut::with_capacity(256);
+            let count = measure(|| {
+                let request = produce::parse(version, &body).unwrap();
+                let Some(topic) = request.topics.first() else { return };
+                let partitions = topic.partitions.iter().map(|p| {
+                    produce::PartitionResponse::appended(p.partition, Offset::ZERO, TimestampMs::NONE, Offset::ZERO)
+                });
+                let topic = produce::TopicResponse { topic: topic.topic, partitions: partitions.collect() };
+                let answer = produce::ProduceResponse { topics: [topic].into_iter().collect(), ..Default::default() };
+                produce::encode_response(&mut out, version, 7, &answer).unwrap();
+                read += 1;
+            })
+            .count_total;
+            assert_eq!(count, 0, "v{version}: {}", hex(&message));
+        }
+    }
+    assert!(read > 50, "only {read} requests had a topic");
 }
 
 #[test]

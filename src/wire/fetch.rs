@@ -316,7 +316,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Writes an answer. Heads are cut from `out`, which must be empty of other unsent bytes; its memory is reused.
+/// Writes an answer. The heads are cut from the end of `out`; what was in it before stays, and if that was nothing, so does
+/// its spare memory. On an error `out` is as it was.
 pub fn encode_response<R: Payload>(
     out: &mut BytesMut,
     version: i16,
@@ -361,7 +362,7 @@ pub fn encode_response<R: Payload>(
     }
     let size = w.close(elsewhere)?;
     let mut parts = SmallVec::with_capacity(2 * cuts.len() + 1);
-    let mut frame = out.split_off(base);
+    let mut frame = if base == 0 { out.split() } else { out.split_off(base) };
     let mut cut_before = base;
     for (cut, records) in cuts {
         parts.push(Part::Head(frame.split_to(cut - cut_before).freeze()));
