@@ -244,6 +244,14 @@ fn timestamps_too_far_ahead_or_behind_are_invalid_and_named_record_by_record() {
 }
 
 #[test]
+fn a_time_before_1970_is_a_time() {
+    let config = TopicConfig { timestamp_before_max_ms: NOW + 2, ..TopicConfig::default() };
+    assert!(checked(&plain(&[(-2, None)]), &config).is_ok());
+    assert_eq!(refusal(&plain(&[(-3, None)]), &config), ErrorCode::INVALID_TIMESTAMP);
+    assert_eq!(refusal(&compressed(&[(-3, None)], Compression::Lz4), &config), ErrorCode::INVALID_TIMESTAMP);
+}
+
+#[test]
 fn by_default_the_past_is_unlimited_and_the_future_an_hour() {
     assert!(by_default(&plain(&[(0, None), (-1, None), (NOW + HOUR, None)])).is_ok());
     assert_eq!(refused_by_default(&plain(&[(NOW + HOUR + 1, None)])), ErrorCode::INVALID_TIMESTAMP);
