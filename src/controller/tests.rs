@@ -327,3 +327,85 @@ fn costs() {
     }
     println!("1 000 topics of 3 partitions one by one, no disk: {:?}", at.elapsed());
 }
+
+/// The metadata log of an Apache Kafka 4.3.1 in combined mode after three starts, with its controlled
+/// shutdowns, a deleted topic, a SCRAM user, a quota and an ACL.
+const APACHE: &[u8] = include_bytes!("../quorum/fixtures/apache-kafka-4.3.1.log");
+
+fn disk_of_apache() -> SimFs {
+    let disk = SimFs::new();
+    let dir = std::path::Path::new("/data/__cluster_metadata-0");
+    disk.shared().create_dir_all(dir).unwrap();
+    let path = dir.join("00000000000000000000.log");
+    let file = disk.shared().open(&path, crate::rt::fs::Open::Create).unwrap();
+    file.write_all_at(&mut [std::io::IoSlice::new(APACHE)], 0).unwrap();
+    disk
+}
+
+#[test]
+fn a_metadata_log_of_apache_kafka_4_3_is_taken_over() {
+    let disk = disk_of_apache();
+    let service = begin(&disk);
+    assert_eq!(service.quorum().replayed().cut, 0);
+    assert_eq!(service.quorum().epoch(), crate::model::LeaderEpoch(4));
+    let image = service.store().image();
+    let names: Vec<&str> = image.topics_by_name.keys().map(TopicName::as_str).collect();
+    assert_eq!(names, ["later", "real"]);
+    assert_eq!(image.topic("real").unwrap().id.to_string(), "QhlnwnuKQJydaanIGn2LMg");
+    assert_eq!(image.config_of(ResourceType::Topic, "real")["retention.ms"], "12345");
+    assert_eq!((image.feature("metadata.version"), image.next_producer_id), (30, ProducerId(1000)));
+    // Kafka left every partition without a leader when it was shut down; here they are led again.
+    for topic in image.topics_by_id.values() {
+        for partition in &topic.partitions {
+            assert_eq!((partition.leader, &partition.isr[..]), (Some(NodeId(1)), &[NodeId(1)][..]));
+            assert!(partition.elr.is_empty() && partition.last_known_elr.is_empty());
+        }
+    }
+    // Quota, SCRAM, ACL, and one registration of the controller.
+    assert_eq!(image.kept.len(), 4);
+    create(&service, "new").unwrap();
+}
+
+#[test]
+fn what_apache_kafka_wrote_is_written_again_byte_for_byte() {
+    use crate::metadata::Record;
+    use crate::record::{Batches, records};
+    let mut compared = 0;
+    for batch in Batches::new(APACHE) {
+        let (header, bytes) = batch.unwrap();
+        if header.attributes.is_control() {
+            continue;
+        }
+        let payload = records::open(&header, bytes, 1 << 20).unwrap();
+        for record in records::Records::new(&header, &payload).unwrap() {
+            let theirs = record.unwrap().value.unwrap();
+            let decoded = Record::decode(theirs).unwrap();
+            let mut ours = Vec::new();
+            decoded.encode(30, &mut ours);
+            match decoded {
+                // Kafka writes features in the order of a hash map, and a change of a registration in the
+                // lowest version that can hold it.
+                Record::RegisterBroker(_) | Record::BrokerChange(_) => assert_eq!(Record::decode(&ours), Ok(decoded)),
+                _ => assert_eq!(ours, theirs, "{decoded:?}"),
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 500, "{compared}");
+}
+
+#[test]
+fn a_directory_formatted_by_kafka_storage_begins_as_it_was_formatted() {
+    // Formatted by Apache Kafka 4.3.1, with its defaults.
+    let formatted = include_bytes!("../quorum/fixtures/apache-kafka-4.3.1-bootstrap.checkpoint");
+    let disk = SimFs::new();
+    let dir = std::path::Path::new("/data");
+    disk.shared().create_dir_all(dir).unwrap();
+    disk.shared().write_atomic(&dir.join("bootstrap.checkpoint"), formatted).unwrap();
+    let service = begin(&disk);
+    let plain = begin(&SimFs::new());
+    assert_eq!(service.store().image().features, plain.store().image().features);
+    assert_eq!(service.store().image().configs, plain.store().image().configs);
+    let read = crate::quorum::bootstrap_records(disk.shared().as_ref(), dir).unwrap().unwrap();
+    assert_eq!(read.len(), 6);
+}

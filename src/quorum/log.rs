@@ -59,7 +59,9 @@ impl Log {
         let mut replay = Replay { change: Change::new(&Image::default()), replica, records: 0, last: Offset::NONE };
         let (mut end, mut epoch) = (Offset::ZERO, LeaderEpoch(0));
         if let Some(id) = snapshot {
-            checkpoint::read(fs.as_ref(), &dir, id, &mut |record, offset| replay.take(vec![record], offset))?;
+            checkpoint::read(fs.as_ref(), &dir.join(id.name()), &mut |record, offset| {
+                replay.take(vec![record], offset)
+            })?;
             (end, epoch) = (id.end, id.epoch);
             replay.last = Offset(id.end.0 - 1);
         }

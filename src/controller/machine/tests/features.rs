@@ -26,7 +26,7 @@ fn feature(name: &str, level: i16) -> Record {
 
 #[test]
 fn a_new_cluster_has_the_levels_of_kafka_4_3_and_a_min_insync_replicas_of_its_own() {
-    let records = bootstrap(1);
+    let records = bootstrap(None, 1);
     assert_eq!(
         records,
         vec![
@@ -43,6 +43,14 @@ fn a_new_cluster_has_the_levels_of_kafka_4_3_and_a_min_insync_replicas_of_its_ow
             },
         ]
     );
+}
+
+#[test]
+fn a_formatted_directory_begins_with_what_it_was_formatted_with() {
+    let given = vec![feature("metadata.version", 25), feature("group.version", 1)];
+    assert_eq!(bootstrap(Some(given.clone()), 1), given);
+    let elr = feature("eligible.leader.replicas.version", 1);
+    assert_eq!(bootstrap(Some(vec![elr]), 2).len(), 2);
 }
 
 #[test]

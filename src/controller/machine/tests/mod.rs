@@ -77,7 +77,10 @@ pub(super) fn broker(id: i32) -> BrokerImage {
 /// A new cluster with these brokers.
 pub(super) fn cluster(brokers: Vec<BrokerImage>) -> Image {
     let registered = brokers.into_iter().map(|image| Record::RegisterBroker(RegisterBroker { image }));
-    after(&Image::default(), crate::controller::machine::features::bootstrap(1).into_iter().chain(registered).collect())
+    after(
+        &Image::default(),
+        crate::controller::machine::features::bootstrap(None, 1).into_iter().chain(registered).collect(),
+    )
 }
 
 pub(super) fn after(image: &Image, records: Vec<Record>) -> Image {
