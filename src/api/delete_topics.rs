@@ -229,4 +229,20 @@ mod tests {
         let response = result(None, testing::topic_id("c"), Err(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID)));
         assert_eq!(response.error_message.as_deref(), Some("This server does not host this topic ID."));
     }
+
+    #[tokio::test]
+    async fn topics_are_deleted_by_name_and_by_id() {
+        let controller = testing::controller_with_topics(&["a", "b", "c"]).await;
+        let ids: Vec<_> =
+            ["a", "b"].iter().filter_map(|name| controller.store().load().topic(name).map(|topic| topic.id)).collect();
+        let plan = plan(&[name("a"), id(ids[1]), name("gone")], &controller.store().image());
+        let responses = carry_out(plan, 30_000, Arc::clone(&controller)).await;
+        let names: Vec<_> = responses.iter().map(|r| r.name.as_ref().map(|name| name.as_str())).collect();
+        assert_eq!(names, [Some("a"), Some("gone"), Some("b")]);
+        let codes: Vec<_> = responses.iter().map(|r| ErrorCode(r.error_code)).collect();
+        assert_eq!(codes, [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::NONE]);
+        assert_eq!((responses[0].topic_id, responses[2].topic_id), (ids[0].0, ids[1].0));
+        let left: Vec<_> = controller.store().load().topics_by_name.keys().cloned().collect();
+        assert_eq!(left, [TopicName::new("c")]);
+    }
 }

@@ -22,6 +22,7 @@ mod view;
 
 pub mod api_versions;
 pub mod create_partitions;
+pub mod create_topics;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_topic_partitions;
