@@ -93,11 +93,12 @@ fn plan(asked: &[DeleteTopicState], image: &Image) -> Plan {
         }
     }
     let (repeated_names, repeated_ids) = (distinct::repeated(names.iter()), distinct::repeated(ids.iter()));
+    let supplied: HashSet<TopicId> = ids.iter().copied().collect();
     for name in distinct::each_once(names.iter()) {
         let id = image.topic(name.as_str()).map(|topic| topic.id);
         if repeated_names.contains(name) {
             plan.responses.push(result(Some(name), TopicId::ZERO, refuse("Duplicate topic name.")));
-        } else if let Some(id) = id.filter(|id| ids.contains(id)) {
+        } else if let Some(id) = id.filter(|id| supplied.contains(id)) {
             let message = "The provided topic name maps to an ID that was already supplied.";
             plan.responses.push(result(Some(name), id, refuse(message)));
         } else {

@@ -17,7 +17,7 @@ use crate::model::{ErrorCode, NodeId};
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub struct IncrementalAlterConfigs;
@@ -105,12 +105,14 @@ fn changed(now: &BTreeMap<String, String>, changes: &[ConfigChange]) -> Result<B
             }
             AlterOp::Append => {
                 let mut items = list(&configs, key, "append")?;
-                items.extend(value.split(',').filter(|item| !items.iter().any(|old| old == item)).map(str::to_owned).collect::<Vec<_>>());
+                let old: HashSet<String> = items.iter().cloned().collect();
+                items.extend(value.split(',').filter(|item| !old.contains(*item)).map(str::to_owned));
                 configs.insert(key.clone(), items.join(","));
             }
             AlterOp::Subtract => {
                 let mut items = list(&configs, key, "subtract")?;
-                items.retain(|item| !value.split(',').any(|gone| gone == item));
+                let gone: HashSet<&str> = value.split(',').collect();
+                items.retain(|item| !gone.contains(item.as_str()));
                 configs.insert(key.clone(), items.join(","));
             }
         }

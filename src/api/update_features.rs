@@ -11,6 +11,7 @@ use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::update_features_response::UpdatableFeatureResult;
 use kafka_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub struct UpdateFeatures;
@@ -26,8 +27,10 @@ impl Api for UpdateFeatures {
 }
 
 async fn respond(controller: &Service, version: i16, request: &UpdateFeaturesRequest) -> UpdateFeaturesResponse {
-    let updates = request.feature_updates.iter().map(|update| change(update, version)).collect();
-    let outcome = controller.update_features(updates, request.validate_only).await;
+    // Of a feature that comes twice the last update counts.
+    let updates: BTreeMap<&str, FeatureUpdate> =
+        request.feature_updates.iter().map(|update| (&*update.feature, change(update, version))).collect();
+    let outcome = controller.update_features(updates.into_values().collect(), request.validate_only).await;
     let results = match &outcome {
         Ok(()) if version <= 1 => request.feature_updates.iter().map(done).collect(),
         _ => Vec::new(),
