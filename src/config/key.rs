@@ -179,9 +179,11 @@ impl Key {
                     self.name
                 ),
             )),
-            (Check::ShareOffsetReset, Value::Text(text)) if !share_offset_reset(text) => bad(
-                "Invalid share auto offset reset strategy. The valid strategies are: earliest, latest, by_duration:<duration>.",
-            ),
+            (Check::ShareOffsetReset, Value::Text(text)) if !share_offset_reset(text) => bad(&format!(
+                "Invalid value `{text}` for configuration {}. The value must be either 'earliest', 'latest' or of the \
+                 format 'by_duration:<PnDTnHnMn.nS>'.",
+                self.name
+            )),
             _ => Ok(()),
         }
     }

@@ -22,6 +22,9 @@ mod broker_keys_security;
 mod broker_keys_share;
 mod broker_keys_txn;
 mod build;
+pub mod describe;
+mod dynamic;
+pub mod entity_keys;
 pub mod key;
 mod listeners;
 pub mod settings;
@@ -30,6 +33,7 @@ pub mod topic_keys;
 pub mod value;
 
 pub use broker::{BrokerConfig, Live, Values};
+pub use dynamic::validate_dynamic_broker;
 pub use settings::{Listener, ListenerName, Roles, SecurityProtocol, Settings};
 pub use topic::TopicConfig;
 pub use value::BadValue;
