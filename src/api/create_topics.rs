@@ -10,7 +10,7 @@
 //! Left out: authorization and the controller's mutation quota (later issues).
 
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, describe};
 use crate::controller::{self, CreatedTopic, NewTopic, Service};
 use crate::model::{ErrorCode, NodeId, PartitionId, TopicName};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -102,9 +102,19 @@ fn success(
         .with_configs(Some(configs(topic)))
 }
 
-/// TEMP
-fn effective_configs(_config: &BrokerConfig, _topic: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
-    Vec::new()
+/// All configs of a topic, sorted by name, with where their values come from.
+fn effective_configs(config: &BrokerConfig, topic: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
+    let mut entries = describe::topic(config, &topic.configs);
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let entry = |entry: describe::Entry| {
+        CreatableTopicConfigs::default()
+            .with_name(entry.name.into())
+            .with_value(entry.value.map(Into::into))
+            .with_read_only(entry.read_only)
+            .with_config_source(entry.source.id())
+            .with_is_sensitive(entry.sensitive)
+    };
+    entries.into_iter().map(entry).collect()
 }
 
 fn failure(name: messages::TopicName, error: ApiError) -> CreatableTopicResult {
@@ -123,11 +133,7 @@ mod tests {
     }
 
     fn configs(topic: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
-        vec![
-            CreatableTopicConfigs::default()
-                .with_name("partitions".into())
-                .with_value(Some(topic.partitions.to_string().into())),
-        ]
+        effective_configs(&testing::config().load(), topic)
     }
 
     async fn ask(controller: &Arc<Service>, version: i16, request: &CreateTopicsRequest) -> CreateTopicsResponse {
@@ -159,7 +165,7 @@ mod tests {
             assert_eq!(shown(&response), [("a", ErrorCode::NONE, "")], "v{version}");
             let result = &response.topics[0];
             let described = (result.num_partitions, result.replication_factor, result.configs.as_ref().map(Vec::len));
-            assert_eq!(described, if version < 5 { (-1, -1, Some(0)) } else { (3, 1, Some(1)) });
+            assert_eq!(described, if version < 5 { (-1, -1, Some(0)) } else { (3, 1, Some(33)) });
             let image = controller.store().image();
             assert_eq!(image.topic("a").map(|topic| topic.id.0), Some(result.topic_id));
         }
@@ -185,7 +191,13 @@ mod tests {
             .with_replication_factor(-1)
             .with_assignments(vec![assignment(0), assignment(1)])
             .with_configs(vec![config.clone()]);
-        assert_eq!(shown(&ask(&controller, 7, &request(vec![asked])).await), [("a", ErrorCode::NONE, "")]);
+        let response = ask(&controller, 7, &request(vec![asked])).await;
+        assert_eq!(shown(&response), [("a", ErrorCode::NONE, "")]);
+        let configs = response.topics[0].configs.as_deref().unwrap_or_default();
+        assert!(configs.is_sorted_by_key(|config| &config.name));
+        let retention =
+            configs.iter().find(|c| &*c.name == "retention.ms").map(|c| (c.value.as_deref(), c.config_source));
+        assert_eq!(retention, Some((Some("77"), 1)));
         let image = controller.store().image();
         assert_eq!(image.topic("a").map(|topic| topic.partitions.len()), Some(2));
         let resource = crate::metadata::ConfigResource::topic(&TopicName::new("a"));

@@ -20,12 +20,15 @@ mod testing;
 mod text;
 mod view;
 
+pub mod alter_configs;
 pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod describe_cluster;
+pub mod describe_configs;
 pub mod describe_topic_partitions;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod list_config_resources;
 pub mod list_partition_reassignments;
