@@ -4,8 +4,8 @@
 //! What a handler registers is what ApiVersions says. The ranges are Kafka 4.3's, as far as the
 //! `kafka-protocol` crate can encode them; never simply what the crate can decode.
 //!
-//! Produce and Fetch are in the list for their versions, but the connection calls them through
-//! [`produce`] and [`fetch`]: they are the hot path and have stages of their own.
+//! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
+//! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
 
 mod alter;
 mod authorized;
@@ -24,15 +24,22 @@ pub mod alter_configs;
 pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_log_dirs;
+pub mod describe_producers;
 pub mod describe_topic_partitions;
+pub mod fetch;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod list_config_resources;
+pub mod list_offsets;
 pub mod list_partition_reassignments;
 pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
 pub mod update_features;
 
 pub use auto_topics::AutoTopics;
@@ -44,8 +51,14 @@ pub use crate::controller::ApiError;
 
 use crate::config::{self, Settings};
 use crate::controller;
+use crate::metrics::Metrics;
+use crate::partition;
+use crate::storage::FileSlice;
+use crate::wire::{self, RequestHeader};
 use bytes::Bytes;
+use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::Request;
+use smallvec::{SmallVec, smallvec};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -60,6 +73,9 @@ pub struct Context {
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: ProducerIds,
+    pub partitions: Arc<partition::Manager>,
+    pub metrics: Arc<Metrics>,
+    pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
 }
 
 impl Context {
@@ -94,24 +110,16 @@ pub struct Versions {
     pub max: i16,
 }
 
-/// One API of the list.
-#[derive(Clone, Copy, Debug)]
-pub struct Served {
-    pub key: i16,
-    pub name: &'static str,
-    pub versions: Versions,
-    /// Below `versions.min` for Produce only.
-    pub advertised_min: i16,
-}
-
-/// The list.
-pub fn served() -> &'static [Served] {
-    &[]
+impl Versions {
+    #[must_use]
+    pub const fn contains(self, version: i16) -> bool {
+        self.min <= version && version <= self.max
+    }
 }
 
 /// One Kafka API.
 pub trait Api {
-    type Request: Request + Send;
+    type Request: Request + Send + 'static;
     const NAME: &'static str;
     const VERSIONS: Versions;
 
@@ -122,4 +130,156 @@ pub trait Api {
     ) -> impl Future<Output = <Self::Request as Request>::Response> + Send;
 }
 
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Bytes> + Send>>;
+/// A piece of an answer.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    Bytes(Bytes),
+    /// Read from the segment only when the socket has room.
+    File(FileSlice),
+}
+
+impl Chunk {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len(),
+            Chunk::File(range) => range.len,
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A whole response frame. Empty: there is none to give, and the connection is closed.
+pub type Answer = SmallVec<[Chunk; 2]>;
+
+/// An answer that is still to come.
+pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What became of a request.
+pub enum Placement {
+    Done(Answer),
+    /// Its order is fixed; later requests of the connection may be placed before it is answered.
+    Waiting(Later),
+    /// Nothing of the connection is placed before it is answered.
+    Exclusive(Later),
+}
+
+/// An API that is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    pub key: i16,
+    pub name: &'static str,
+    pub versions: Versions,
+    /// The lowest version that ApiVersions announces; lower than what is served for Produce only.
+    pub advertised_min: i16,
+}
+
+type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
+
+/// Decodes, handles and encodes one request of `A`.
+fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
+    let version = call.version;
+    let request: A::Request = wire::decode(version, body).map_err(|error| error.to_string())?;
+    let ctx = Arc::clone(ctx);
+    Ok(Box::pin(async move {
+        let response = A::handle(ctx, call, request).await;
+        let key = <A::Request as Request>::KEY;
+        match wire::response(key, version, correlation_id, &response) {
+            Ok(frame) => smallvec![Chunk::Bytes(frame)],
+            Err(error) => {
+                // A fault of ours. The connection is closed: better than a wrong answer, or none.
+                tracing::error!(%error, "an answer could not be encoded");
+                Answer::new()
+            }
+        }
+    }))
+}
+
+macro_rules! apis {
+    ($($api:path),* $(,)?) => {
+        const APIS: &[Served] = &[
+            Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
+            Served {
+                key: fetch::KEY,
+                name: fetch::NAME,
+                versions: fetch::VERSIONS,
+                advertised_min: fetch::VERSIONS.min,
+            },
+            $(Served {
+                key: <<$api as Api>::Request as Request>::KEY,
+                name: <$api as Api>::NAME,
+                versions: <$api as Api>::VERSIONS,
+                advertised_min: <$api as Api>::VERSIONS.min,
+            },)*
+        ];
+
+        fn runner(key: i16) -> Option<Run> {
+            $(if key == <<$api as Api>::Request as Request>::KEY {
+                return Some(run::<$api>);
+            })*
+            None
+        }
+    };
+}
+
+apis![
+    list_offsets::ListOffsets,
+    metadata::Metadata,
+    api_versions::ApiVersions,
+    create_topics::CreateTopics,
+    delete_topics::DeleteTopics,
+    delete_records::DeleteRecords,
+    init_producer_id::InitProducerId,
+    offset_for_leader_epoch::OffsetForLeaderEpoch,
+    describe_configs::DescribeConfigs,
+    alter_configs::AlterConfigs,
+    describe_log_dirs::DescribeLogDirs,
+    create_partitions::CreatePartitions,
+    incremental_alter_configs::IncrementalAlterConfigs,
+    list_partition_reassignments::ListPartitionReassignments,
+    update_features::UpdateFeatures,
+    describe_cluster::DescribeCluster,
+    describe_producers::DescribeProducers,
+    list_config_resources::ListConfigResources,
+    describe_topic_partitions::DescribeTopicPartitions,
+];
+
+/// Every API that is served, in the order of the list.
+#[must_use]
+pub fn served() -> &'static [Served] {
+    APIS
+}
+
+/// Places a request other than Produce.
+///
+/// # Errors
+/// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
+/// connection without an answer (`SocketServer.processCompletedReceives`).
+pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
+    let Some(api) = APIS.iter().find(|api| api.key == header.key) else {
+        return Err(format!("API key {} is not known", header.key));
+    };
+    if !api.versions.contains(header.version) {
+        if header.key == ApiVersionsRequest::KEY {
+            // The one API that is answered whatever its version, for the client to choose another (KIP-511).
+            let answer = api_versions::unsupported();
+            return wire::response(header.key, 0, header.correlation_id, &answer)
+                .map(|frame| Placement::Done(smallvec![Chunk::Bytes(frame)]))
+                .map_err(|error| error.to_string());
+        }
+        return Err(format!("version {} of {} is not served", header.version, api.name));
+    }
+    let Some(run) = runner(header.key) else {
+        return fetch::place(ctx, header, &body);
+    };
+    let call = Call {
+        version: header.version,
+        client_id: header.client_id.as_ref().map(|id| id.to_string()),
+        peer: Arc::clone(peer),
+    };
+    run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}

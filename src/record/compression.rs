@@ -93,6 +93,7 @@ pub fn compress(codec: Compression, level: i32, plain: &[u8]) -> Result<Vec<u8>,
             let mut frame = lz4::EncoderBuilder::new()
                 .block_size(lz4::BlockSize::Max64KB)
                 .block_mode(lz4::BlockMode::Independent)
+                .block_checksum(lz4::liblz4::BlockChecksum::NoBlockChecksum)
                 .checksum(lz4::ContentChecksum::NoChecksum)
                 .level(lz4_level(level))
                 .build(Vec::new())

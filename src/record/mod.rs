@@ -13,8 +13,13 @@ mod batch;
 mod crc;
 mod header;
 mod validate;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use batch::Batch;
+pub use build::BatchBuilder;
 pub use compression::Compression;
 pub use crc::crc32c;
 pub use header::{Attributes, BadBatch, BatchHeader, HEADER_LEN, LOG_OVERHEAD, MAGIC};

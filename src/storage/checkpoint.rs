@@ -4,7 +4,6 @@
 use crate::model::{Offset, PartitionId, TopicName, TopicPartition};
 use crate::rt::fs::Fs;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use thiserror::Error;
@@ -93,10 +92,69 @@ pub fn write_offsets<'a>(
 ) -> io::Result<()> {
     let mut entries: Vec<(&TopicPartition, Offset)> = offsets.into_iter().collect();
     entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    let mut text = format!("0\n{}\n", entries.len());
-    for (at, offset) in entries {
-        // Writing to a string cannot fail.
-        let _written = writeln!(text, "{} {} {offset}", at.topic, at.partition.0);
+    let text = encode(entries.into_iter().map(|(at, offset)| format!("{} {} {offset}", at.topic, at.partition.0)));
+    fs.write_atomic(path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::rt::fs::sim::SimFs;
+
+    const PATH: &str = "/recovery-point-offset-checkpoint";
+
+    fn read(content: &str) -> Result<HashMap<TopicPartition, Offset>, CheckpointError> {
+        let fs = SimFs::new();
+        fs.write_atomic(Path::new(PATH), content.as_bytes()).unwrap();
+        read_offsets(&fs, Path::new(PATH))
     }
-    fs.write_atomic(path, text.as_bytes())
+
+    fn at(topic: &str, partition: i32) -> TopicPartition {
+        TopicPartition::new(TopicName::new(topic), PartitionId(partition))
+    }
+
+    #[test]
+    fn offsets_are_written_as_kafka_writes_them_and_read_back() {
+        let fs = SimFs::new();
+        let offsets =
+            HashMap::from([(at("b", 0), Offset(7)), (at("a", 10), Offset(i64::MAX)), (at("a", 2), Offset(0))]);
+        write_offsets(&fs, Path::new(PATH), offsets.iter().map(|(at, offset)| (at, *offset))).unwrap();
+        let text = fs.read(Path::new(PATH)).unwrap();
+        assert_eq!(text, b"0\n3\na 2 0\na 10 9223372036854775807\nb 0 7\n");
+        assert_eq!(read_offsets(&fs, Path::new(PATH)).unwrap(), offsets);
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_missing_or_empty_has_no_entries() {
+        assert!(read_offsets(&SimFs::new(), Path::new(PATH)).unwrap().is_empty());
+        assert!(read("").unwrap().is_empty());
+        assert!(read("0\n").unwrap().is_empty());
+        assert!(read("0\n0\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn any_white_space_separates() {
+        assert_eq!(read("0\n1\na \t 1  5\n").unwrap(), HashMap::from([(at("a", 1), Offset(5))]));
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_refused() {
+        for bad in [
+            "1\n0\n",
+            "x",
+            "0\nx\n",
+            "0\n2\na 1 5\n",
+            "0\n0\na 1 5\n",
+            "0\n1\na 1\n",
+            "0\n1\na 1 5 6\n",
+            "0\n1\na b 5\n",
+        ] {
+            assert!(read(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert!(matches!(lines(&[0xff, 0xfe]), Err(CheckpointError::Line(_))));
+        // A count is never believed.
+        assert!(matches!(read("0\n4000000000\n"), Err(CheckpointError::Count { found: 0, .. })));
+    }
 }
