@@ -1,23 +1,40 @@
-fn main() {
-    tracing_subscriber::fmt::init();
-    let mut values = std::collections::BTreeMap::new();
-    for a in std::env::args().skip(1) {
-        if let Some((k, v)) = a.split_once('=') {
-            values.insert(k.to_string(), v.to_string());
-        }
-    }
-    let rt = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("rt");
-    rt.block_on(async {
-        let node = klamm::node::Node::start(klamm::config::BrokerConfig::new(values).expect("config")).await;
-        let node = match node {
-            Ok(n) => n,
-            Err(e) => {
-                eprintln!("{e}");
-                std::process::exit(1)
-            }
-        };
-        println!("listening {:?}", node.addresses());
-        tokio::signal::ctrl_c().await.expect("signal");
-        node.stop().await;
+//! `klamm`: arguments, environment and file to a configuration, and that to a running broker.
+
+use klamm::config::{self, Command, LogFormat, Startup, Surroundings};
+use klamm::node;
+use klamm::rt::{logging, process};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = config::load(Surroundings {
+        args: process::arguments(),
+        env: process::environment(),
+        hostname: process::hostname(),
+        read_file: &process::read_file,
+        fresh_temporary_dir: &process::fresh_temporary_dir,
     });
+    let outcome = match command {
+        Ok(Command::Print(text)) => {
+            print!("{text}");
+            Ok(())
+        }
+        Ok(Command::Run(startup)) => run(*startup),
+        Err(fault) => Err(fault.to_string()),
+    };
+    if let Err(sentence) = &outcome {
+        eprintln!("klamm: {sentence}");
+    }
+    ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn run(startup: Startup) -> Result<(), String> {
+    logging::init(startup.log_format == LogFormat::Json, std::env::var("RUST_LOG").ok());
+    startup.notes.iter().for_each(|note| tracing::info!("{note}"));
+    startup.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("klamm").enable_all().build();
+    let runtime = runtime.map_err(|error| format!("The system gave no threads ({error}): raise its limits."))?;
+    let temporary = startup.ephemeral.clone();
+    let outcome = runtime.block_on(node::run(startup)).map_err(|error| error.to_string());
+    let removed = temporary.map_or(Ok(()), |dir| process::remove_temporary_dir(&dir));
+    outcome.and(removed.map_err(|error| format!("The temporary data could not be removed ({error}): remove it.")))
 }

@@ -5,8 +5,9 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+use crate::admin::{Admin, Health, Stage};
 use crate::api;
-use crate::config::{BrokerConfig, Live, Settings};
+use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
 use crate::controller::{self, CreateTopics, NewTopic};
 use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
 use crate::metrics::{Metrics, PartitionSample, Sample};
@@ -19,12 +20,14 @@ use crate::rt::{clock, rand};
 use crate::server::{Bound, Limits, Listeners};
 use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 /// How often the directories of deleted partitions are looked at.
 const REAP_EVERY: Duration = Duration::from_secs(1);
@@ -38,11 +41,86 @@ fn sentence(error: impl std::fmt::Display) -> Error {
     Error(error.to_string())
 }
 
+/// Runs a broker until it is told to stop (SIGTERM, ctrl-C) or cannot go on.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub async fn run(startup: Startup) -> Result<(), Error> {
+    let stop = stop_signals().map_err(sentence)?;
+    let settings = Arc::clone(startup.config.settings());
+    let node = Node::start(startup.config).await?;
+    node.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
+    node.serving();
+    println!("{}", banner(&settings, &node, startup.ephemeral.is_some()));
+    let outcome = tokio::select! {
+        () = stop => Ok(()),
+        error = node.failed() => Err(error),
+    };
+    info!("stopping: answering what was asked, then closing the logs");
+    node.stop().await;
+    outcome
+}
+
+/// Resolves at the first SIGTERM or SIGINT. A second one ends the process at once, as people expect of a second ctrl-C.
+fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            warn!("told to stop again: stopping without closing the logs, the next start recovers them");
+            std::process::exit(130);
+        });
+    })
+}
+
+fn new_topic(topic: TopicToCreate) -> NewTopic {
+    NewTopic {
+        name: topic.name,
+        partitions: topic.partitions.unwrap_or(-1),
+        replication_factor: topic.replication.unwrap_or(-1),
+        assignments: Vec::new(),
+        configs: topic.configs.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+    }
+}
+
+/// What a person sees at the start: where it listens, what it tells clients, where the data is, what to try.
+fn banner(settings: &Settings, node: &Node, ephemeral: bool) -> String {
+    let bound = node.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let image = node.ctx.metadata.load();
+    let endpoints = image.brokers.get(&settings.node_id).map_or(&[][..], |broker| &broker.endpoints[..]);
+    let advertised = endpoints.iter().map(|at| format!("{}://{}:{}", at.name, at.host, at.port)).collect::<Vec<_>>();
+    let dirs = settings.log.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+    let kept = if ephemeral { " (removed when it stops)" } else { "" };
+    let admin = node
+        .admin
+        .as_ref()
+        .map_or(String::new(), |admin| format!("\n  metrics      http://{}/metrics", admin.address()));
+    let first = endpoints.first().map_or(String::new(), |at| format!("{}:{}", at.host, at.port));
+    format!(
+        "klamm {} speaks Kafka 4.3 (node {}, cluster {})\n  listening    {bound}\n  advertised   {}\n  data         \
+         {dirs}{kept}{admin}\n  try          echo hello | kcat -b {first} -P -t greetings",
+        env!("CARGO_PKG_VERSION"),
+        settings.node_id.0,
+        node.ctx.cluster_id,
+        advertised.join(", "),
+    )
+}
+
 /// A node that serves.
 pub struct Node {
     ctx: Arc<api::Context>,
     addresses: Vec<SocketAddr>,
     listeners: Listeners,
+    admin: Option<Admin>,
+    health: Arc<Health>,
     manager: Arc<Manager>,
     flushers: Vec<Arc<Flusher>>,
     stopping: CancellationToken,
@@ -66,6 +144,14 @@ impl Node {
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
         let served = api::served().iter().map(|api| (api.key, api.name));
         let metrics = Metrics::new(served, clock::now_ms());
+        let health = Arc::new(Health::default());
+        let admin = match &network.admin {
+            Some((host, port)) => {
+                let admin = Admin::start(host, *port, Arc::clone(&metrics), Arc::clone(&health)).await;
+                Some(admin.map_err(sentence)?)
+            }
+            None => None,
+        };
         let live = Arc::new(Live::new(config));
         let endpoints = endpoints(&settings, &addresses);
         let opened = {
@@ -91,6 +177,8 @@ impl Node {
             ctx,
             addresses,
             listeners,
+            admin,
+            health,
             manager,
             flushers,
             stopping: CancellationToken::new(),
@@ -129,6 +217,11 @@ impl Node {
         Ok(())
     }
 
+    /// Everything that has to exist exists: `/readyz` says so.
+    pub fn serving(&self) {
+        self.health.set(Stage::Serving);
+    }
+
     /// Resolves when the node cannot go on: the metadata log or every log directory has failed.
     pub async fn failed(&self) -> Error {
         loop {
@@ -146,6 +239,7 @@ impl Node {
 
     /// Drains and closes: answers what was placed, then flushes and closes every log.
     pub async fn stop(self) {
+        self.health.set(Stage::Draining);
         self.stopping.cancel();
         self.listeners.stop().await;
         self.tasks.close();
@@ -168,6 +262,9 @@ impl Node {
         .await;
         if let Err(error) = closed {
             error!(%error, "the clean stop did not finish; the next start recovers");
+        }
+        if let Some(admin) = self.admin {
+            admin.stop().await;
         }
     }
 

@@ -106,7 +106,12 @@ fn earliest(partition: &Partition, log_start: Offset, current: LeaderEpoch) -> R
     Ok((log_start, TimestampMs::NONE, epoch.or(Some(current))))
 }
 
-fn answer(ctx: &Context, version: i16, partition: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
+fn answer(
+    ctx: &Context,
+    version: i16,
+    partition: i32,
+    found: Result<Found, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse::default().with_partition_index(partition);
     match found {
         Ok((offset, timestamp, epoch)) => response

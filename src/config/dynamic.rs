@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn what_kafka_refuses_is_refused_in_its_words() {
-        let cases: &[(&[(&str, &str)], bool, &str)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], bool, &'a str);
+        let cases: &[Case<'_>] = &[
             (
                 &[("num.partitions", "2"), ("node.id", "7"), ("log.retention.ms", "1")],
                 true,

@@ -22,19 +22,27 @@ mod broker_keys_security;
 mod broker_keys_share;
 mod broker_keys_txn;
 mod build;
+mod cli;
 pub mod describe;
 mod dynamic;
 pub mod entity_keys;
+mod environment;
 pub mod key;
 mod listeners;
+mod properties;
 pub mod settings;
+mod startup;
+#[cfg(test)]
+mod startup_tests;
 pub mod topic;
 pub mod topic_keys;
 pub mod value;
 
 pub use broker::{BrokerConfig, Live, Values};
+pub use cli::{LogFormat, TopicToCreate};
 pub use dynamic::validate_dynamic_broker;
 pub use settings::{Listener, ListenerName, Roles, SecurityProtocol, Settings};
+pub use startup::{Command, Startup, Surroundings, load};
 pub use topic::TopicConfig;
 pub use value::BadValue;
 
