@@ -1,7 +1,7 @@
 //! IncrementalAlterConfigs (44), v0-1: sets, deletes, extends or cuts single keys of a resource's dynamic configs.
 //!
 //! A broker's configs are checked here, as a whole, before the controller keeps them; a topic's are the
-//! controller's to check. Broker loggers are answered without the controller ([`super::loggers`]). A resource that
+//! controller's to check. Broker loggers are answered without the controller (`loggers`). A resource that
 //! comes twice is refused. v0 and v1 differ in their encoding only.
 //!
 //! An unknown operation is refused with INVALID_REQUEST for every kind of resource; Apache Kafka does so for

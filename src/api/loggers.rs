@@ -1,6 +1,6 @@
 //! BROKER_LOGGER resources: log levels by logger.
 //!
-//! Klamm's levels are set at start (`RUST_LOG`) and not changed while it runs, so there are no loggers to list or
+//! Klamm's levels are set at start and not changed while it runs, so there are no loggers to list or
 //! to set. The answers are those of an Apache Kafka whose logging library cannot be steered: none are listed, and
 //! each that is named does not exist.
 
