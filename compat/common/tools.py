@@ -3,6 +3,7 @@
 A JVM start costs about a second, a tool that is already loaded a tenth of that; see compat/java/src/ToolDriver.java.
 """
 
+import atexit
 import json
 import os
 import select
@@ -50,6 +51,7 @@ class Tools:
         self.work = work
         self.process = None
         os.makedirs(work, exist_ok=True)
+        atexit.register(self.close, kill=True)
 
     def _start(self):
         classes = jars.compiled("driver", jars.sources(os.path.join(paths.JAVA, "src")))
@@ -75,6 +77,15 @@ class Tools:
             self.close(kill=True)
             return Result(-1, answer["out"], answer["err"] + f"\n{tool}: no end within {timeout} s\n")
         return Result(answer["code"], answer["out"], answer["err"])
+
+    def run_alone(self, tool, args, stdin="", timeout=60):
+        """The same in a JVM of its own, for a tool whose last words come from a shutdown hook of the JVM."""
+        argv = jars.java(MAIN[tool], [str(a) for a in args])
+        try:
+            r = subprocess.run(argv, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
+        except subprocess.TimeoutExpired as e:
+            return Result(-1, (e.stdout or b"").decode(errors="replace"), f"{tool}: no end within {timeout} s\n")
+        return Result(r.returncode, r.stdout.decode(errors="replace"), r.stderr.decode(errors="replace"))
 
     def close(self, kill=False):
         if self.process is None:
