@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from compat.common import brokers, jars, paths, tools  # noqa: E402
+from compat.common import brokers, checks, jars, paths, tools  # noqa: E402
 
 WORK = os.path.join(paths.COMPAT, "exchange", "work")
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -21,19 +21,6 @@ T0 = 1_700_000_000_000
 BATCHES, PER_BATCH = 100, 25
 BY_SIZE = "by-size"
 KINDS = CODECS + (BY_SIZE,)
-
-
-class Run:
-    def __init__(self):
-        self.passed, self.failed = 0, []
-
-    def check(self, name, good, detail=""):
-        if good:
-            self.passed += 1
-            print("ok   " + name, flush=True)
-        else:
-            self.failed.append(name)
-            print(f"FAIL {name}\n     {detail}", flush=True)
 
 
 def topic_of(home, kind):
@@ -131,7 +118,7 @@ def main():
     shutil.rmtree(WORK, ignore_errors=True)
     os.makedirs(WORK)
     jars.fetch()
-    run, bench = Run(), Bench()
+    run, bench = checks.Checks(), Bench()
     kafka, subject = brokers.Kafka(WORK), brokers.subject(WORK)
     kafka.spawn()
     subject.start()
@@ -196,11 +183,8 @@ def main():
     bench.tools.close()
     subject.stop()
     kafka.stop()
-    for name in run.failed:
-        print("failed: " + name)
-    print(f"{run.passed} passed, {len(run.failed)} failed")
-    return 1 if run.failed else 0
+    run.finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

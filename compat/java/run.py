@@ -136,16 +136,16 @@ def save(number, step, broker, lines):
 def compare(step, reference, subject, rules):
     """The lines that differ and that no rule allows, in the form of a diff; and how many a rule allowed."""
     bad, allowed = [], 0
-    for line in difflib.ndiff(reference, subject):
-        side = {"- ": "kafka", "+ ": "klamm"}.get(line[:2])
-        if side is None:
+    for line in difflib.unified_diff(reference, subject, n=0, lineterm=""):
+        side = {"-": "kafka", "+": "klamm"}.get(line[:1])
+        if side is None or line in ("--- ", "+++ "):
             continue
-        rule = next((r for r in rules if r.matches(step.name, side, line[2:])), None)
+        rule = next((r for r in rules if r.matches(step.name, side, line[1:])), None)
         if rule:
             rule.used += 1
             allowed += 1
         else:
-            bad.append(f"{side}: {line[2:]}")
+            bad.append(f"{side}: {line[1:]}")
     return bad, allowed
 
 

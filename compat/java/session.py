@@ -106,7 +106,7 @@ def log_dirs_shape(text):
 
 # An admin client that does not retry for a minute what will not come.
 IMPATIENT = "default.api.timeout.ms=6000\nrequest.timeout.ms=3000\n"
-TIMED_OUT = [(r"(deadlineMs|nextAllowedTryMs)=\d+", r"\1=T"), (r"tries=\d+", "tries=N"), (r"timed out at \d+ after \d+", "timed out at T after N")]
+TIMED_OUT = [(r"TimeoutException: .*", "TimeoutException: ...")]
 SIZES = [(r'"size":\d+', '"size":0')]
 PRODUCER_IDS = [(r"producerId: \d+", "producerId: P")]
 CRCS = [(r"crc: \d+", "crc: C"), (r"size: \d+", "size: S"), (r"position: \d+", "position: P")]
@@ -359,10 +359,13 @@ def _cluster(quorum):
     yield Step("features downgrade the metadata", "kafka-features", [*to, "downgrade", "--metadata", "3.0"])
     masks = [(r"(?m)^\d+(\s+)", r"P\1"), (r"\b1[67]\d{11}\b", "T"), (r"[ \t]+", " ")]
     yield Step("describe-producers", "kafka-transactions", [*to, "describe-producers", "--topic", "one", "--partition", "0"], masks=masks, sort=True)
-    yield Step("describe-producers of a missing partition", "kafka-transactions", [*to, "describe-producers", "--topic", "one", "--partition", "9"])
+    yield Step("describe-producers of a missing partition", "kafka-transactions",
+               [*to, "--command-config", "{work}/impatient", "describe-producers", "--topic", "one", "--partition", "9"],
+               prepare={"impatient": IMPATIENT}, masks=TIMED_OUT)
     if quorum:
-        yield Step("metadata-quorum status", "kafka-metadata-quorum", [*to, "describe", "--status"], masks=[(r"\d+", "N")])
-        yield Step("metadata-quorum replication", "kafka-metadata-quorum", [*to, "describe", "--replication"], masks=[(r"\d+", "N"), (r"\s+", " ")])
+        ids = [(r"[A-Za-z0-9_-]{22}", "ID"), (r"\d+", "N"), (r"[ \t]+", " ")]
+        yield Step("metadata-quorum status", "kafka-metadata-quorum", [*to, "describe", "--status"], masks=ids)
+        yield Step("metadata-quorum replication", "kafka-metadata-quorum", [*to, "describe", "--replication"], masks=ids)
 
 
 def _after_restart():
@@ -381,7 +384,7 @@ def _after_restart():
     yield produce("after restart", "one", "after restart\n")
     yield consume("the last after restart", "one", 0, "earliest", 320)
     yield fixed("after restart", "rolling", "snappy", 3, 10)
-    yield dump("snapshot", "one-0/*.snapshot", masks=[(r"producerId: \d+", "producerId: P"), (r"lastTimestamp: \d+", "lastTimestamp: T"), (r"\d{20}\.snapshot", "N.snapshot")], sort=True)
+    yield dump("snapshot", "one-0/*.snapshot", masks=[(r"producerId: \d+", "producerId: P"), (r"(lastTimestamp|timestamp): \d+", r"\1: T"), (r"\d{20}\.snapshot", "N.snapshot")], sort=True)
     yield topics("delete with a pattern", "--delete", "--topic", "fixed-.*")
     yield topics("delete one", "--delete", "--topic", "one")
     yield topics("create one again", "--create", "--topic", "one", "--partitions", "1")
