@@ -1,1 +1,40 @@
-fn main() {}
+//! `klamm`: arguments, environment and file to a configuration, and that to a running broker.
+
+use klamm::config::{self, Command, LogFormat, Startup, Surroundings};
+use klamm::node;
+use klamm::rt::{logging, process};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = config::load(Surroundings {
+        args: process::arguments(),
+        env: process::environment(),
+        hostname: process::hostname(),
+        read_file: &process::read_file,
+        fresh_temporary_dir: &process::fresh_temporary_dir,
+    });
+    let outcome = match command {
+        Ok(Command::Print(text)) => {
+            print!("{text}");
+            Ok(())
+        }
+        Ok(Command::Run(startup)) => run(*startup),
+        Err(fault) => Err(fault.to_string()),
+    };
+    if let Err(sentence) = &outcome {
+        eprintln!("klamm: {sentence}");
+    }
+    ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn run(startup: Startup) -> Result<(), String> {
+    logging::init(startup.log_format == LogFormat::Json, std::env::var("RUST_LOG").ok());
+    startup.notes.iter().for_each(|note| tracing::info!("{note}"));
+    startup.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("klamm").enable_all().build();
+    let runtime = runtime.map_err(|error| format!("The system gave no threads ({error}): raise its limits."))?;
+    let temporary = startup.ephemeral.clone();
+    let outcome = runtime.block_on(node::run(startup)).map_err(|error| error.to_string());
+    let removed = temporary.map_or(Ok(()), |dir| process::remove_temporary_dir(&dir));
+    outcome.and(removed.map_err(|error| format!("The temporary data could not be removed ({error}): remove it.")))
+}

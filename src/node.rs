@@ -1,1 +1,429 @@
-//! The composition root.
+//! The composition root: builds everything in order, serves until it is told to stop, and stops
+//! everything in reverse.
+//!
+//! Sockets are bound first, since a taken port is the commonest fault and should cost nothing; then
+//! log directories, metadata, partitions (with recovery after an unclean stop); only then is
+//! anything accepted.
+
+use crate::admin::{Admin, Health, Stage};
+use crate::api;
+use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
+use crate::controller::{self, CreateTopics, NewTopic};
+use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
+use crate::metrics::{Metrics, PartitionSample, Sample};
+use crate::model::ErrorCode;
+use crate::partition::fetch_sessions::FetchSessions;
+use crate::partition::{Manager, ManagerSettings};
+use crate::quorum;
+use crate::rt::fs::disk::disk;
+use crate::rt::{clock, rand};
+use crate::server::{Bound, Limits, Listeners};
+use crate::storage::dirs::{LogDirs, Owner};
+use crate::storage::flusher::Flusher;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+/// How often the directories of deleted partitions are looked at.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the node did not start or had to stop: one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+fn sentence(error: impl std::fmt::Display) -> Error {
+    Error(error.to_string())
+}
+
+/// Runs a broker until it is told to stop (SIGTERM, ctrl-C) or cannot go on.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub async fn run(startup: Startup) -> Result<(), Error> {
+    let stop = stop_signals().map_err(sentence)?;
+    let settings = Arc::clone(startup.config.settings());
+    let node = Node::start(startup.config).await?;
+    node.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
+    node.serving();
+    println!("{}", banner(&settings, &node, startup.ephemeral.is_some()));
+    let outcome = tokio::select! {
+        () = stop => Ok(()),
+        error = node.failed() => Err(error),
+    };
+    info!("stopping: answering what was asked, then closing the logs");
+    node.stop().await;
+    outcome
+}
+
+/// Resolves at the first SIGTERM or SIGINT. A second one ends the process at once, as people expect of a second ctrl-C.
+fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            warn!("told to stop again: stopping without closing the logs, the next start recovers them");
+            std::process::exit(130);
+        });
+    })
+}
+
+fn new_topic(topic: TopicToCreate) -> NewTopic {
+    NewTopic {
+        name: topic.name,
+        partitions: topic.partitions.unwrap_or(-1),
+        replication_factor: topic.replication.unwrap_or(-1),
+        assignments: Vec::new(),
+        configs: topic.configs.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+    }
+}
+
+/// What a person sees at the start: where it listens, what it tells clients, where the data is, what to try.
+fn banner(settings: &Settings, node: &Node, ephemeral: bool) -> String {
+    let bound = node.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let image = node.ctx.metadata.load();
+    let endpoints = image.brokers.get(&settings.node_id).map_or(&[][..], |broker| &broker.endpoints[..]);
+    let advertised = endpoints.iter().map(|at| format!("{}://{}:{}", at.name, at.host, at.port)).collect::<Vec<_>>();
+    let dirs = settings.log.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+    let kept = if ephemeral { " (removed when it stops)" } else { "" };
+    let admin = node
+        .admin
+        .as_ref()
+        .map_or(String::new(), |admin| format!("\n  metrics      http://{}/metrics", admin.address()));
+    let first = endpoints.first().map_or(String::new(), |at| format!("{}:{}", at.host, at.port));
+    format!(
+        "klamm {} speaks Kafka 4.3 (node {}, cluster {})\n  listening    {bound}\n  advertised   {}\n  data         \
+         {dirs}{kept}{admin}\n  try          echo hello | kcat -b {first} -P -t greetings",
+        env!("CARGO_PKG_VERSION"),
+        settings.node_id.0,
+        node.ctx.cluster_id,
+        advertised.join(", "),
+    )
+}
+
+/// A node that serves.
+pub struct Node {
+    ctx: Arc<api::Context>,
+    addresses: Vec<SocketAddr>,
+    listeners: Listeners,
+    admin: Option<Admin>,
+    health: Arc<Health>,
+    manager: Arc<Manager>,
+    flushers: Vec<Arc<Flusher>>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Node {
+    /// Starts a node; when this returns, every listener answers.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub async fn start(config: BrokerConfig) -> Result<Node, Error> {
+        let settings = Arc::clone(config.settings());
+        let network = &settings.network;
+        let bound: Vec<Bound> = network
+            .listeners
+            .iter()
+            .map(|listener| Bound::bind(listener, network))
+            .collect::<Result<_, _>>()
+            .map_err(Error)?;
+        let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        let served = api::served().iter().map(|api| (api.key, api.name));
+        let metrics = Metrics::new(served, clock::now_ms());
+        let health = Arc::new(Health::default());
+        let admin = match &network.admin {
+            Some((host, port)) => {
+                let admin = Admin::start(host, *port, Arc::clone(&metrics), Arc::clone(&health)).await;
+                Some(admin.map_err(sentence)?)
+            }
+            None => None,
+        };
+        let live = Arc::new(Live::new(config));
+        let endpoints = endpoints(&settings, &addresses);
+        let opened = {
+            let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
+            tokio::task::spawn_blocking(move || open(&live, &metrics, endpoints)).await.map_err(sentence)??
+        };
+        let Opened { store, controller, manager, flushers, dirs } = opened;
+        let ctx = Arc::new(api::Context {
+            metadata: store,
+            producer_ids: api::ProducerIds::default(),
+            controller,
+            config: Arc::clone(&live),
+            cluster_id: dirs.cluster_id().to_owned(),
+            auto_topics: Arc::default(),
+            partitions: Arc::clone(&manager),
+            metrics: Arc::clone(&metrics),
+            fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
+        });
+        register_collectors(&metrics, &manager);
+        let limits = Limits::new(&settings, Arc::clone(&metrics));
+        let listeners = Listeners::start(bound, &ctx, &limits);
+        let node = Node {
+            ctx,
+            addresses,
+            listeners,
+            admin,
+            health,
+            manager,
+            flushers,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        node.start_maintenance(&settings);
+        Ok(node)
+    }
+
+    /// Where each listener is bound, in the order of `listeners`.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    #[must_use]
+    pub fn context(&self) -> &Arc<api::Context> {
+        &self.ctx
+    }
+
+    /// Creates topics that must exist; one that does already is left as it is.
+    ///
+    /// # Errors
+    /// One sentence for the first topic that could not be created.
+    pub async fn create_topics(&self, topics: Vec<NewTopic>) -> Result<(), Error> {
+        let names: Vec<String> = topics.iter().map(|topic| topic.name.to_string()).collect();
+        let answers = self.ctx.controller.create_topics(CreateTopics { topics, validate_only: false }).await;
+        for (name, answer) in names.iter().zip(answers) {
+            match answer {
+                Err(error) if error.code != ErrorCode::TOPIC_ALREADY_EXISTS => {
+                    return Err(Error(format!("cannot create the topic {name}: {error}; correct --create-topic")));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that has to exist exists: `/readyz` says so.
+    pub fn serving(&self) {
+        self.health.set(Stage::Serving);
+    }
+
+    /// Resolves when the node cannot go on: the metadata log or every log directory has failed.
+    pub async fn failed(&self) -> Error {
+        loop {
+            tokio::select! {
+                error = self.ctx.controller.failed() => return sentence(error),
+                () = tokio::time::sleep(REAP_EVERY) => {}
+            }
+            if !self.manager.offline_failed_dirs() {
+                return Error(
+                    "every log directory has failed; see the errors above, mend the disk and start again".into(),
+                );
+            }
+        }
+    }
+
+    /// Drains and closes: answers what was placed, then flushes and closes every log.
+    pub async fn stop(self) {
+        self.health.set(Stage::Draining);
+        self.stopping.cancel();
+        self.listeners.stop().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        let manager = Arc::clone(&self.manager);
+        let epoch = {
+            let image = self.ctx.metadata.load();
+            let node = self.ctx.settings().node_id;
+            image.brokers.get(&node).map_or(-1, |broker| broker.epoch)
+        };
+        let flushers = self.flushers;
+        let controller = Arc::clone(&self.ctx.controller);
+        let closed = tokio::task::spawn_blocking(move || {
+            for flusher in &flushers {
+                flusher.stop();
+            }
+            manager.close(epoch);
+            controller.close();
+        })
+        .await;
+        if let Err(error) = closed {
+            error!(%error, "the clean stop did not finish; the next start recovers");
+        }
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
+    }
+
+    fn start_maintenance(&self, settings: &Settings) {
+        let log = &settings.log;
+        self.every(log.initial_task_delay, log.retention_check_interval, Manager::retain);
+        self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
+        self.every(REAP_EVERY, REAP_EVERY, Manager::reap);
+        if let Some(interval) = log.flush_check_interval {
+            self.every(interval, interval, Manager::flush_due);
+        }
+    }
+
+    /// Does `work` on a thread that may block, first after `delay`, then at every `interval`.
+    fn every(&self, delay: Duration, interval: Duration, work: fn(&Manager)) {
+        let manager = Arc::clone(&self.manager);
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            let mut wait = delay;
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
+                wait = interval;
+                let manager = Arc::clone(&manager);
+                if let Err(error) = tokio::task::spawn_blocking(move || work(&manager)).await {
+                    error!(%error, "maintenance of the logs failed");
+                }
+            }
+        });
+    }
+}
+
+struct Opened {
+    store: Arc<Store>,
+    controller: Arc<controller::Service>,
+    manager: Arc<Manager>,
+    flushers: Vec<Arc<Flusher>>,
+    dirs: Arc<LogDirs>,
+}
+
+/// Everything that reads the disk before anything is accepted.
+fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> Result<Opened, Error> {
+    let settings = Arc::clone(live.load().settings());
+    let fs = disk();
+    let owner = Owner { node_id: settings.node_id, cluster_id: settings.cluster_id.clone() };
+    let dirs = Arc::new(LogDirs::open(Arc::clone(&fs), &settings.log.dirs, &owner).map_err(sentence)?);
+    let clean = dirs.all().iter().all(crate::storage::dirs::LogDir::was_closed_cleanly);
+    let store = Arc::new(Store::default());
+    let controller = controller::start(
+        controller::Start {
+            fs: Arc::clone(&fs),
+            dir: settings.quorum.metadata_dir.clone().unwrap_or_else(|| settings.log.dirs[0].clone()),
+            settings: quorum::Settings {
+                snapshot_bytes: settings.quorum.snapshot_after_bytes,
+                ..quorum::Settings::default()
+            },
+            registration: controller::Registration {
+                node: settings.node_id,
+                incarnation: rand::uuid(),
+                endpoints,
+                rack: settings.rack.clone(),
+                directories: dirs.live().map(|dir| DirectoryId(dir.id())).collect(),
+            },
+            defaults: controller::Defaults {
+                partitions: settings.topics.num_partitions,
+                replication_factor: settings.topics.default_replication_factor,
+                min_insync_replicas: live.load().topic_defaults().min_insync_replicas,
+            },
+            rules: Arc::new(api::ConfigRules::new(Arc::clone(live))),
+            clean,
+        },
+        Arc::clone(&store),
+    )
+    .map_err(sentence)?;
+    let flushers: Vec<Arc<Flusher>> = dirs
+        .all()
+        .iter()
+        .map(|dir| Flusher::start(&*fs, dir.path()).map(Arc::new))
+        .collect::<Result<_, _>>()
+        .map_err(sentence)?;
+    // Before the partitions: they resolve their settings from the live configuration.
+    store.subscribe(Arc::new(DynamicConfig { live: Arc::clone(live), node: settings.node_id.0 }));
+    let resolve = Arc::clone(live);
+    let manager = Manager::new(
+        ManagerSettings {
+            node: settings.node_id,
+            producer_expiry_ms: i64::try_from(settings.transactions.producer_id_expiration.as_millis())
+                .unwrap_or(i64::MAX),
+            recovery_threads_per_dir: settings.log.recovery_threads_per_dir,
+            resolve_config: Box::new(move |image, topic| {
+                resolve.load().topic(image.config(&ConfigResource::topic(topic)))
+            }),
+        },
+        fs,
+        Arc::clone(&dirs),
+        flushers.clone(),
+        Arc::clone(metrics),
+    );
+    store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
+    manager.set_strays_aside();
+    manager.recover();
+    Ok(Opened { store, controller: Arc::new(controller), manager, flushers, dirs })
+}
+
+/// The addresses to register: what is advertised, with the port that the system chose where it was left to it.
+fn endpoints(settings: &Settings, bound: &[SocketAddr]) -> Vec<Endpoint> {
+    settings
+        .network
+        .advertised
+        .iter()
+        .enumerate()
+        .map(|(index, listener)| Endpoint {
+            name: listener.name.as_str().to_owned(),
+            host: listener.host.clone(),
+            port: match listener.port {
+                0 => bound.get(index).map_or(0, SocketAddr::port),
+                port => port,
+            },
+            security_protocol: listener.protocol.id(),
+        })
+        .collect()
+}
+
+/// Keeps the live configuration in step with the dynamic configs of the metadata.
+struct DynamicConfig {
+    live: Arc<Live>,
+    node: i32,
+}
+
+impl Publisher for DynamicConfig {
+    fn publish(&self, image: &Arc<Image>, delta: &Delta) {
+        if !delta.configs.keys().any(|resource| resource.kind == ResourceType::Broker) {
+            return;
+        }
+        let of = |resource: &ConfigResource| image.config(resource).clone();
+        let cluster = of(&ConfigResource::cluster_default());
+        let broker = of(&ConfigResource::new(ResourceType::Broker, self.node.to_string()));
+        for left_out in self.live.set_dynamic(cluster, broker) {
+            warn!(setting = left_out, "a dynamic setting is not used");
+        }
+    }
+}
+
+/// What metrics ask for at a scrape.
+fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>) {
+    let manager = Arc::clone(manager);
+    metrics.register(Box::new(move |sample: &mut Sample| {
+        for partition in manager.all() {
+            // A log that nobody has asked for is not opened to be counted.
+            let Some((positions, size)) = partition.positions_if_open() else { continue };
+            sample.partitions.push(PartitionSample {
+                partition: partition.name().clone(),
+                size_bytes: size,
+                log_start: positions.log_start,
+                log_end: positions.log_end,
+                leader: true,
+            });
+        }
+    }));
+}

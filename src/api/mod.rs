@@ -1,1 +1,277 @@
-//! One file per Kafka API; this one holds the list of them.
+//! The Kafka APIs: one file each, which translates and decides nothing.
+//!
+//! [`apis!`] below is the one list: dispatch, ApiVersions and the README's table all come from it.
+//! What a handler registers is what ApiVersions says. The ranges are Kafka 4.3's, as far as the
+//! `kafka-protocol` crate can encode them; never simply what the crate can decode.
+//!
+//! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
+//! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
+
+mod alter;
+mod authorized;
+mod auto_topics;
+mod config_rules;
+mod deadline;
+mod distinct;
+mod loggers;
+mod producer_ids;
+#[cfg(test)]
+mod testing;
+mod text;
+mod view;
+
+pub mod api_versions;
+pub mod create_partitions;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod init_producer_id;
+pub mod list_config_resources;
+pub mod list_offsets;
+pub mod list_partition_reassignments;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+pub mod update_features;
+
+pub use auto_topics::AutoTopics;
+pub use config_rules::ConfigRules;
+pub use producer_ids::ProducerIds;
+
+/// An error as a response carries it.
+pub use crate::controller::ApiError;
+
+use crate::config::{self, Settings};
+use crate::controller;
+use crate::metrics::Metrics;
+use crate::partition;
+use crate::storage::FileSlice;
+use crate::wire::{self, RequestHeader};
+use bytes::Bytes;
+use kafka_protocol::messages::ApiVersionsRequest;
+use kafka_protocol::protocol::Request;
+use smallvec::{SmallVec, smallvec};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
+pub struct Context {
+    pub metadata: Arc<crate::metadata::Store>,
+    pub controller: Arc<controller::Service>,
+    /// The configuration of this broker, as it is now: dynamic changes come in here.
+    pub config: Arc<config::Live>,
+    pub cluster_id: String,
+    pub auto_topics: Arc<AutoTopics>,
+    pub producer_ids: ProducerIds,
+    pub partitions: Arc<partition::Manager>,
+    pub metrics: Arc<Metrics>,
+    pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
+}
+
+impl Context {
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(self.config.load().settings())
+    }
+}
+
+/// The client's side of a connection, as handlers see it.
+#[derive(Debug)]
+pub struct Peer {
+    /// The name of the listener that the connection came in on: answers carry its addresses.
+    pub listener: String,
+    pub address: SocketAddr,
+    /// The authenticated principal, in Kafka's form.
+    pub principal: String,
+}
+
+/// One request, less its body.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub version: i16,
+    pub client_id: Option<String>,
+    pub peer: Arc<Peer>,
+}
+
+/// Inclusive range of versions that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    pub min: i16,
+    pub max: i16,
+}
+
+impl Versions {
+    #[must_use]
+    pub const fn contains(self, version: i16) -> bool {
+        self.min <= version && version <= self.max
+    }
+}
+
+/// One Kafka API.
+pub trait Api {
+    type Request: Request + Send + 'static;
+    const NAME: &'static str;
+    const VERSIONS: Versions;
+
+    fn handle(
+        ctx: Arc<Context>,
+        call: Call,
+        request: Self::Request,
+    ) -> impl Future<Output = <Self::Request as Request>::Response> + Send;
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    Bytes(Bytes),
+    /// Read from the segment only when the socket has room.
+    File(FileSlice),
+}
+
+impl Chunk {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len(),
+            Chunk::File(range) => range.len,
+        }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A whole response frame. Empty: there is none to give, and the connection is closed.
+pub type Answer = SmallVec<[Chunk; 2]>;
+
+/// An answer that is still to come.
+pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What became of a request.
+pub enum Placement {
+    Done(Answer),
+    /// Its order is fixed; later requests of the connection may be placed before it is answered.
+    Waiting(Later),
+    /// Nothing of the connection is placed before it is answered.
+    Exclusive(Later),
+}
+
+/// An API that is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    pub key: i16,
+    pub name: &'static str,
+    pub versions: Versions,
+    /// The lowest version that ApiVersions announces; lower than what is served for Produce only.
+    pub advertised_min: i16,
+}
+
+type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
+
+/// Decodes, handles and encodes one request of `A`.
+fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
+    let version = call.version;
+    let request: A::Request = wire::decode(version, body).map_err(|error| error.to_string())?;
+    let ctx = Arc::clone(ctx);
+    Ok(Box::pin(async move {
+        let response = A::handle(ctx, call, request).await;
+        let key = <A::Request as Request>::KEY;
+        match wire::response(key, version, correlation_id, &response) {
+            Ok(frame) => smallvec![Chunk::Bytes(frame)],
+            Err(error) => {
+                // A fault of ours. The connection is closed: better than a wrong answer, or none.
+                tracing::error!(%error, "an answer could not be encoded");
+                Answer::new()
+            }
+        }
+    }))
+}
+
+macro_rules! apis {
+    ($($api:path),* $(,)?) => {
+        const APIS: &[Served] = &[
+            Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
+            Served {
+                key: fetch::KEY,
+                name: fetch::NAME,
+                versions: fetch::VERSIONS,
+                advertised_min: fetch::VERSIONS.min,
+            },
+            $(Served {
+                key: <<$api as Api>::Request as Request>::KEY,
+                name: <$api as Api>::NAME,
+                versions: <$api as Api>::VERSIONS,
+                advertised_min: <$api as Api>::VERSIONS.min,
+            },)*
+        ];
+
+        fn runner(key: i16) -> Option<Run> {
+            $(if key == <<$api as Api>::Request as Request>::KEY {
+                return Some(run::<$api>);
+            })*
+            None
+        }
+    };
+}
+
+apis![
+    list_offsets::ListOffsets,
+    metadata::Metadata,
+    api_versions::ApiVersions,
+    delete_topics::DeleteTopics,
+    delete_records::DeleteRecords,
+    init_producer_id::InitProducerId,
+    offset_for_leader_epoch::OffsetForLeaderEpoch,
+    describe_log_dirs::DescribeLogDirs,
+    create_partitions::CreatePartitions,
+    list_partition_reassignments::ListPartitionReassignments,
+    update_features::UpdateFeatures,
+    describe_cluster::DescribeCluster,
+    describe_producers::DescribeProducers,
+    list_config_resources::ListConfigResources,
+    describe_topic_partitions::DescribeTopicPartitions,
+];
+
+/// Every API that is served, in the order of the list.
+#[must_use]
+pub fn served() -> &'static [Served] {
+    APIS
+}
+
+/// Places a request other than Produce.
+///
+/// # Errors
+/// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
+/// connection without an answer (`SocketServer.processCompletedReceives`).
+pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
+    let Some(api) = APIS.iter().find(|api| api.key == header.key) else {
+        return Err(format!("API key {} is not known", header.key));
+    };
+    if !api.versions.contains(header.version) {
+        if header.key == ApiVersionsRequest::KEY {
+            // The one API that is answered whatever its version, for the client to choose another (KIP-511).
+            let answer = api_versions::unsupported();
+            return wire::response(header.key, 0, header.correlation_id, &answer)
+                .map(|frame| Placement::Done(smallvec![Chunk::Bytes(frame)]))
+                .map_err(|error| error.to_string());
+        }
+        return Err(format!("version {} of {} is not served", header.version, api.name));
+    }
+    let Some(run) = runner(header.key) else {
+        return fetch::place(ctx, header, &body);
+    };
+    let call = Call {
+        version: header.version,
+        client_id: header.client_id.as_ref().map(|id| id.to_string()),
+        peer: Arc::clone(peer),
+    };
+    run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}

@@ -1,3 +1,58 @@
-//! Typed settings under Kafka's names.
+//! Configuration under Kafka's names: what is accepted, what it means, and where it came from.
+//!
+//! One table ([`broker_keys`]) of every broker key of Kafka 4.3 and one of the topic keys
+//! ([`topic_keys`]) feed parsing, DescribeConfigs and `--help`. What we accept we honour; what we
+//! know and cannot do is refused at start with a sentence; what we do not know is warned about once.
+//!
+//! [`BrokerConfig`] is one consistent configuration, [`Live`] that of a running broker, with the
+//! dynamic values of the metadata log on top. Nothing here opens a file or asks a clock: content
+//! comes in as arguments.
 
+mod broker;
+pub mod broker_keys;
+mod broker_keys_group;
+mod broker_keys_log;
+mod broker_keys_network;
+mod broker_keys_node;
+mod broker_keys_quorum;
+mod broker_keys_quota;
+mod broker_keys_remote;
+mod broker_keys_replication;
+mod broker_keys_security;
+mod broker_keys_share;
+mod broker_keys_txn;
+mod build;
+mod cli;
+pub mod describe;
+mod dynamic;
+pub mod entity_keys;
+mod environment;
+pub mod key;
+mod listeners;
+mod properties;
+pub mod settings;
+mod startup;
+#[cfg(test)]
+mod startup_tests;
 pub mod topic;
+pub mod topic_keys;
+pub mod value;
+
+pub use broker::{BrokerConfig, Live, Values};
+pub use cli::{LogFormat, TopicToCreate};
+pub use dynamic::validate_dynamic_broker;
+pub use settings::{Listener, ListenerName, Roles, SecurityProtocol, Settings};
+pub use startup::{Command, Startup, Surroundings, load};
+pub use topic::TopicConfig;
+pub use value::BadValue;
+
+/// Why the broker cannot start with this configuration: one sentence that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    pub fn new(sentence: impl Into<String>) -> ConfigError {
+        ConfigError(sentence.into())
+    }
+}

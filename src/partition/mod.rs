@@ -1,1 +1,22 @@
 //! The partitions of this broker.
+//!
+//! A partition is a struct behind one short lock, called directly from the connection's task.
+//! [`Manager`] holds them all and turns a metadata delta into create, lead and delete.
+//! Decisions are in `machine/`; what waits (for the high watermark, for bytes, for a flush) is
+//! released in `waiting.rs` and nowhere else.
+
+pub mod fetch_sessions;
+pub mod machine;
+mod append;
+mod maintenance;
+mod manager;
+mod open;
+mod partition;
+mod read;
+mod waiting;
+
+pub use append::{Acks, Outcome};
+pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
+pub use partition::{Partition, Positions};
+pub use read::{Isolation, Read, ReadRequest};
+pub use waiting::{CommitWait, FetchWaiter};

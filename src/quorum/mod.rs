@@ -1,1 +1,369 @@
-//! Consensus on metadata records: today a quorum of one.
+//! Consensus on metadata records: what is proposed, in which order it is committed, what survives.
+//!
+//! ```text
+//! controller ── propose(records) ──► queue ──► worker thread ── one write, one fsync ──► log
+//!      ▲                                             │
+//!      └──────────── answer ◄── image published ◄────┘ (per proposal, in order)
+//! ```
+//!
+//! Today a quorum of one: what is on this node's disk is committed. The shape is the one that a
+//! quorum of several keeps: records are proposed in a *term* ([`Term`]); a term that ends (here:
+//! because the log could not be written) takes all its undecided proposals with it, and the
+//! controller starts again from the committed image.
+//!
+//! On disk, in `<metadata dir>/__cluster_metadata-0/`, Kafka's format: `%020d.log` segments of
+//! record batches, one batch per proposal (a batch is atomic), and `%020d-%010d.checkpoint`
+//! snapshots. `kafka-dump-log --cluster-metadata-decoder` reads both.
+
+mod checkpoint;
+mod log;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use crate::metadata::{ApplyError, Record, Replica, Store};
+use crate::model::{LeaderEpoch, NodeId, Offset, TimestampMs};
+use crate::record::BadBatch;
+use crate::record::build::{BatchBuilder, leader_change};
+use crate::rt::fs::Fs;
+use bytes::Bytes;
+use log::Log;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
+use tokio::sync::{oneshot, watch};
+
+/// The directory of the metadata log under the metadata dir.
+pub const LOG_DIR: &str = "__cluster_metadata-0";
+
+/// What goes wrong with the metadata log itself. The node cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum QuorumError {
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: io::Error },
+    /// Bytes before the end of the log that are not what was written.
+    #[error("{path}: the metadata log is damaged at byte {at}: {error}")]
+    Damaged { path: PathBuf, at: u64, error: String },
+    #[error("the metadata log is damaged: offsets {0} to {1} are missing")]
+    Missing(Offset, Offset),
+    #[error("the metadata log is damaged: the record at offset {0} does not fit: {1}")]
+    Apply(Offset, ApplyError),
+    #[error("cannot start the metadata thread: {0}")]
+    Thread(io::Error),
+    #[error("the metadata thread has stopped")]
+    Stopped,
+}
+
+/// Why a proposal was not committed. What it would have changed has not happened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// The term it was decided in is over.
+    #[error("the term ended before the records were committed")]
+    TermOver,
+    #[error("the metadata log could not be written: {0}")]
+    Write(Arc<io::Error>),
+    #[error("too many records wait to be committed")]
+    Busy,
+    #[error("the records take more than {0} bytes")]
+    TooLarge(usize),
+    /// The outcome is not known: the log is failed and this node must stop.
+    #[error("{0}")]
+    Failed(Arc<QuorumError>),
+}
+
+/// A time in which one controller decides. Proposals of a term that is over are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term(u64);
+
+/// Sizes and limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// `metadata.log.segment.bytes`.
+    pub segment_bytes: u64,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_bytes: u64,
+    /// The largest batch (Kafka's `MAX_BATCH_SIZE_BYTES`).
+    pub batch_bytes_max: usize,
+    /// Bytes of proposals that may wait for the disk.
+    pub pending_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            segment_bytes: 1 << 30,
+            snapshot_bytes: 20 << 20,
+            batch_bytes_max: 8 << 20,
+            pending_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// What [`Quorum::open`] needs.
+#[derive(Debug)]
+pub struct Open {
+    pub fs: Arc<dyn Fs>,
+    /// `metadata.log.dir`, or the first of `log.dirs`.
+    pub dir: PathBuf,
+    pub node: NodeId,
+    pub settings: Settings,
+    /// Gets the replayed image, and every one after it.
+    pub store: Arc<Store>,
+    pub now: TimestampMs,
+}
+
+/// A proposal on its way.
+#[derive(Debug)]
+pub struct Ticket {
+    done: oneshot::Receiver<Result<(), ProposeError>>,
+    shared: Arc<Shared>,
+}
+
+impl Ticket {
+    /// Waits until the records, and all proposed before them, are committed and published.
+    ///
+    /// # Errors
+    /// They are not.
+    pub async fn committed(self) -> Result<(), ProposeError> {
+        match self.done.await {
+            Ok(result) => result,
+            Err(_) => Err(self.shared.queue.lock().failed()),
+        }
+    }
+
+    /// As [`Ticket::committed`], blocking the thread, which may be one of a runtime that starts.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn wait(self) -> Result<(), ProposeError> {
+        struct Unpark(Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Unpark>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut committed = std::pin::pin!(self.committed());
+        loop {
+            match committed.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(result) => return result,
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    }
+}
+
+struct Proposal {
+    /// `None`: waits for those before it.
+    batch: Option<Batch>,
+    done: Option<oneshot::Sender<Result<(), ProposeError>>>,
+}
+
+struct Batch {
+    bytes: Bytes,
+    records: Vec<Record>,
+    last: Offset,
+}
+
+struct Queue {
+    proposals: VecDeque<Proposal>,
+    /// Bytes of batches not yet committed.
+    pending: usize,
+    /// The worker is busy with proposals it took.
+    working: bool,
+    term: Term,
+    /// The offset of the next record proposed.
+    next: Offset,
+    stopping: bool,
+    failure: Option<Arc<QuorumError>>,
+}
+
+impl Queue {
+    fn failed(&self) -> ProposeError {
+        ProposeError::Failed(self.failure.clone().unwrap_or_else(|| Arc::new(QuorumError::Stopped)))
+    }
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    failure: watch::Sender<Option<Arc<QuorumError>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// What replay found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Records read, those of the snapshot included.
+    pub records: u64,
+    /// Bytes of an unfinished write that were cut from the end.
+    pub cut: u64,
+    /// The log ends inside a transaction, which must be aborted.
+    pub in_transaction: bool,
+}
+
+/// The metadata log of this node.
+#[derive(Debug)]
+pub struct Quorum {
+    shared: Arc<Shared>,
+    epoch: LeaderEpoch,
+    replayed: Replayed,
+    batch_bytes_max: usize,
+    pending_bytes_max: usize,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Quorum {
+    /// Opens the log (creating it), replays it into the store, and starts the worker. This node is
+    /// then the leader, in an epoch of its own.
+    ///
+    /// # Errors
+    /// The log cannot be read or is damaged.
+    pub fn open(open: Open) -> Result<Quorum, QuorumError> {
+        let Open { fs, dir, node, settings, store, now } = open;
+        let mut replica = Replica::new(store);
+        let (log, replayed) = Log::open(fs, dir.join(LOG_DIR), settings, &mut replica)?;
+        let epoch = LeaderEpoch(log.epoch().0.saturating_add(1));
+        let base = log.end();
+        // Goes to disk together with the first proposal.
+        let first = leader_change(base, epoch, node, &[node], &[node], now).map_err(|bad| bad_batch(&dir, bad))?;
+        let begin = Proposal { batch: Some(Batch { bytes: first, records: Vec::new(), last: base }), done: None };
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue {
+                proposals: VecDeque::from([begin]),
+                pending: 0,
+                working: false,
+                term: Term(0),
+                next: base.next(),
+                stopping: false,
+                failure: None,
+            }),
+            wake: Condvar::new(),
+            failure: watch::Sender::new(None),
+        });
+        let worker = worker::start(Arc::clone(&shared), log, replica, epoch).map_err(QuorumError::Thread)?;
+        Ok(Quorum {
+            shared,
+            epoch,
+            replayed,
+            batch_bytes_max: settings.batch_bytes_max,
+            pending_bytes_max: settings.pending_bytes_max,
+            worker: Mutex::new(Some(worker)),
+        })
+    }
+
+    /// The term to decide in.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.shared.queue.lock().term
+    }
+
+    /// The offset that the next record proposed will have.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.shared.queue.lock().next
+    }
+
+    /// The epoch in which this node leads.
+    #[must_use]
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+
+    #[must_use]
+    pub fn replayed(&self) -> Replayed {
+        self.replayed
+    }
+
+    /// Proposes records, all or nothing, in the form a cluster at `metadata_version` writes. The
+    /// order of calls is the order of commits. No records: the ticket waits for all before it.
+    ///
+    /// # Errors
+    /// Nothing was proposed.
+    pub fn propose(
+        &self,
+        term: Term,
+        records: Vec<Record>,
+        metadata_version: i16,
+        now: TimestampMs,
+    ) -> Result<Ticket, ProposeError> {
+        let mut queue = self.shared.queue.lock();
+        if queue.failure.is_some() || queue.stopping {
+            return Err(queue.failed());
+        }
+        if term != queue.term {
+            return Err(ProposeError::TermOver);
+        }
+        let batch = if records.is_empty() {
+            None
+        } else {
+            if queue.pending > self.pending_bytes_max {
+                return Err(ProposeError::Busy);
+            }
+            let too_large = ProposeError::TooLarge(self.batch_bytes_max);
+            let mut batch = BatchBuilder::new(queue.next).leader_epoch(self.epoch);
+            let mut value = Vec::new();
+            for record in &records {
+                value.clear();
+                record.encode(metadata_version, &mut value);
+                batch.push(now, None, Some(&value), &[]);
+                if batch.size() > self.batch_bytes_max {
+                    return Err(too_large);
+                }
+            }
+            let last = queue.next.plus(i64::try_from(records.len()).unwrap_or(i64::MAX) - 1);
+            let bytes = batch.build().map_err(|_| too_large)?;
+            queue.next = last.next();
+            queue.pending += bytes.len();
+            Some(Batch { bytes, records, last })
+        };
+        let (done, receiver) = oneshot::channel();
+        let ticket = Ticket { done: receiver, shared: Arc::clone(&self.shared) };
+        // Only the batch that begins the epoch may wait in the queue of an idle worker: nothing to
+        // wait for.
+        let idle = !queue.working && queue.proposals.iter().all(|p| p.done.is_none());
+        if batch.is_none() && idle {
+            let _ = done.send(Ok(()));
+        } else {
+            queue.proposals.push_back(Proposal { batch, done: Some(done) });
+            self.shared.wake.notify_one();
+        }
+        Ok(ticket)
+    }
+
+    /// Waits until the log has failed: the node must stop.
+    pub async fn failed(&self) -> Arc<QuorumError> {
+        let mut failure = self.shared.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(failure) => failure.clone().unwrap_or_else(|| Arc::new(QuorumError::Stopped)),
+            Err(_) => Arc::new(QuorumError::Stopped),
+        }
+    }
+
+    /// Commits what was proposed and stops the worker. Proposals after this fail.
+    pub fn close(&self) {
+        self.shared.queue.lock().stopping = true;
+        self.shared.wake.notify_one();
+        let worker = self.worker.lock().take();
+        if let Some(worker) = worker
+            && worker.join().is_err()
+        {
+            tracing::error!("the metadata thread panicked");
+        }
+    }
+}
+
+fn bad_batch(path: &std::path::Path, bad: BadBatch) -> QuorumError {
+    QuorumError::Damaged { path: path.to_owned(), at: 0, error: bad.to_string() }
+}

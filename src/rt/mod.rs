@@ -6,4 +6,6 @@
 
 pub mod clock;
 pub mod fs;
+pub mod logging;
+pub mod process;
 pub mod rand;

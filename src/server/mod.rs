@@ -1,1 +1,14 @@
-//! Listeners and connections.
+//! Listeners and connections: where bytes become requests and answers become bytes.
+//!
+//! A connection is one task. It reads ahead into one buffer, places every complete request of a
+//! wake-up, and sends all answers that are ready with one vectored write. It is generic over the
+//! stream, so that TLS can stand where the socket stands.
+
+mod connection;
+mod limits;
+mod listener;
+mod outgoing;
+mod queue;
+
+pub use limits::Limits;
+pub use listener::{Bound, Listeners};

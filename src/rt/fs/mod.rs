@@ -4,6 +4,9 @@
 //! Tests hand in a fake with a durable and a volatile image, so that a crash loses exactly what
 //! was not synced. All calls are synchronous and positional; nothing here does IO in `Drop`.
 
+pub mod disk;
+pub mod sim;
+
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -53,8 +56,8 @@ pub trait Fs: Send + Sync + fmt::Debug {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes created, renamed and removed names of this directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Makes every file of the volume that holds `path` durable (`syncfs`): one flush for many files.
-    fn sync_volume(&self, path: &Path) -> io::Result<()>;
+    /// The volume that holds `path`, to be synced as a whole.
+    fn volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>>;
     fn space(&self, path: &Path) -> io::Result<Space>;
     /// Takes the exclusive lock of `path` (created if missing); `WouldBlock` if another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
@@ -82,6 +85,15 @@ pub trait Fs: Send + Sync + fmt::Debug {
             None => Ok(()),
         }
     }
+}
+
+/// A volume: syncing it is one flush for many files.
+///
+/// Open it before the writes that it is to make durable. The kernel reports what went wrong since
+/// the handle was opened; a failure of the background write-back before that is lost.
+pub trait Volume: Send + Sync + fmt::Debug {
+    /// Makes every file and every name of the volume durable (`syncfs`). Not to be retried after a failure.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file. Shared: reads and writes are positional and may run at once.

@@ -1,0 +1,137 @@
+//! Topics that are created because a client asked for their metadata (`auto.create.topics.enable`).
+//!
+//! A client is not kept waiting: it is told that the topic does not exist, and finds it when it asks again. A topic
+//! whose creation is under way is not asked for twice. Internal topics get the partitions, replicas and configs that
+//! their settings say.
+//!
+//! Left out: `__share_group_state`, which is not created until there are share groups.
+
+use crate::config::Settings;
+use crate::controller::{CreateTopics, NewTopic, Service};
+use crate::model::TopicName;
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Most topics whose creation is under way at one time. A client that asks for more finds those that were left out
+/// created once it asks again and there is room.
+const IN_FLIGHT_MAX: usize = 10_000;
+
+/// The topics whose creation is under way.
+#[derive(Debug, Default)]
+pub struct AutoTopics {
+    in_flight: Mutex<HashSet<TopicName>>,
+}
+
+impl AutoTopics {
+    /// Starts the creation of those of `names` that are valid and not under way.
+    pub(super) fn create(self: &Arc<Self>, names: Vec<TopicName>, settings: &Settings, controller: &Arc<Service>) {
+        let claim = Claim { names: self.claim(names), of: Arc::clone(self) };
+        if claim.names.is_empty() {
+            return;
+        }
+        let topics = claim.names.iter().map(|name| shape(name, settings)).collect();
+        let controller = Arc::clone(controller);
+        tokio::spawn(async move {
+            let answers = controller.create_topics(CreateTopics { topics, validate_only: false }).await;
+            for (name, answer) in claim.names.iter().zip(answers) {
+                match answer {
+                    Ok(topic) => tracing::info!(topic = %name, id = %topic.id, "created on demand"),
+                    Err(error) => tracing::warn!(topic = %name, %error, "could not be created on demand"),
+                }
+            }
+        });
+    }
+
+    /// Those of `names` that may be created now: from here on they are under way.
+    fn claim(&self, names: Vec<TopicName>) -> Vec<TopicName> {
+        let mut in_flight = self.in_flight.lock();
+        let mut claimed = Vec::new();
+        for name in names {
+            let creatable = TopicName::fault(name.as_str()).is_none() && name.as_str() != TopicName::SHARE_GROUP_STATE;
+            if creatable && in_flight.len() < IN_FLIGHT_MAX && in_flight.insert(name.clone()) {
+                claimed.push(name);
+            }
+        }
+        claimed
+    }
+
+    fn release(&self, names: &[TopicName]) {
+        let mut in_flight = self.in_flight.lock();
+        for name in names {
+            in_flight.remove(name);
+        }
+    }
+}
+
+/// Gives the names back however the creation ends.
+struct Claim {
+    names: Vec<TopicName>,
+    of: Arc<AutoTopics>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.of.release(&self.names);
+    }
+}
+
+fn shape(name: &TopicName, settings: &Settings) -> NewTopic {
+    let (partitions, replication_factor, configs) = match name.as_str() {
+        TopicName::CONSUMER_OFFSETS => {
+            let groups = &settings.groups;
+            let configs = vec![
+                ("cleanup.policy", "compact".to_owned()),
+                ("compression.type", "producer".to_owned()),
+                ("segment.bytes", groups.offsets_segment_bytes.to_string()),
+            ];
+            (groups.offsets_partitions, groups.offsets_replication_factor, configs)
+        }
+        TopicName::TRANSACTION_STATE => {
+            let transactions = &settings.transactions;
+            let configs = vec![
+                ("cleanup.policy", "compact".to_owned()),
+                ("compression.type", "uncompressed".to_owned()),
+                ("min.insync.replicas", transactions.log_min_isr.to_string()),
+                ("segment.bytes", transactions.log_segment_bytes.to_string()),
+                ("unclean.leader.election.enable", "false".to_owned()),
+            ];
+            (transactions.log_partitions, transactions.log_replication_factor, configs)
+        }
+        _ => (-1, -1, Vec::new()),
+    };
+    NewTopic {
+        name: name.clone(),
+        partitions,
+        replication_factor,
+        assignments: Vec::new(),
+        configs: configs.into_iter().map(|(key, value)| (key.to_owned(), Some(value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_whose_creation_is_under_way_is_not_claimed_again_until_it_ends() {
+        let topics = AutoTopics::default();
+        let name = TopicName::new("a");
+        assert_eq!(topics.claim(vec![name.clone()]), std::slice::from_ref(&name));
+        assert_eq!(topics.claim(vec![name.clone()]), []);
+        topics.release(std::slice::from_ref(&name));
+        assert_eq!(topics.claim(vec![name.clone()]), [name]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_valid_is_not_claimed() {
+        assert_eq!(AutoTopics::default().claim(vec![TopicName::new("a/b"), TopicName::new("")]), []);
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_under_way() {
+        let topics = AutoTopics::default();
+        let names = (0..IN_FLIGHT_MAX + 5).map(|n| TopicName::new(&format!("t{n}"))).collect();
+        assert_eq!(topics.claim(names).len(), IN_FLIGHT_MAX);
+    }
+}

@@ -1,0 +1,58 @@
+//! DescribeProducers (61), v0: the producers that a partition remembers.
+
+use super::{Api, Call, Context, Versions};
+use crate::model::{ErrorCode, Offset, PartitionId};
+use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
+use std::sync::Arc;
+
+/// See the module.
+pub struct DescribeProducers;
+
+impl Api for DescribeProducers {
+    type Request = DescribeProducersRequest;
+    const NAME: &'static str = "DescribeProducers";
+    const VERSIONS: Versions = Versions { min: 0, max: 0 };
+
+    async fn handle(ctx: Arc<Context>, _call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
+        let topics = request
+            .topics
+            .into_iter()
+            .map(|topic| {
+                let partitions = topic
+                    .partition_indexes
+                    .iter()
+                    .map(|number| {
+                        let response = PartitionResponse::default().with_partition_index(*number);
+                        match producers(&ctx, topic.name.as_str(), PartitionId(*number)) {
+                            Ok(producers) => response.with_active_producers(producers),
+                            Err(error) => {
+                                ctx.metrics.api(61).error(error);
+                                response.with_error_code(error.0)
+                            }
+                        }
+                    })
+                    .collect();
+                TopicResponse::default().with_name(topic.name).with_partitions(partitions)
+            })
+            .collect();
+        DescribeProducersResponse::default().with_topics(topics)
+    }
+}
+
+fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ErrorCode> {
+    let partition = ctx.partitions.partition(topic, number).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let producers = partition.producers()?;
+    Ok(producers
+        .into_iter()
+        .map(|producer| {
+            ProducerState::default()
+                .with_producer_id(ProducerId(producer.producer_id.0))
+                .with_producer_epoch(i32::from(producer.epoch.0))
+                .with_last_sequence(producer.last_sequence.0)
+                .with_last_timestamp(producer.last_timestamp.0)
+                .with_coordinator_epoch(producer.coordinator_epoch)
+                .with_current_txn_start_offset(producer.txn_start.unwrap_or(Offset::NONE).0)
+        })
+        .collect())
+}

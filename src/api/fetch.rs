@@ -1,0 +1,351 @@
+//! Fetch (1), v4-18: reads as the leader, and waits for bytes.
+//!
+//! Answered by the append itself: a fetch that finds less than `min.bytes` waits at its partitions
+//! and looks again when one of them grows, up to `max.wait`. Any error or diverging epoch is
+//! answered at once. Records are ranges of segment files that the connection reads as it sends.
+//!
+//! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
+//! Not done: fetching from the closest replica and fetching as a replica (there is one node).
+
+use super::{Answer, Chunk, Context, Placement, Versions};
+use crate::model::{ErrorCode, Offset, TopicName};
+use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
+use crate::partition::{FetchWaiter, Isolation, Partition, ReadRequest};
+use crate::rt::{clock, rand};
+use crate::storage::FileSlice;
+use crate::wire::fetch::{
+    AbortedTransaction, FetchRequest, FetchResponse, Part, PartitionResponse, Payload, TopicResponse, encode_response,
+    parse,
+};
+use crate::wire::{RequestHeader, TopicRef};
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const KEY: i16 = 1;
+pub const NAME: &str = "Fetch";
+pub const VERSIONS: Versions = Versions { min: 4, max: 18 };
+
+/// From this version topics are named by id.
+const TOPIC_IDS: i16 = 13;
+/// From this version a request-wide error has a place in the answer.
+const TOP_LEVEL_ERROR: i16 = 7;
+
+impl Payload for FileSlice {
+    fn size(&self) -> usize {
+        self.len
+    }
+}
+
+/// A fetch that has its session and its partitions.
+struct Fetching {
+    ctx: Arc<Context>,
+    version: i16,
+    correlation_id: i32,
+    min_bytes: usize,
+    max_bytes: usize,
+    isolation: Isolation,
+    /// Replica that asks; `-1` for a consumer.
+    replica: i32,
+    session: FetchContext,
+    /// Parallel to the session's `wanted`.
+    partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
+    found: Vec<PartitionResponse<FileSlice>>,
+    found_bytes: usize,
+    /// An error, or news that must not wait.
+    urgent: bool,
+}
+
+/// Places a Fetch request.
+///
+/// # Errors
+/// The body is not a Fetch request: the connection is to be closed.
+pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
+    let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
+    let isolation = match request.isolation_level {
+        0 => Isolation::Uncommitted,
+        1 => Isolation::Committed,
+        _ => return Ok(Placement::Done(refused(ctx, header, &request, ErrorCode::UNKNOWN_SERVER_ERROR))),
+    };
+    let asked = SessionRequest {
+        id: request.session_id,
+        epoch: request.session_epoch,
+        by_topic_id: header.version >= TOPIC_IDS,
+    };
+    let wanted = wanted(ctx, &request);
+    let forgotten: Vec<_> = request
+        .forgotten
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|partition| (key(ctx, topic.topic), *partition)))
+        .collect();
+    let session = match ctx.fetch_sessions.begin(asked, wanted, &forgotten, clock::now()) {
+        Ok(session) => session,
+        Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
+    };
+    let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
+    let ceiling = ctx.settings().fetch.response_bytes_max;
+    let mut fetching = Fetching {
+        ctx: Arc::clone(ctx),
+        version: header.version,
+        correlation_id: header.correlation_id,
+        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(ceiling),
+        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(ceiling),
+        isolation,
+        replica: request.replica.0,
+        session,
+        partitions,
+        found: Vec::new(),
+        found_bytes: 0,
+        urgent: false,
+    };
+    fetching.look();
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    if fetching.is_satisfied() || wait.is_zero() {
+        return Ok(Placement::Done(fetching.answer()));
+    }
+    Ok(Placement::Waiting(Box::pin(fetching.wait(wait))))
+}
+
+fn key(ctx: &Context, topic: TopicRef<'_>) -> TopicKey {
+    match topic {
+        // The known topic's name is shared, not copied.
+        TopicRef::Name(name) => TopicKey::Name(
+            ctx.partitions.topic(name).map_or_else(|| TopicName::new(name), |topic| topic.name().clone()),
+        ),
+        TopicRef::Id(id) => TopicKey::Id(id),
+    }
+}
+
+fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
+    let mut wanted = Vec::with_capacity(request.topics.iter().map(|topic| topic.partitions.len()).sum());
+    for topic in &request.topics {
+        let key = key(ctx, topic.topic);
+        wanted.extend(topic.partitions.iter().map(|p| Wanted {
+            topic: key.clone(),
+            partition: p.partition,
+            from: p.fetch_offset,
+            max_bytes: p.max_bytes,
+            current_epoch: p.current_leader_epoch,
+            last_fetched_epoch: p.last_fetched_epoch,
+        }));
+    }
+    wanted
+}
+
+fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
+    let topic = match &wanted.topic {
+        TopicKey::Name(name) => ctx.partitions.topic(name.as_str()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
+        TopicKey::Id(id) => ctx.partitions.topic_by_id(*id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+    };
+    topic.partition(wanted.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+impl Fetching {
+    /// Finds what each partition has, within the limits.
+    fn look(&mut self) {
+        self.found.clear();
+        self.found_bytes = 0;
+        self.urgent = false;
+        let mut left = self.max_bytes;
+        for (wanted, partition) in self.session.wanted.iter().zip(&self.partitions) {
+            let read = match partition {
+                Err(error) => Err(*error),
+                Ok(_) if self.replica >= 0 => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+                Ok(partition) => partition.read(&ReadRequest {
+                    from: wanted.from,
+                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                    // Only the first partition with records may pass its limits (KIP-74).
+                    min_one_batch: self.found_bytes == 0,
+                    isolation: self.isolation,
+                    current_epoch: wanted.current_epoch,
+                    last_fetched_epoch: wanted.last_fetched_epoch,
+                }),
+            };
+            let mut answer = PartitionResponse::failed(wanted.partition, ErrorCode::NONE);
+            match read {
+                Err(error) => {
+                    answer.error = error;
+                    self.urgent = true;
+                }
+                Ok(read) => {
+                    answer.high_watermark = read.positions.high_watermark;
+                    answer.last_stable_offset = read.positions.last_stable;
+                    answer.log_start = read.positions.log_start;
+                    answer.diverging_epoch = read.diverging;
+                    self.urgent |= read.diverging.is_some();
+                    if self.isolation == Isolation::Committed {
+                        answer.aborted_transactions = Some(Vec::new());
+                    }
+                    if let Some(records) = read.records {
+                        left = left.saturating_sub(records.len);
+                        self.found_bytes += records.len;
+                        answer.records = Some(records);
+                    }
+                }
+            }
+            self.found.push(answer);
+        }
+    }
+
+    fn is_satisfied(&self) -> bool {
+        self.urgent || self.found_bytes >= self.min_bytes || self.found.is_empty()
+    }
+
+    async fn wait(mut self, max_wait: Duration) -> Answer {
+        let deadline = tokio::time::Instant::now() + max_wait;
+        let waiter = FetchWaiter::new();
+        loop {
+            let in_time = {
+                let mut waiting = Waiting { waiter: &waiter, at: Vec::with_capacity(self.found.len()) };
+                let quiet = self.partitions.iter().zip(&self.found).all(|(partition, found)| match partition {
+                    Ok(partition) => waiting.register(partition, found.high_watermark),
+                    Err(_) => true,
+                });
+                !quiet || tokio::time::timeout_at(deadline, waiter.woken()).await.is_ok()
+            };
+            self.look();
+            if !in_time || self.is_satisfied() {
+                return self.answer();
+            }
+        }
+    }
+
+    fn answer(mut self) -> Answer {
+        self.list_aborted();
+        let answered: Vec<Answered> = self
+            .found
+            .iter()
+            .map(|found| Answered {
+                error: found.error,
+                high_watermark: found.high_watermark,
+                log_start: found.log_start,
+                has_records: found.records.is_some(),
+                has_advice: found.diverging_epoch.is_some(),
+            })
+            .collect();
+        let draw = || i32::try_from(rand::below(i32::MAX as u32)).unwrap_or(1);
+        let (session_id, news) = self.ctx.fetch_sessions.finish(&self.session, &answered, clock::now(), draw);
+        let api = self.ctx.metrics.api(KEY);
+        let mut response = FetchResponse {
+            throttle_time_ms: 0,
+            error: ErrorCode::NONE,
+            session_id: if self.version >= TOP_LEVEL_ERROR { session_id } else { 0 },
+            topics: SmallVec::new(),
+            node_endpoints: &[],
+        };
+        let mut last: Option<&TopicKey> = None;
+        let found = std::mem::take(&mut self.found);
+        for (((wanted, partition), found), news) in
+            self.session.wanted.iter().zip(&self.partitions).zip(found).zip(news)
+        {
+            api.error(found.error);
+            if let Ok(partition) = partition {
+                let metrics = partition.metrics();
+                metrics.fetch_requests.inc();
+                if found.error.is_err() {
+                    metrics.failed_fetch_requests.inc();
+                }
+                if let Some(records) = &found.records {
+                    metrics.bytes_out.add(records.len as u64);
+                }
+            }
+            if !news {
+                continue;
+            }
+            if last != Some(&wanted.topic) {
+                let topic = match &wanted.topic {
+                    TopicKey::Name(name) => TopicRef::Name(name.as_str()),
+                    TopicKey::Id(id) => TopicRef::Id(*id),
+                };
+                response.topics.push(TopicResponse { topic, partitions: Vec::new() });
+                last = Some(&wanted.topic);
+            }
+            if let Some(topic) = response.topics.last_mut() {
+                topic.partitions.push(found);
+            }
+        }
+        encode(self.version, self.correlation_id, response)
+    }
+
+    /// Which transactions of the slices were aborted (read_committed).
+    fn list_aborted(&mut self) {
+        if self.isolation != Isolation::Committed {
+            return;
+        }
+        for ((wanted, partition), found) in self.session.wanted.iter().zip(&self.partitions).zip(&mut self.found) {
+            let (Ok(partition), Some(records)) = (partition, &found.records) else { continue };
+            match partition.aborted_transactions(wanted.from, records.upper_bound) {
+                Ok(aborted) => {
+                    let aborted = aborted
+                        .into_iter()
+                        .map(|a| AbortedTransaction { producer_id: a.producer_id, first_offset: a.first })
+                        .collect();
+                    found.aborted_transactions = Some(aborted);
+                }
+                Err(error) => *found = PartitionResponse::failed(found.partition, error),
+            }
+        }
+    }
+}
+
+/// The partitions at which a fetch waits. Taken back when the wait ends, also when the connection is gone.
+struct Waiting<'a> {
+    waiter: &'a Arc<FetchWaiter>,
+    at: Vec<Arc<Partition>>,
+}
+
+impl Waiting<'_> {
+    fn register(&mut self, partition: &Arc<Partition>, seen: Offset) -> bool {
+        let waits = partition.wait_for_bytes(self.waiter, seen);
+        if waits {
+            self.at.push(Arc::clone(partition));
+        }
+        waits
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        for partition in &self.at {
+            partition.stop_waiting(self.waiter);
+        }
+    }
+}
+
+/// An answer without records: the request as a whole was refused (`FetchRequest.getErrorResponse`).
+fn refused(ctx: &Context, header: &RequestHeader, request: &FetchRequest<'_>, error: ErrorCode) -> Answer {
+    ctx.metrics.api(KEY).error(error);
+    let mut response =
+        FetchResponse { throttle_time_ms: 0, error, session_id: 0, topics: SmallVec::new(), node_endpoints: &[] };
+    if header.version < TOP_LEVEL_ERROR {
+        response.error = ErrorCode::NONE;
+        response.topics = request
+            .topics
+            .iter()
+            .map(|topic| TopicResponse {
+                topic: topic.topic,
+                partitions: topic.partitions.iter().map(|p| PartitionResponse::failed(p.partition, error)).collect(),
+            })
+            .collect();
+    }
+    encode(header.version, header.correlation_id, response)
+}
+
+fn encode(version: i16, correlation_id: i32, response: FetchResponse<'_, FileSlice>) -> Answer {
+    let mut head = BytesMut::with_capacity(256);
+    match encode_response(&mut head, version, correlation_id, response) {
+        Ok(parts) => parts
+            .parts
+            .into_iter()
+            .map(|part| match part {
+                Part::Head(bytes) => Chunk::Bytes(bytes),
+                Part::Records(range) => Chunk::File(range),
+            })
+            .collect(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be encoded");
+            Answer::new()
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! IncrementalAlterConfigs (44), v0-1: sets, deletes, extends or cuts single keys of a resource's dynamic configs.
+//!
+//! A broker's configs are checked here, as a whole, before the controller keeps them; a topic's are the
+//! controller's to check. Broker loggers are answered without the controller ([`super::loggers`]). A resource that
+//! comes twice is refused. v0 and v1 differ in their encoding only.
+//!
+//! An unknown operation is refused with INVALID_REQUEST for every kind of resource; Apache Kafka does so for
+//! brokers and fails with UNKNOWN_SERVER_ERROR for the others. Left out: authorization.
+
+use super::alter::{self, BrokerCheck, Step, invalid};
+use super::{Api, ApiError, Call, Context, Versions, loggers, text};
+use crate::config::broker_keys;
+use crate::config::value::Type;
+use crate::controller::{AlterOp, ConfigChange};
+use crate::metadata::{Image, ResourceType};
+use crate::model::{ErrorCode, NodeId};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub struct IncrementalAlterConfigs;
+
+impl Api for IncrementalAlterConfigs {
+    type Request = IncrementalAlterConfigsRequest;
+    const NAME: &'static str = "IncrementalAlterConfigs";
+    const VERSIONS: Versions = Versions { min: 0, max: 1 };
+
+    async fn handle(
+        ctx: Arc<Context>,
+        _call: Call,
+        request: IncrementalAlterConfigsRequest,
+    ) -> IncrementalAlterConfigsResponse {
+        let steps = {
+            let check = ctx.broker_check();
+            plan(&request, ctx.settings().node_id, &ctx.metadata.image(), &check)
+        };
+        let ask = |changes| ctx.controller.incremental_alter_configs(changes, request.validate_only);
+        let outcomes = alter::carry_out(steps, ask).await;
+        let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
+            let (code, message) = text::error_fields(outcome);
+            AlterConfigsResourceResponse::default()
+                .with_resource_type(resource.resource_type)
+                .with_resource_name(resource.resource_name)
+                .with_error_code(code)
+                .with_error_message(message)
+        });
+        IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+    }
+}
+
+fn plan(
+    request: &IncrementalAlterConfigsRequest,
+    node: NodeId,
+    image: &Image,
+    check: BrokerCheck<'_>,
+) -> Vec<Step<Vec<ConfigChange>>> {
+    let repeated = alter::repeated(request.resources.iter().map(|r| (r.resource_type, &*r.resource_name)));
+    let step = |resource: &AlterConfigsResource| {
+        if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
+            return Step::Done(Err(alter::more_than_once()));
+        }
+        preprocess(resource, node, image, check).unwrap_or_else(|error| Step::Done(Err(error)))
+    };
+    request.resources.iter().map(step).collect()
+}
+
+fn preprocess(
+    asked: &AlterConfigsResource,
+    node: NodeId,
+    image: &Image,
+    check: BrokerCheck<'_>,
+) -> Result<Step<Vec<ConfigChange>>, ApiError> {
+    let deletes = |config: &AlterableConfig| config.config_operation == AlterOp::Delete as i8;
+    alter::check_keys(asked.configs.iter().map(|c| (&*c.name, c.value.is_none() && !deletes(c))))?;
+    if asked.resource_type == ResourceType::BrokerLogger.code() {
+        return Ok(Step::Done(loggers::alter(node, &asked.resource_name, &asked.configs)));
+    }
+    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
+    let changes = asked.configs.iter().map(change).collect::<Result<Vec<_>, _>>()?;
+    if resource.kind == ResourceType::Broker {
+        check(&resource, &changed(image.config(&resource), &changes)?)?;
+    }
+    Ok(Step::Ask(resource, changes))
+}
+
+fn change(config: &AlterableConfig) -> Result<ConfigChange, ApiError> {
+    let op = AlterOp::from_code(config.config_operation)
+        .ok_or_else(|| invalid(format!("Unknown operations type {}", config.config_operation)))?;
+    Ok(ConfigChange { op, key: config.name.to_string(), value: config.value.as_ref().map(|value| value.to_string()) })
+}
+
+/// A broker's configs after the changes (`ConfigAdminManager.prepareIncrementalConfigs`).
+fn changed(now: &BTreeMap<String, String>, changes: &[ConfigChange]) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut configs = now.clone();
+    for ConfigChange { op, key, value } in changes {
+        let value = value.as_deref().unwrap_or_default();
+        match op {
+            AlterOp::Set => {
+                configs.insert(key.clone(), value.to_owned());
+            }
+            AlterOp::Delete => {
+                configs.remove(key);
+            }
+            AlterOp::Append => {
+                let mut items = list(&configs, key, "append")?;
+                items.extend(value.split(',').filter(|item| !items.iter().any(|old| old == item)).map(str::to_owned).collect::<Vec<_>>());
+                configs.insert(key.clone(), items.join(","));
+            }
+            AlterOp::Subtract => {
+                let mut items = list(&configs, key, "subtract")?;
+                items.retain(|item| !value.split(',').any(|gone| gone == item));
+                configs.insert(key.clone(), items.join(","));
+            }
+        }
+    }
+    Ok(configs)
+}
+
+/// The items of a list key as they are, or as they are by default.
+fn list(configs: &BTreeMap<String, String>, name: &str, what: &str) -> Result<Vec<String>, ApiError> {
+    let refused = |message: String| ApiError::new(ErrorCode::INVALID_CONFIG, message);
+    let key = broker_keys::find(name).ok_or_else(|| refused(format!("Unknown config name: {name}")))?;
+    if key.of != Type::List {
+        return Err(refused(format!("Config value {what} is not allowed for config key: {name}")));
+    }
+    let items = configs.get(name).map(String::as_str).or(key.default).unwrap_or_default();
+    Ok(items.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::metadata::ConfigResource;
+
+    const NODE: NodeId = NodeId(1);
+
+    fn config(key: &'static str, op: AlterOp, value: Option<&'static str>) -> AlterableConfig {
+        AlterableConfig::default().with_name(key.into()).with_config_operation(op as i8).with_value(value.map(Into::into))
+    }
+
+    fn resource(kind: i8, name: &'static str, configs: Vec<AlterableConfig>) -> AlterConfigsResource {
+        AlterConfigsResource::default().with_resource_type(kind).with_resource_name(name.into()).with_configs(configs)
+    }
+
+    fn all_is_well(_: &ConfigResource, _: &BTreeMap<String, String>) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn steps(resources: Vec<AlterConfigsResource>) -> Vec<Step<Vec<ConfigChange>>> {
+        let request = IncrementalAlterConfigsRequest::default().with_resources(resources);
+        plan(&request, NODE, &testing::image(), &all_is_well)
+    }
+
+    fn why(step: &Step<Vec<ConfigChange>>) -> (ErrorCode, &str) {
+        match step {
+            Step::Done(Err(error)) => (error.code, error.message.as_deref().unwrap_or("")),
+            _ => (ErrorCode::NONE, ""),
+        }
+    }
+
+    #[test]
+    fn a_topics_changes_are_handed_to_the_controller_as_they_are() {
+        let configs = vec![config("retention.ms", AlterOp::Set, Some("1")), config("x", AlterOp::Delete, None)];
+        let steps = steps(vec![resource(2, "a", configs)]);
+        let [Step::Ask(resource, changes)] = &steps[..] else { panic!("it was not handed on") };
+        assert_eq!(resource, &ConfigResource::new(ResourceType::Topic, "a"));
+        let set = ConfigChange { op: AlterOp::Set, key: "retention.ms".into(), value: Some("1".into()) };
+        let delete = ConfigChange { op: AlterOp::Delete, key: "x".into(), value: None };
+        assert_eq!(changes, &[set, delete]);
+    }
+
+    #[test]
+    fn each_of_the_resources_that_come_twice_is_refused() {
+        let steps = steps(vec![resource(2, "a", vec![]), resource(2, "b", vec![]), resource(2, "a", vec![])]);
+        let refused = (ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.");
+        assert_eq!(steps.iter().map(why).collect::<Vec<_>>(), [refused, (ErrorCode::NONE, ""), refused]);
+    }
+
+    #[test]
+    fn only_a_deletion_goes_without_a_value() {
+        let steps = steps(vec![resource(2, "a", vec![config("k", AlterOp::Append, None)])]);
+        assert_eq!(why(&steps[0]), (ErrorCode::INVALID_REQUEST, "Null value not supported for : k"));
+    }
+
+    #[test]
+    fn an_operation_that_is_not_known_is_refused() {
+        let unknown = config("k", AlterOp::Set, Some("v")).with_config_operation(7);
+        let steps = steps(vec![resource(2, "a", vec![unknown])]);
+        assert_eq!(why(&steps[0]), (ErrorCode::INVALID_REQUEST, "Unknown operations type 7"));
+    }
+
+    #[test]
+    fn a_brokers_configs_are_checked_as_they_will_be() {
+        let mut image = testing::image();
+        let now = BTreeMap::from([("log.retention.ms".to_owned(), "5".to_owned())]);
+        image.configs.insert(ConfigResource::broker(NODE), Arc::new(now));
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![
+            resource(4, "1", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
+            resource(4, "", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
+        ]);
+        let check = |resource: &ConfigResource, whole: &BTreeMap<String, String>| {
+            if resource.name.is_empty() {
+                return Err(invalid("not for all"));
+            }
+            assert_eq!(whole.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["log.retention.ms=5", "message.max.bytes=9"]);
+            Ok(())
+        };
+        let steps = plan(&request, NODE, &image, &check);
+        assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
+        assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
+    }
+
+    #[test]
+    fn a_list_is_extended_and_cut_from_its_default_when_it_was_not_set() {
+        let now = BTreeMap::new();
+        let apply = |op, value: &str| {
+            let change = ConfigChange { op, key: "log.cleanup.policy".into(), value: Some(value.into()) };
+            changed(&now, &[change]).map(|configs| configs["log.cleanup.policy"].clone())
+        };
+        assert_eq!(apply(AlterOp::Append, "compact,delete").as_deref(), Ok("delete,compact"));
+        assert_eq!(apply(AlterOp::Subtract, "delete").as_deref(), Ok(""));
+        let change = ConfigChange { op: AlterOp::Append, key: "message.max.bytes".into(), value: Some("1".into()) };
+        let error = changed(&now, &[change]).err().map(|error| (error.code, error.message.unwrap_or_default()));
+        let why = "Config value append is not allowed for config key: message.max.bytes".to_owned();
+        assert_eq!(error, Some((ErrorCode::INVALID_CONFIG, why)));
+        let change = ConfigChange { op: AlterOp::Subtract, key: "no.such".into(), value: Some("1".into()) };
+        let error = changed(&now, &[change]).err().and_then(|error| error.message);
+        assert_eq!(error.as_deref(), Some("Unknown config name: no.such"));
+    }
+
+    #[test]
+    fn broker_loggers_are_answered_without_the_controller() {
+        let steps = steps(vec![resource(8, "1", vec![config("root", AlterOp::Set, Some("DEBUG"))])]);
+        assert_eq!(why(&steps[0]), (ErrorCode::INVALID_CONFIG, "Logger root does not exist!"));
+    }
+
+    #[test]
+    fn every_version_can_be_encoded() {
+        let response = AlterConfigsResourceResponse::default().with_resource_type(2).with_resource_name("a".into());
+        for version in 0..=1 {
+            let responses = vec![response.clone().with_error_message(None), response.clone()];
+            testing::encoded(version, &IncrementalAlterConfigsResponse::default().with_responses(responses));
+        }
+    }
+}

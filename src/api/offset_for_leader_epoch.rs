@@ -1,0 +1,57 @@
+//! OffsetForLeaderEpoch (23), v2-4: the end of a leader epoch (KIP-101, KIP-320).
+//!
+//! v3 replica id · v4 flexible. An epoch that is not known answers epoch and offset -1, no error.
+
+use super::{Api, Call, Context, Versions};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId};
+use crate::storage::EpochEnd as End;
+use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
+use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, TopicName};
+use std::sync::Arc;
+
+/// See the module.
+pub struct OffsetForLeaderEpoch;
+
+impl Api for OffsetForLeaderEpoch {
+    type Request = OffsetForLeaderEpochRequest;
+    const NAME: &'static str = "OffsetForLeaderEpoch";
+    const VERSIONS: Versions = Versions { min: 2, max: 4 };
+
+    async fn handle(
+        ctx: Arc<Context>,
+        _call: Call,
+        request: OffsetForLeaderEpochRequest,
+    ) -> OffsetForLeaderEpochResponse {
+        let topics = request
+            .topics
+            .into_iter()
+            .map(|topic| {
+                let partitions = topic.partitions.iter().map(|asked| answer(&ctx, &topic.topic, asked)).collect();
+                OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
+            })
+            .collect();
+        OffsetForLeaderEpochResponse::default().with_topics(topics)
+    }
+}
+
+fn answer(ctx: &Context, topic: &TopicName, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+    let response = EpochEndOffset::default().with_partition(asked.partition);
+    match find(ctx, topic, asked) {
+        Ok(end) => response.with_leader_epoch(end.epoch.0).with_end_offset(end.end.0),
+        Err(error) => {
+            ctx.metrics.api(23).error(error);
+            response.with_error_code(error.0).with_leader_epoch(-1).with_end_offset(-1)
+        }
+    }
+}
+
+fn find(ctx: &Context, topic: &TopicName, asked: &OffsetForLeaderPartition) -> Result<End, ErrorCode> {
+    let partition = ctx
+        .partitions
+        .partition(topic.as_str(), PartitionId(asked.partition))
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
+    let end = partition.end_offset_for_epoch(LeaderEpoch(asked.leader_epoch))?;
+    Ok(end.unwrap_or(End { epoch: LeaderEpoch::NONE, end: Offset::NONE }))
+}

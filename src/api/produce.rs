@@ -1,0 +1,313 @@
+//! Produce (0), v3-13: appends batches as the leader.
+//!
+//! Two stages. Placing fixes the order: every complete Produce request of a wake-up is validated and
+//! appended, one write per partition. The answer is ready at once, or waits for the high watermark
+//! while later requests of the connection are placed.
+//!
+//! v7 zstd · v8 record errors and message · v10 leader hints · v13 topic ids. Versions 0-2 are
+//! advertised but refused (KAFKA-18659). acks=0 has no answer; an error then closes the connection.
+//! Transactional batches are refused until there is a transaction coordinator.
+
+use super::{Context, Versions};
+use crate::model::{ErrorCode, Offset, PartitionId, TimestampMs, TopicId, TopicName};
+use crate::partition::{Acks, CommitWait, Outcome, Partition};
+use crate::record::{self, Batch, BatchHeader, Compression, Rules};
+use crate::rt::clock;
+use crate::wire::produce::{PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse};
+use crate::wire::{EncodeError, RequestHeader, TopicRef};
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const KEY: i16 = 0;
+pub const NAME: &str = "Produce";
+pub const VERSIONS: Versions = Versions { min: 3, max: 13 };
+
+/// The admin client may write to internal topics; its client id is how Kafka knows it.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// A topic as the answer names it; outlives the request's frame.
+#[derive(Clone, Debug)]
+enum Named {
+    Name(TopicName),
+    Id(TopicId),
+}
+
+/// A request whose batches were appended or refused.
+#[derive(Debug)]
+pub struct Placed {
+    version: i16,
+    correlation_id: i32,
+    acks: i16,
+    timeout: Duration,
+    topics: SmallVec<[(Named, SmallVec<[PartitionResponse; 1]>); 1]>,
+    /// What is appended but not committed: topic and partition in `topics`, and what to wait for.
+    waits: Vec<(usize, usize, CommitWait)>,
+}
+
+/// A batch on its way into a partition.
+struct Entry {
+    partition: Arc<Partition>,
+    batch: Option<Batch>,
+    acks: Acks,
+    request: usize,
+    topic: usize,
+    slot: usize,
+}
+
+/// Collects the Produce requests of one wake-up and appends them together.
+#[derive(Default)]
+pub struct Placer {
+    requests: Vec<Placed>,
+    entries: Vec<Entry>,
+}
+
+impl Placer {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Validates one request. Nothing is appended before [`Placer::place`].
+    ///
+    /// # Errors
+    /// The body is not a Produce request: the connection is to be closed.
+    pub fn add(&mut self, ctx: &Context, header: &RequestHeader, body: &Bytes) -> Result<(), String> {
+        let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
+        let now = clock::now_ms();
+        let index = self.requests.len();
+        let acks = match request.acks {
+            0 => Some(Acks::None),
+            1 => Some(Acks::Leader),
+            -1 => Some(Acks::All),
+            _ => None,
+        };
+        let mut placed = Placed {
+            version: header.version,
+            correlation_id: header.correlation_id,
+            acks: request.acks,
+            timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
+            topics: SmallVec::new(),
+            waits: Vec::new(),
+        };
+        let is_admin = header.client_id.as_ref().is_some_and(|id| &**id == ADMIN_CLIENT_ID);
+        for (t, topic) in request.topics.iter().enumerate() {
+            let known = match topic.topic {
+                TopicRef::Name(name) => ctx.partitions.topic(name),
+                TopicRef::Id(id) => ctx.partitions.topic_by_id(id),
+            };
+            let named = match (topic.topic, &known) {
+                (TopicRef::Id(id), _) => Named::Id(id),
+                (TopicRef::Name(_), Some(known)) => Named::Name(known.name().clone()),
+                (TopicRef::Name(name), None) => Named::Name(TopicName::new(name)),
+            };
+            if let Some(known) = &known {
+                known.metrics().produce_requests.inc();
+            }
+            let mut answers = SmallVec::with_capacity(topic.partitions.len());
+            for (slot, data) in topic.partitions.iter().enumerate() {
+                let checked = match acks {
+                    None => Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_REQUIRED_ACKS)),
+                    Some(_) if known.as_ref().is_some_and(|k| k.name().is_internal()) && !is_admin => {
+                        Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_TOPIC_EXCEPTION))
+                    }
+                    Some(_) => match known.as_ref().and_then(|k| k.partition(data.partition)) {
+                        None => Err(PartitionResponse::failed(data.partition, missing(topic.topic))),
+                        Some(partition) => {
+                            validated(ctx, &partition, data.partition, data.records.clone(), header.version, now)
+                                .map(|batch| (partition, batch))
+                        }
+                    },
+                };
+                match (checked, acks) {
+                    (Ok((partition, batch)), Some(acks)) => {
+                        answers.push(PartitionResponse::failed(data.partition, ErrorCode::UNKNOWN_SERVER_ERROR));
+                        self.entries.push(Entry {
+                            partition,
+                            batch: Some(batch),
+                            acks,
+                            request: index,
+                            topic: t,
+                            slot,
+                        });
+                    }
+                    (Err(refused), _) => {
+                        if let Some(known) = &known {
+                            known.metrics().failed_produce_requests.inc();
+                        }
+                        ctx.metrics.api(KEY).error(refused.error);
+                        answers.push(refused);
+                    }
+                    (Ok(_), None) => unreachable!("acks were checked before the batch"),
+                }
+            }
+            placed.topics.push((named, answers));
+        }
+        self.requests.push(placed);
+        Ok(())
+    }
+
+    /// Appends everything that was added, in order, with one write per partition, and hands over the
+    /// requests in the order in which they were added.
+    pub fn place(&mut self, ctx: &Context) -> std::vec::Drain<'_, Placed> {
+        if self.entries.len() > 1 {
+            // Stable: batches of one partition stay in the order in which they came.
+            self.entries.sort_by_key(|entry| Arc::as_ptr(&entry.partition));
+        }
+        let now = clock::now_ms();
+        let mut from = 0;
+        while from < self.entries.len() {
+            let first = &self.entries[from];
+            let mut to = from + 1;
+            while self
+                .entries
+                .get(to)
+                .is_some_and(|e| Arc::ptr_eq(&e.partition, &first.partition) && e.acks == first.acks)
+            {
+                to += 1;
+            }
+            self.append(ctx, from, to, now);
+            from = to;
+        }
+        self.entries.clear();
+        self.requests.drain(..)
+    }
+
+    fn append(&mut self, ctx: &Context, from: usize, to: usize, now: TimestampMs) {
+        let run = &mut self.entries[from..to];
+        let partition = Arc::clone(&run[0].partition);
+        let acks = run[0].acks;
+        let mut batches: SmallVec<[Batch; 4]> = run.iter_mut().filter_map(|entry| entry.batch.take()).collect();
+        let outcomes = partition.append(&mut batches, acks, now);
+        assert_eq!(outcomes.len(), run.len(), "each batch has one outcome");
+        let metrics = partition.metrics();
+        for ((entry, outcome), batch) in run.iter().zip(outcomes).zip(&batches) {
+            let placed = &mut self.requests[entry.request];
+            let answer = &mut placed.topics[entry.topic].1[entry.slot];
+            let number = answer.partition;
+            match outcome {
+                Outcome::Done(done) => {
+                    count(metrics, batch);
+                    *answer = PartitionResponse::appended(number, done.first, done.append_time, done.log_start);
+                }
+                Outcome::Waits(done, wait) => {
+                    count(metrics, batch);
+                    *answer = PartitionResponse::appended(number, done.first, done.append_time, done.log_start);
+                    placed.waits.push((entry.topic, entry.slot, wait));
+                }
+                Outcome::Failed { error, message, log_start } => {
+                    metrics.failed_produce_requests.inc();
+                    ctx.metrics.api(KEY).error(error);
+                    *answer = PartitionResponse::failed(number, error);
+                    answer.error_message = message;
+                    answer.log_start = log_start;
+                }
+            }
+        }
+    }
+}
+
+fn count(metrics: &crate::metrics::TopicMetrics, batch: &Batch) {
+    metrics.bytes_in.add(batch.size() as u64);
+    metrics.records_in.add(u64::try_from(batch.header().record_count).unwrap_or(0));
+}
+
+impl Placed {
+    /// acks=0: no byte is answered.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.acks == 0
+    }
+
+    /// With acks=0 an error can only be told by closing the connection.
+    #[must_use]
+    pub fn has_error(&self) -> bool {
+        self.topics.iter().any(|(_, partitions)| partitions.iter().any(|p| p.error.is_err()))
+    }
+
+    /// The answer may leave now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.waits.is_empty()
+    }
+
+    /// Waits until everything appended is committed or `timeout.ms` has passed.
+    pub async fn committed(mut self) -> Placed {
+        let deadline = tokio::time::Instant::now() + self.timeout;
+        for (topic, slot, wait) in std::mem::take(&mut self.waits) {
+            let error = match tokio::time::timeout_at(deadline, wait.outcome()).await {
+                Ok(error) => error,
+                // Appended, and may yet be committed: the client is told that it is not known.
+                Err(_) => ErrorCode::REQUEST_TIMED_OUT,
+            };
+            if error.is_err() {
+                let answer = &mut self.topics[topic].1[slot];
+                *answer = PartitionResponse::failed(answer.partition, error);
+            }
+        }
+        self
+    }
+
+    /// Appends the answer's frame to `out`.
+    ///
+    /// # Errors
+    /// A field does not fit the version: a fault of ours.
+    pub fn encode(self, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let (version, correlation_id) = (self.version, self.correlation_id);
+        let mut names: SmallVec<[Named; 1]> = SmallVec::with_capacity(self.topics.len());
+        let mut parts: SmallVec<[_; 1]> = SmallVec::with_capacity(self.topics.len());
+        for (name, partitions) in self.topics {
+            names.push(name);
+            parts.push(partitions);
+        }
+        let mut response = ProduceResponse::default();
+        for (name, partitions) in names.iter().zip(parts) {
+            let topic = match name {
+                Named::Name(name) => TopicRef::Name(name.as_str()),
+                Named::Id(id) => TopicRef::Id(*id),
+            };
+            response.topics.push(TopicResponse { topic, partitions });
+        }
+        encode_response(out, version, correlation_id, &response)
+    }
+}
+
+fn missing(topic: TopicRef<'_>) -> ErrorCode {
+    match topic {
+        TopicRef::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        TopicRef::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
+    }
+}
+
+/// The batch of one partition, checked; or the answer that refuses it.
+fn validated(
+    ctx: &Context,
+    partition: &Partition,
+    number: PartitionId,
+    records: Option<Bytes>,
+    version: i16,
+    now: TimestampMs,
+) -> Result<Batch, PartitionResponse> {
+    let records = records.unwrap_or_default();
+    if let Ok(header) = BatchHeader::parse(&records) {
+        if version < 7 && header.attributes.compression() == Some(Compression::Zstd) {
+            return Err(PartitionResponse::failed(number, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
+        }
+        if header.attributes.is_transactional() {
+            let mut refused = PartitionResponse::failed(number, ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+            refused.error_message = Some("This broker does not coordinate transactions.".into());
+            return Err(refused);
+        }
+    }
+    let config = partition.config();
+    let decompressed_bytes_max = ctx.settings().network.request_bytes_max;
+    let rules = Rules { config: &config, now, decompressed_bytes_max };
+    record::validate(records, &rules).map_err(|rejected| {
+        let mut refused = PartitionResponse::failed(number, rejected.error);
+        refused.error_message = rejected.message;
+        refused.record_errors = rejected.records;
+        refused.log_start = Offset::NONE;
+        refused
+    })
+}

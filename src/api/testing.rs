@@ -1,0 +1,112 @@
+//! A small cluster for the tests of the handlers.
+
+#![allow(clippy::unwrap_used)]
+
+use super::{Call, Peer};
+use crate::config;
+use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
+use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicName};
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::protocol::{Decodable, Encodable};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(super) const LISTENER: &str = "PLAINTEXT";
+
+pub(super) fn peer() -> Peer {
+    Peer { listener: LISTENER.into(), address: ([127, 0, 0, 1], 50_001).into(), principal: "User:ANONYMOUS".into() }
+}
+
+pub(super) fn call(version: i16) -> Call {
+    Call { version, client_id: Some("test".into()), peer: Arc::new(peer()) }
+}
+
+/// A broker without any configuration.
+pub(super) fn config() -> Arc<config::Live> {
+    Arc::new(config::Live::new(config::BrokerConfig::new(config::Values::new()).unwrap()))
+}
+
+/// The response as bytes; fails the test if the version has no form for it, or if it does not read back.
+pub(super) fn encoded<R: Encodable + Decodable>(version: i16, response: &R) -> Bytes {
+    let mut bytes = BytesMut::new();
+    response.encode(&mut bytes, version).unwrap_or_else(|error| panic!("v{version} cannot be encoded: {error}"));
+    let bytes = bytes.freeze();
+    let mut rest = bytes.clone();
+    R::decode(&mut rest, version).unwrap_or_else(|error| panic!("v{version} cannot be read back: {error}"));
+    assert!(rest.is_empty(), "v{version} leaves {} bytes", rest.len());
+    bytes
+}
+
+pub(super) fn nodes(ids: &[i32]) -> crate::metadata::Replicas {
+    ids.iter().copied().map(NodeId).collect()
+}
+
+pub(super) fn broker(id: i32, listeners: &[&str]) -> BrokerImage {
+    let endpoint = |name: &&str| Endpoint {
+        name: (*name).into(),
+        host: format!("{}.{id}.example", name.to_lowercase()),
+        port: 9092,
+        security_protocol: 0,
+    };
+    BrokerImage {
+        id: NodeId(id),
+        epoch: 10,
+        incarnation: Uuid::from_u128(1),
+        endpoints: listeners.iter().map(endpoint).collect(),
+        features: BTreeMap::from([("kraft.version".into(), (0, 1)), ("metadata.version".into(), (7, 30))]),
+        rack: Some(format!("rack-{id}")),
+        fenced: false,
+        in_controlled_shutdown: false,
+        directories: vec![directory(id)],
+        cordoned: None,
+    }
+}
+
+fn directory(broker: i32) -> DirectoryId {
+    DirectoryId(Uuid::from_u128(1000 + u128::try_from(broker).unwrap()))
+}
+
+pub(super) fn partition(replicas: &[i32], leader: i32) -> PartitionImage {
+    PartitionImage {
+        replicas: nodes(replicas),
+        isr: nodes(replicas),
+        leader: Some(NodeId(leader)),
+        leader_epoch: LeaderEpoch(4),
+        partition_epoch: 5,
+        directories: replicas.iter().map(|id| directory(*id)).collect(),
+        adding: nodes(&[]),
+        removing: nodes(&[]),
+        elr: nodes(&[]),
+        last_known_elr: nodes(&[]),
+        recovering: false,
+    }
+}
+
+pub(super) fn topic_id(name: &str) -> TopicId {
+    TopicId(Uuid::from_u128(name.bytes().fold(1, |id, byte| id.rotate_left(8) ^ u128::from(byte))))
+}
+
+pub(super) fn add_topic(image: &mut Image, name: &str, partitions: Vec<PartitionImage>) {
+    let topic = Arc::new(TopicImage {
+        id: topic_id(name),
+        name: TopicName::new(name),
+        partitions: partitions.into_iter().map(Arc::new).collect(),
+    });
+    image.topics_by_name.insert(topic.name.clone(), Arc::clone(&topic));
+    image.topics_by_id.insert(topic.id, topic);
+}
+
+/// Brokers 1 (which also has the listener INTERNAL), 2 and 3 (fenced); topics `a` with one partition and `b` with three.
+pub(super) fn image() -> Image {
+    let mut image = Image { offset: Offset(42), ..Image::default() };
+    let mut fenced = broker(3, &[LISTENER]);
+    fenced.fenced = true;
+    for broker in [broker(1, &[LISTENER, "INTERNAL"]), broker(2, &[LISTENER]), fenced] {
+        image.brokers.insert(broker.id, Arc::new(broker));
+    }
+    image.features = BTreeMap::from([("metadata.version".into(), 30), ("group.version".into(), 1)]);
+    add_topic(&mut image, "a", vec![partition(&[1], 1)]);
+    add_topic(&mut image, "b", vec![partition(&[1, 2], 1), partition(&[2, 1], 2), partition(&[1, 3], 1)]);
+    image
+}

@@ -1,0 +1,89 @@
+//! Between our words and the `kafka-protocol` crate's: strings, names, ids, error messages.
+
+use super::ApiError;
+use crate::model::{ErrorCode, NodeId, TopicName};
+use kafka_protocol::messages;
+use kafka_protocol::protocol::StrBytes;
+
+/// The longest string that every version can carry: below the flexible versions the length is an `i16`.
+const STRING_MAX: usize = i16::MAX as usize;
+
+pub(super) fn text(s: &str) -> StrBytes {
+    StrBytes::from_string(s.to_owned())
+}
+
+pub(super) fn topic(name: &TopicName) -> messages::TopicName {
+    messages::TopicName(text(name.as_str()))
+}
+
+pub(super) fn broker(id: NodeId) -> messages::BrokerId {
+    messages::BrokerId(id.0)
+}
+
+pub(super) fn brokers(ids: &[NodeId]) -> Vec<messages::BrokerId> {
+    ids.iter().copied().map(broker).collect()
+}
+
+/// An error's message. It may quote what the client sent, so it is cut where it would no longer fit in
+/// a string of the older versions; an answer that cannot be encoded would cost the client its connection.
+pub(super) fn message(text: Option<String>) -> Option<StrBytes> {
+    text.map(|mut text| {
+        if text.len() > STRING_MAX {
+            let end = (0..=STRING_MAX).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+            text.truncate(end);
+        }
+        StrBytes::from_string(text)
+    })
+}
+
+/// The two fields of an outcome: no error and no message, or what went wrong.
+pub(super) fn error_fields(outcome: Result<(), ApiError>) -> (i16, Option<StrBytes>) {
+    match outcome {
+        Ok(()) => (ErrorCode::NONE.0, None),
+        Err(error) => (error.code.0, message(error.message)),
+    }
+}
+
+/// The error with Kafka's own text for the code where it has none, for the places where Kafka sends that text
+/// (`new ApiError(Errors)`).
+pub(super) fn explained(mut error: ApiError) -> ApiError {
+    if error.message.is_none() {
+        error.message = standard_text(error.code).map(str::to_owned);
+    }
+    error
+}
+
+/// Kafka's text for the codes that the handlers in this directory answer with a text of their own accord.
+fn standard_text(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::UNKNOWN_SERVER_ERROR => {
+            Some("The server experienced an unexpected error when processing the request.")
+        }
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Some("This server does not host this topic-partition."),
+        ErrorCode::UNKNOWN_TOPIC_ID => Some("This server does not host this topic ID."),
+        ErrorCode::TOPIC_DELETION_DISABLED => Some("Topic deletion is disabled."),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_message_too_long_for_the_older_versions_is_cut_at_a_character() {
+        let long = format!("{}ä", "x".repeat(STRING_MAX - 1));
+        assert_eq!(message(Some(long)).unwrap().len(), STRING_MAX - 1);
+        assert_eq!(message(Some("short".into())).unwrap().as_str(), "short");
+        assert_eq!(message(None), None);
+    }
+
+    #[test]
+    fn errors_that_kafka_explains_carry_its_text() {
+        let error = explained(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID));
+        assert_eq!(error.message.as_deref(), Some("This server does not host this topic ID."));
+        let error = ApiError::new(ErrorCode::UNKNOWN_TOPIC_ID, "its own");
+        assert_eq!(explained(error.clone()), error);
+    }
+}

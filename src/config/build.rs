@@ -1,0 +1,439 @@
+//! From values to [`Settings`]: units, "no limit" values, and the checks that involve several keys.
+
+use super::ConfigError;
+use super::broker::{Values, value_of};
+use super::listeners;
+use super::settings::*;
+use super::value::Value;
+use crate::model::NodeId;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Kafka's `-1` for `queued.max.request.bytes` means no limit; we have this one.
+const REQUEST_BYTES_IN_FLIGHT: usize = 256 * 1024 * 1024;
+
+/// Settings from static values. `hostname` is advertised for a listener on all interfaces.
+pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<String>) -> Result<Settings, ConfigError> {
+    let read = Read(values);
+    let node_id = NodeId(read.int("node.id"));
+    if node_id.0 < 0 {
+        return Err(ConfigError::new("node.id must be 0 or more: give this node a number of its own."));
+    }
+    if read.int("broker.id") != node_id.0 && values.contains_key("broker.id") {
+        return Err(ConfigError::new(
+            "broker.id and node.id are two names of one number and have different values: remove broker.id.",
+        ));
+    }
+    let roles = roles(&read)?;
+    let resolved = listeners::resolve(&listeners::Given {
+        listeners: &read.list("listeners"),
+        advertised: read.optional_list("advertised.listeners").as_deref(),
+        protocols: &read.text("listener.security.protocol.map"),
+        protocols_were_set: values.contains_key("listener.security.protocol.map"),
+        controller_names: &read.list("controller.listener.names"),
+        inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
+        hostname,
+    })?;
+    let quorum = quorum(&read, node_id)?;
+    let settings = Settings {
+        node_id,
+        roles,
+        cluster_id,
+        rack: read.optional_text("broker.rack"),
+        network: network(&read, resolved)?,
+        log: log(&read)?,
+        topics: topics(&read),
+        fetch: fetch(&read),
+        replication: replication(&read),
+        groups: groups(&read)?,
+        transactions: transactions(&read),
+        quorum,
+    };
+    across(&read, &settings)?;
+    Ok(settings)
+}
+
+/// The settings after a dynamic change. Identity, listeners and directories stay: they need a restart.
+pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, ConfigError> {
+    let read = Read(values);
+    let resolved = listeners::Resolved {
+        listeners: old.network.listeners.clone(),
+        advertised: old.network.advertised.clone(),
+        controller_listeners: old.network.controller_listeners.clone(),
+        inter_broker: old.network.inter_broker_listener.clone(),
+    };
+    let settings = Settings {
+        node_id: old.node_id,
+        roles: old.roles,
+        cluster_id: old.cluster_id.clone(),
+        rack: old.rack.clone(),
+        network: network(&read, resolved)?,
+        log: Log { dirs: old.log.dirs.clone(), ..log(&read)? },
+        topics: topics(&read),
+        fetch: fetch(&read),
+        replication: replication(&read),
+        groups: groups(&read)?,
+        transactions: transactions(&read),
+        quorum: old.quorum.clone(),
+    };
+    across(&read, &settings)?;
+    Ok(settings)
+}
+
+/// Typed reading. The values were checked key by key before, so a missing or odd one is its default.
+struct Read<'a>(&'a Values);
+
+impl Read<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        debug_assert!(super::broker_keys::find(name).is_some(), "no key {name}");
+        value_of(self.0, name)
+    }
+
+    fn long(&self, name: &str) -> i64 {
+        self.value(name).map_or(0, |value| value.number())
+    }
+
+    fn optional_long(&self, name: &str) -> Option<i64> {
+        self.value(name).map(|value| value.number())
+    }
+
+    fn int(&self, name: &str) -> i32 {
+        i32::try_from(self.long(name)).unwrap_or_default()
+    }
+
+    fn short(&self, name: &str) -> i16 {
+        i16::try_from(self.long(name)).unwrap_or(i16::MAX)
+    }
+
+    /// A size or a count; negative counts as 0.
+    fn size(&self, name: &str) -> usize {
+        usize::try_from(self.long(name)).unwrap_or_default()
+    }
+
+    /// A size where Kafka's negative value leaves it to the system.
+    fn size_or_system(&self, name: &str) -> Option<usize> {
+        usize::try_from(self.long(name)).ok()
+    }
+
+    fn ms(&self, name: &str) -> Duration {
+        Duration::from_millis(u64::try_from(self.long(name)).unwrap_or_default())
+    }
+
+    /// An interval where the largest number means never.
+    fn ms_or_never(&self, name: &str) -> Option<Duration> {
+        match self.long(name) {
+            i64::MAX => None,
+            ms => Some(Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
+        }
+    }
+
+    fn is_true(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| value.is_true())
+    }
+
+    fn real(&self, name: &str) -> f64 {
+        if let Some(Value::Double(value)) = self.value(name) { value } else { 0.0 }
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.value(name).map(|value| value.to_string()).unwrap_or_default()
+    }
+
+    fn optional_text(&self, name: &str) -> Option<String> {
+        self.value(name).map(|value| value.to_string()).filter(|text| !text.is_empty())
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        self.value(name).map(|value| value.list().to_vec()).unwrap_or_default()
+    }
+
+    fn optional_list(&self, name: &str) -> Option<Vec<String>> {
+        self.value(name).map(|value| value.list().to_vec())
+    }
+}
+
+fn roles(read: &Read<'_>) -> Result<Roles, ConfigError> {
+    let names = read.list("process.roles");
+    let has = |role: &str| names.iter().any(|name| name == role);
+    let roles = Roles { broker: has("broker"), controller: has("controller") };
+    if roles.broker && roles.controller {
+        return Ok(roles);
+    }
+    Err(ConfigError::new(format!(
+        "process.roles is {}, and a node that is only that is not supported yet: set process.roles=broker,controller.",
+        names.join(",")
+    )))
+}
+
+fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
+    let mut voters = Vec::new();
+    for item in read.list("controller.quorum.voters").iter().filter(|item| !item.is_empty()) {
+        let parsed = item.split_once('@').and_then(|(id, address)| {
+            let (host, port) = listeners::host_and_port(address)?;
+            Some((NodeId(id.trim().parse().ok()?), host.to_owned(), port))
+        });
+        match parsed {
+            Some(voter) => voters.push(voter),
+            None => {
+                return Err(ConfigError::new(format!(
+                    "controller.quorum.voters has {item:?}: write ID@HOST:PORT, for example 1@localhost:9093."
+                )));
+            }
+        }
+    }
+    if voters.len() > 1 {
+        return Err(ConfigError::new(format!(
+            "controller.quorum.voters names {} nodes, and clusters are not supported yet: name this node only \
+             ({node}@localhost:9093), or remove the setting.",
+            voters.len(),
+            node = node_id.0
+        )));
+    }
+    if let Some((id, ..)) = voters.first().filter(|(id, ..)| *id != node_id) {
+        return Err(ConfigError::new(format!(
+            "controller.quorum.voters names node {}, but this is node {}: make node.id and the voter's number the same.",
+            id.0, node_id.0
+        )));
+    }
+    let bootstrap = read.list("controller.quorum.bootstrap.servers");
+    if bootstrap.len() > 1 {
+        return Err(ConfigError::new(format!(
+            "controller.quorum.bootstrap.servers names {} addresses, and clusters are not supported yet: name this \
+             node only, or remove the setting.",
+            bootstrap.len()
+        )));
+    }
+    if let Some(bad) = bootstrap.iter().find(|item| listeners::host_and_port(item).is_none()) {
+        return Err(ConfigError::new(format!(
+            "controller.quorum.bootstrap.servers has {bad:?}: write HOST:PORT, for example localhost:9093."
+        )));
+    }
+    Ok(Quorum {
+        voters,
+        metadata_dir: read.optional_text("metadata.log.dir").map(PathBuf::from),
+        snapshot_after_bytes: u64::try_from(read.long("metadata.log.max.record.bytes.between.snapshots"))
+            .unwrap_or_default(),
+        snapshot_after: read.ms("metadata.log.max.snapshot.interval.ms"),
+    })
+}
+
+fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {
+    let request_bytes_max = read.size("socket.request.max.bytes");
+    let request_bytes_in_flight_max = match read.long("queued.max.request.bytes") {
+        given if given > 0 => usize::try_from(given).unwrap_or(usize::MAX),
+        _ => REQUEST_BYTES_IN_FLIGHT.max(request_bytes_max.saturating_mul(2)),
+    };
+    if request_bytes_in_flight_max < request_bytes_max {
+        return Err(ConfigError::new(
+            "queued.max.request.bytes is less than socket.request.max.bytes, so the largest request would never be \
+             read: raise the first or lower the second.",
+        ));
+    }
+    let connections_per_ip_overrides = connections_per_ip(&read.text("max.connections.per.ip.overrides"))?;
+    let connections_per_ip_max = read.size("max.connections.per.ip");
+    if connections_per_ip_max == 0 && connections_per_ip_overrides.is_empty() {
+        return Err(ConfigError::new(
+            "max.connections.per.ip is 0, so nobody could connect: raise it, or name those who may in \
+             max.connections.per.ip.overrides.",
+        ));
+    }
+    let idle = read.long("connections.max.idle.ms");
+    let connections_per_listener = listeners
+        .listeners
+        .iter()
+        .filter_map(|listener| {
+            let key = format!("listener.name.{}.max.connections", listener.name.as_str().to_lowercase());
+            Some((listener.name.clone(), read.0.get(&key)?.trim().parse().ok()?))
+        })
+        .collect();
+    Ok(Network {
+        listeners: listeners.listeners,
+        advertised: listeners.advertised,
+        controller_listeners: listeners.controller_listeners,
+        inter_broker_listener: listeners.inter_broker,
+        admin: admin(read)?,
+        send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
+        receive_buffer_bytes: read.size_or_system("socket.receive.buffer.bytes"),
+        listen_backlog: u32::try_from(read.long("socket.listen.backlog.size")).unwrap_or(u32::MAX),
+        request_bytes_max,
+        request_bytes_in_flight_max,
+        connections_max: read.size("max.connections"),
+        connections_per_ip_max,
+        connections_per_ip_overrides,
+        connections_per_listener,
+        idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
+        request_timeout: read.ms("request.timeout.ms"),
+        partitions_per_request_max: read.size("max.request.partition.size.limit"),
+    })
+}
+
+fn admin(read: &Read<'_>) -> Result<Option<(String, u16)>, ConfigError> {
+    let text = read.text("admin.listener");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match listeners::host_and_port(&text) {
+        Some((host, port)) => Ok(Some((host.to_owned(), port))),
+        None => Err(ConfigError::new(format!(
+            "admin.listener is {text:?}: write HOST:PORT, for example 127.0.0.1:9644, or leave it empty to turn it off."
+        ))),
+    }
+}
+
+/// `host:count,...`. Hosts are addresses here: a name would have to be looked up for each connection.
+fn connections_per_ip(text: &str) -> Result<Vec<(IpAddr, usize)>, ConfigError> {
+    let mut overrides = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let parsed = item.rsplit_once(':').and_then(|(host, count)| {
+            let host = host.trim().trim_start_matches('[').trim_end_matches(']');
+            let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
+            Some((host.parse().ok()?, count.trim().parse().ok()?))
+        });
+        match parsed {
+            Some(entry) => overrides.push(entry),
+            None => {
+                return Err(ConfigError::new(format!(
+                    "max.connections.per.ip.overrides has {item:?}: write ADDRESS:COUNT, for example 10.0.0.7:100."
+                )));
+            }
+        }
+    }
+    Ok(overrides)
+}
+
+fn log(read: &Read<'_>) -> Result<Log, ConfigError> {
+    let dirs = read.optional_list("log.dirs").unwrap_or_else(|| read.list("log.dir"));
+    Ok(Log {
+        dirs: dirs.into_iter().map(PathBuf::from).collect(),
+        retention_check_interval: read.ms("log.retention.check.interval.ms"),
+        flush_check_interval: read.ms_or_never("log.flush.scheduler.interval.ms"),
+        recovery_point_checkpoint_interval: read.ms("log.flush.offset.checkpoint.interval.ms"),
+        log_start_checkpoint_interval: read.ms("log.flush.start.offset.checkpoint.interval.ms"),
+        recovery_threads_per_dir: read.size("num.recovery.threads.per.data.dir").max(1),
+        initial_task_delay: read.ms("log.initial.task.delay.ms"),
+        cleaner: Cleaner {
+            enable: read.is_true("log.cleaner.enable"),
+            threads: read.size("log.cleaner.threads"),
+            dedupe_buffer_bytes: read.size("log.cleaner.dedupe.buffer.size"),
+            io_buffer_bytes: read.size("log.cleaner.io.buffer.size"),
+            io_bytes_per_second_max: read.real("log.cleaner.io.max.bytes.per.second"),
+            backoff: read.ms("log.cleaner.backoff.ms"),
+        },
+    })
+}
+
+fn topics(read: &Read<'_>) -> Topics {
+    Topics {
+        num_partitions: read.int("num.partitions"),
+        default_replication_factor: read.short("default.replication.factor"),
+        auto_create: read.is_true("auto.create.topics.enable"),
+        delete_enable: read.is_true("delete.topic.enable"),
+    }
+}
+
+fn fetch(read: &Read<'_>) -> Fetch {
+    Fetch {
+        response_bytes_max: read.size("fetch.max.bytes"),
+        sessions_max: read.size("max.incremental.fetch.session.cache.slots"),
+    }
+}
+
+fn replication(read: &Read<'_>) -> Replication {
+    Replication {
+        lag_max: read.ms("replica.lag.time.max.ms"),
+        fetch_bytes_max: read.size("replica.fetch.max.bytes"),
+        fetch_response_bytes_max: read.size("replica.fetch.response.max.bytes"),
+        fetch_min_bytes: read.size("replica.fetch.min.bytes"),
+        fetch_wait_max: read.ms("replica.fetch.wait.max.ms"),
+        fetch_backoff: read.ms("replica.fetch.backoff.ms"),
+        fetchers: read.size("num.replica.fetchers"),
+        socket_timeout: read.ms("replica.socket.timeout.ms"),
+        high_watermark_checkpoint_interval: read.ms("replica.high.watermark.checkpoint.interval.ms"),
+        auto_leader_rebalance: read.is_true("auto.leader.rebalance.enable"),
+        leader_imbalance_check_interval: Duration::from_secs(
+            u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default(),
+        ),
+    }
+}
+
+fn groups(read: &Read<'_>) -> Result<Groups, ConfigError> {
+    let protocols = read.list("group.coordinator.rebalance.protocols");
+    let has = |name: &str| protocols.iter().any(|protocol| protocol.eq_ignore_ascii_case(name));
+    if !has("classic") {
+        return Err(ConfigError::new(
+            "group.coordinator.rebalance.protocols leaves out classic, which cannot be turned off: add it.",
+        ));
+    }
+    let minutes = u64::try_from(read.long("offsets.retention.minutes")).unwrap_or_default();
+    Ok(Groups {
+        offsets_partitions: read.int("offsets.topic.num.partitions"),
+        offsets_replication_factor: read.short("offsets.topic.replication.factor"),
+        offsets_segment_bytes: read.int("offsets.topic.segment.bytes"),
+        offset_metadata_bytes_max: read.size("offset.metadata.max.bytes"),
+        offsets_retention: Duration::from_secs(minutes.saturating_mul(60)),
+        offsets_retention_check_interval: read.ms("offsets.retention.check.interval.ms"),
+        offset_commit_timeout: read.ms("offsets.commit.timeout.ms"),
+        session_timeout_min: read.ms("group.min.session.timeout.ms"),
+        session_timeout_max: read.ms("group.max.session.timeout.ms"),
+        initial_rebalance_delay: read.ms("group.initial.rebalance.delay.ms"),
+        members_max: read.size("group.max.size"),
+        classic: true,
+        consumer: has("consumer"),
+        consumer_session_timeout: read.ms("group.consumer.session.timeout.ms"),
+        consumer_heartbeat_interval: read.ms("group.consumer.heartbeat.interval.ms"),
+        consumer_members_max: read.size("group.consumer.max.size"),
+    })
+}
+
+fn transactions(read: &Read<'_>) -> Transactions {
+    Transactions {
+        log_partitions: read.int("transaction.state.log.num.partitions"),
+        log_replication_factor: read.short("transaction.state.log.replication.factor"),
+        log_min_isr: read.int("transaction.state.log.min.isr"),
+        log_segment_bytes: read.int("transaction.state.log.segment.bytes"),
+        timeout_max: read.ms("transaction.max.timeout.ms"),
+        id_expiration: read.ms("transactional.id.expiration.ms"),
+        producer_id_expiration: read.ms("producer.id.expiration.ms"),
+        producer_id_expiration_check_interval: read.ms("producer.id.expiration.check.interval.ms"),
+        verify_partitions: read.is_true("transaction.partition.verification.enable"),
+    }
+}
+
+/// What Kafka checks across keys (`KafkaConfig.validateValues`).
+fn across(read: &Read<'_>, settings: &Settings) -> Result<(), ConfigError> {
+    let fault = |text: &str| Err(ConfigError::new(text));
+    if settings.log.dirs.is_empty() {
+        return fault("log.dirs is empty: name at least one directory.");
+    }
+    if read.optional_long("log.roll.ms").is_some_and(|ms| ms < 1) {
+        return fault("log.roll.ms must be 1 or more: raise it.");
+    }
+    if read.optional_long("log.roll.jitter.ms").is_some_and(|ms| ms < 0) {
+        return fault("log.roll.jitter.ms must be 0 or more: raise it.");
+    }
+    let retention = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"]
+        .into_iter()
+        .find_map(|name| read.optional_long(name));
+    if retention == Some(0) {
+        return fault("log.retention.ms must be 1 or more, or -1 to keep records for ever: change it.");
+    }
+    let (min, max) = (read.long("log.cleaner.min.compaction.lag.ms"), read.long("log.cleaner.max.compaction.lag.ms"));
+    if min > max {
+        return fault("log.cleaner.min.compaction.lag.ms is more than log.cleaner.max.compaction.lag.ms: swap them.");
+    }
+    let cleaner = &settings.log.cleaner;
+    if cleaner.dedupe_buffer_bytes / cleaner.threads.max(1) <= 1024 * 1024 {
+        return fault(
+            "log.cleaner.dedupe.buffer.size must be more than 1 MiB for each of log.cleaner.threads: raise it.",
+        );
+    }
+    let replication = &settings.replication;
+    if replication.fetch_wait_max > replication.socket_timeout {
+        return fault("replica.fetch.wait.max.ms is more than replica.socket.timeout.ms: lower the first.");
+    }
+    if replication.fetch_wait_max > replication.lag_max {
+        return fault("replica.fetch.wait.max.ms is more than replica.lag.time.max.ms: lower the first.");
+    }
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! What the broker acts on, typed: one struct per area, built from the effective values.
+//!
+//! Everything here has passed its check and means something to the program; what Kafka has and
+//! we accept without effect is only in the table. Settings that can change while the broker runs
+//! come in a new `Settings` ([`super::Live`]).
+
+use crate::model::NodeId;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `listener.security.protocol.map`: how bytes travel on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecurityProtocol {
+    Plaintext,
+    Ssl,
+    SaslPlaintext,
+    SaslSsl,
+}
+
+impl SecurityProtocol {
+    pub const ALL: [SecurityProtocol; 4] = [
+        SecurityProtocol::Plaintext,
+        SecurityProtocol::Ssl,
+        SecurityProtocol::SaslPlaintext,
+        SecurityProtocol::SaslSsl,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            SecurityProtocol::Plaintext => "PLAINTEXT",
+            SecurityProtocol::Ssl => "SSL",
+            SecurityProtocol::SaslPlaintext => "SASL_PLAINTEXT",
+            SecurityProtocol::SaslSsl => "SASL_SSL",
+        }
+    }
+
+    /// Kafka's id of the protocol, as broker registrations carry it.
+    #[must_use]
+    pub fn id(self) -> i16 {
+        match self {
+            SecurityProtocol::Plaintext => 0,
+            SecurityProtocol::Ssl => 1,
+            SecurityProtocol::SaslPlaintext => 2,
+            SecurityProtocol::SaslSsl => 3,
+        }
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<SecurityProtocol> {
+        SecurityProtocol::ALL.into_iter().find(|protocol| protocol.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for SecurityProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The name of a listener, in upper case. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerName(Arc<str>);
+
+impl ListenerName {
+    #[must_use]
+    pub fn new(name: &str) -> ListenerName {
+        ListenerName(Arc::from(name.to_uppercase()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An address with the name and the protocol it goes by: where to listen, or what to advertise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub name: ListenerName,
+    pub protocol: SecurityProtocol,
+    /// A name or address, without brackets. Empty in `listeners` means all interfaces; never empty when advertised.
+    pub host: String,
+    /// 0 in `listeners` lets the system choose; the advertised port is then the chosen one.
+    pub port: u16,
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "{}://[{}]:{}", self.name, self.host, self.port)
+        } else {
+            write!(f, "{}://{}:{}", self.name, self.host, self.port)
+        }
+    }
+}
+
+/// `process.roles`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    pub broker: bool,
+    pub controller: bool,
+}
+
+/// Everything the broker acts on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub node_id: NodeId,
+    pub roles: Roles,
+    /// `CLUSTER_ID` of the environment; `None`: what the data directory says, or a new one.
+    pub cluster_id: Option<String>,
+    /// `broker.rack`
+    pub rack: Option<String>,
+    pub network: Network,
+    pub log: Log,
+    pub topics: Topics,
+    pub fetch: Fetch,
+    pub replication: Replication,
+    pub groups: Groups,
+    pub transactions: Transactions,
+    pub quorum: Quorum,
+}
+
+/// Listeners, sockets and the limits of connections.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// Where brokers' clients connect; not the controller's listeners.
+    pub listeners: Vec<Listener>,
+    /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
+    /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
+    pub advertised: Vec<Listener>,
+    /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
+    pub controller_listeners: Vec<Listener>,
+    pub inter_broker_listener: ListenerName,
+    /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
+    pub admin: Option<(String, u16)>,
+    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
+    pub send_buffer_bytes: Option<usize>,
+    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
+    pub receive_buffer_bytes: Option<usize>,
+    pub listen_backlog: u32,
+    /// `socket.request.max.bytes`
+    pub request_bytes_max: usize,
+    /// `queued.max.request.bytes`: of all requests in flight. Kafka's `-1` (no limit) becomes 256 MiB, or
+    /// twice `socket.request.max.bytes` where that is more: here every buffer has a limit.
+    pub request_bytes_in_flight_max: usize,
+    pub connections_max: usize,
+    pub connections_per_ip_max: usize,
+    /// `max.connections.per.ip.overrides`
+    pub connections_per_ip_overrides: Vec<(IpAddr, usize)>,
+    /// `listener.name.<name>.max.connections`
+    pub connections_per_listener: Vec<(ListenerName, usize)>,
+    /// `connections.max.idle.ms`; `None`: never closed for being idle.
+    pub idle_max: Option<Duration>,
+    /// `request.timeout.ms`
+    pub request_timeout: Duration,
+    /// `max.request.partition.size.limit`
+    pub partitions_per_request_max: usize,
+}
+
+/// Log directories and the work that is done on them at intervals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    pub dirs: Vec<PathBuf>,
+    /// `log.retention.check.interval.ms`
+    pub retention_check_interval: Duration,
+    /// `log.flush.scheduler.interval.ms`; `None`: never (time-based flushes then happen only by `flush.ms`
+    /// checked with appends).
+    pub flush_check_interval: Option<Duration>,
+    /// `log.flush.offset.checkpoint.interval.ms`
+    pub recovery_point_checkpoint_interval: Duration,
+    /// `log.flush.start.offset.checkpoint.interval.ms`
+    pub log_start_checkpoint_interval: Duration,
+    /// `num.recovery.threads.per.data.dir`
+    pub recovery_threads_per_dir: usize,
+    /// `log.initial.task.delay.ms`
+    pub initial_task_delay: Duration,
+    pub cleaner: Cleaner,
+}
+
+/// `log.cleaner.*`: compaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cleaner {
+    pub enable: bool,
+    pub threads: usize,
+    pub dedupe_buffer_bytes: usize,
+    pub io_buffer_bytes: usize,
+    pub io_bytes_per_second_max: f64,
+    pub backoff: Duration,
+}
+
+/// How topics come and go. (Their defaults are in `TopicConfig`.)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topics {
+    pub num_partitions: i32,
+    pub default_replication_factor: i16,
+    pub auto_create: bool,
+    pub delete_enable: bool,
+}
+
+/// `fetch.*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetch {
+    /// `fetch.max.bytes`: most bytes of one response, whatever the client asks for.
+    pub response_bytes_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`
+    pub sessions_max: usize,
+}
+
+/// `replica.*` and elections.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replication {
+    pub lag_max: Duration,
+    pub fetch_bytes_max: usize,
+    pub fetch_response_bytes_max: usize,
+    pub fetch_min_bytes: usize,
+    pub fetch_wait_max: Duration,
+    pub fetch_backoff: Duration,
+    pub fetchers: usize,
+    pub socket_timeout: Duration,
+    /// `replica.high.watermark.checkpoint.interval.ms`
+    pub high_watermark_checkpoint_interval: Duration,
+    pub auto_leader_rebalance: bool,
+    pub leader_imbalance_check_interval: Duration,
+}
+
+/// `group.*` and `offsets.*`: consumer groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Groups {
+    pub offsets_partitions: i32,
+    pub offsets_replication_factor: i16,
+    pub offsets_segment_bytes: i32,
+    pub offset_metadata_bytes_max: usize,
+    pub offsets_retention: Duration,
+    pub offsets_retention_check_interval: Duration,
+    pub offset_commit_timeout: Duration,
+    pub session_timeout_min: Duration,
+    pub session_timeout_max: Duration,
+    pub initial_rebalance_delay: Duration,
+    pub members_max: usize,
+    /// `group.coordinator.rebalance.protocols`
+    pub classic: bool,
+    pub consumer: bool,
+    pub consumer_session_timeout: Duration,
+    pub consumer_heartbeat_interval: Duration,
+    pub consumer_members_max: usize,
+}
+
+/// `transaction.*`, `transactional.*` and producer ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transactions {
+    pub log_partitions: i32,
+    pub log_replication_factor: i16,
+    pub log_min_isr: i32,
+    pub log_segment_bytes: i32,
+    pub timeout_max: Duration,
+    pub id_expiration: Duration,
+    pub producer_id_expiration: Duration,
+    pub producer_id_expiration_check_interval: Duration,
+    /// `transaction.partition.verification.enable`
+    pub verify_partitions: bool,
+}
+
+/// `controller.quorum.*` and the metadata log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quorum {
+    /// `controller.quorum.voters`: this node only, or empty.
+    pub voters: Vec<(NodeId, String, u16)>,
+    /// `metadata.log.dir`; `None`: the first log directory.
+    pub metadata_dir: Option<PathBuf>,
+    pub snapshot_after_bytes: u64,
+    pub snapshot_after: Duration,
+}

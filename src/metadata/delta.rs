@@ -1,0 +1,62 @@
+//! What changed from one image to the next.
+
+use super::image::{BrokerImage, ConfigResource, Image, TopicImage};
+use crate::model::{NodeId, PartitionId, TopicId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A topic that was created or whose partitions changed.
+#[derive(Clone, Debug)]
+pub struct TopicDelta {
+    /// The topic as it was; `None`: created.
+    pub old: Option<Arc<TopicImage>>,
+    pub new: Arc<TopicImage>,
+    /// Partitions that are new or differ, in order.
+    pub changed: Vec<PartitionId>,
+}
+
+/// See the module. Everything is in a fixed order, so that publishers act in a fixed order.
+#[derive(Clone, Debug, Default)]
+pub struct Delta {
+    /// Topics deleted, as they were. Act on these first: a name may be deleted and created again.
+    pub deleted: BTreeMap<TopicId, Arc<TopicImage>>,
+    /// Topics created or changed.
+    pub topics: BTreeMap<TopicId, TopicDelta>,
+    /// Resources and the keys of theirs that were set or removed. A key set to the value it had is
+    /// listed too: brokers reload on it.
+    pub configs: BTreeMap<ConfigResource, BTreeSet<String>>,
+    /// Brokers as they were, `None` for a new one.
+    pub brokers: BTreeMap<NodeId, Option<Arc<BrokerImage>>>,
+    /// Features whose finalized level was set, with the old level.
+    pub features: BTreeMap<String, i16>,
+    /// A block of producer ids was handed out.
+    pub producer_ids: bool,
+}
+
+impl Delta {
+    /// The whole of an image, as the change from nothing to it.
+    #[must_use]
+    pub fn everything(image: &Image) -> Delta {
+        let mut delta = Delta { producer_ids: true, ..Delta::default() };
+        for (id, topic) in image.topics_by_id.iter() {
+            let changed = topic.numbered().map(|(id, _)| id).collect();
+            delta.topics.insert(*id, TopicDelta { old: None, new: Arc::clone(topic), changed });
+        }
+        for (resource, set) in image.configs.iter() {
+            delta.configs.insert(resource.clone(), set.keys().cloned().collect());
+        }
+        delta.brokers = image.brokers.keys().map(|id| (*id, None)).collect();
+        delta.features = image.features.keys().map(|name| (name.clone(), 0)).collect();
+        delta
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deleted.is_empty()
+            && self.topics.is_empty()
+            && self.configs.is_empty()
+            && self.brokers.is_empty()
+            && self.features.is_empty()
+            && !self.producer_ids
+    }
+}

@@ -1,0 +1,347 @@
+//! A scrape: every metric with its name, meaning and labels, as OpenMetrics text.
+//!
+//! Built on `prometheus_client`'s encoder; one collector walks the handles, so nothing is
+//! registered, hashed or locked while the broker works.
+
+use super::handles::{ApiMetrics, Rejection, TopicMetrics};
+use super::{Histogram, Metrics};
+use crate::model::{Offset, TopicPartition};
+use crate::rt::process;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::fmt::{self, Error};
+use std::sync::Arc;
+
+/// What `/metrics` says it is.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One partition at the moment of a scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionSample {
+    pub partition: TopicPartition,
+    pub size_bytes: u64,
+    pub log_start: Offset,
+    pub log_end: Offset,
+    /// This broker leads it.
+    pub leader: bool,
+}
+
+/// What the closures of [`Metrics::register`] fill in.
+#[derive(Debug, Default)]
+pub struct Sample {
+    pub partitions: Vec<PartitionSample>,
+    /// Gauges of their own: name without the `klamm_` prefix, help, value.
+    pub gauges: Vec<(&'static str, &'static str, i64)>,
+}
+
+impl Metrics {
+    /// All metrics as text, as [`CONTENT_TYPE`] says.
+    #[must_use]
+    pub fn render(self: &Arc<Self>) -> String {
+        let mut registry = Registry::with_prefix("klamm");
+        registry.register_collector(Box::new(Scrape(Arc::clone(self))));
+        let mut text = String::new();
+        // A String takes every write, and our encoders return no error of their own.
+        let encoded = prometheus_client::encoding::text::encode(&mut text, &registry);
+        debug_assert!(encoded.is_ok());
+        text
+    }
+}
+
+struct Scrape(Arc<Metrics>);
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scrape")
+    }
+}
+
+type Labels<'a> = [(&'a str, &'a str)];
+
+/// One name with its help and type; then a line (or a histogram's lines) for each set of labels.
+struct Family<'a>(MetricEncoder<'a>);
+
+fn family<'a>(
+    to: &'a mut DescriptorEncoder<'_>,
+    name: &'a str,
+    help: &str,
+    of: MetricType,
+) -> Result<Family<'a>, Error> {
+    Ok(Family(to.encode_descriptor(name, help, None, of)?))
+}
+
+impl Family<'_> {
+    fn counter(&mut self, labels: &Labels<'_>, value: u64) -> Result<(), Error> {
+        self.line(labels, |line| line.encode_counter::<NoLabelSet, _, u64>(&value, None))
+    }
+
+    fn gauge(&mut self, labels: &Labels<'_>, value: i64) -> Result<(), Error> {
+        self.line(labels, |line| line.encode_gauge(&value))
+    }
+
+    fn histogram(&mut self, labels: &Labels<'_>, value: &Histogram) -> Result<(), Error> {
+        self.line(labels, |line| value.write(line))
+    }
+
+    fn line(
+        &mut self,
+        labels: &Labels<'_>,
+        write: impl FnOnce(&mut MetricEncoder<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // A family with an empty label set would be written with `{}`.
+        if labels.is_empty() { write(&mut self.0) } else { write(&mut self.0.encode_family(&labels)?) }
+    }
+}
+
+type OfApi = (&'static str, &'static str, fn(&ApiMetrics) -> u64);
+const API_COUNTERS: [OfApi; 3] = [
+    ("requests", "Requests received, by API.", |api| api.requests.get()),
+    ("request_bytes", "Bytes of requests received, by API.", |api| api.request_bytes.get()),
+    ("response_bytes", "Bytes of responses sent, by API.", |api| api.response_bytes.get()),
+];
+
+type OfTopic = (&'static str, &'static str, fn(&TopicMetrics) -> u64);
+const TOPIC_COUNTERS: [OfTopic; 8] = [
+    ("topic_bytes_in", "Bytes of record batches appended by producers, by topic.", |t| t.bytes_in.get()),
+    ("topic_records_in", "Records appended by producers, by topic.", |t| t.records_in.get()),
+    ("topic_bytes_out", "Bytes of record batches sent to consumers, by topic.", |t| t.bytes_out.get()),
+    ("topic_records_out", "Records sent to consumers where their number is known, by topic.", |t| t.records_out.get()),
+    ("topic_produce_requests", "Produce requests that named the topic.", |t| t.produce_requests.get()),
+    ("topic_fetch_requests", "Fetch requests that named the topic.", |t| t.fetch_requests.get()),
+    ("topic_produce_failures", "Produce requests for the topic that were refused.", |t| {
+        t.failed_produce_requests.get()
+    }),
+    ("topic_fetch_failures", "Fetch requests for the topic that were refused.", |t| t.failed_fetch_requests.get()),
+];
+
+impl Collector for Scrape {
+    fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let metrics = &*self.0;
+        apis(metrics, &mut to)?;
+        topics(metrics, &mut to)?;
+        connections(metrics, &mut to)?;
+        flushes(metrics, &mut to)?;
+        process_facts(metrics, &mut to)?;
+        sampled(metrics, &mut to)
+    }
+}
+
+fn apis(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    // Only APIs that were called: a broker serves forty, a client calls five.
+    let called: Vec<&ApiMetrics> = metrics
+        .apis
+        .iter()
+        .flatten()
+        .chain([&metrics.unknown_api])
+        .filter(|api| api.requests.get() > 0 || api.errors().next().is_some())
+        .collect();
+    for (name, help, value) in API_COUNTERS {
+        let mut family = family(to, name, help, MetricType::Counter)?;
+        for api in &called {
+            family.counter(&[("api", api.name)], value(api))?;
+        }
+    }
+    let mut errors = family(to, "errors", "Errors in responses, by API and Kafka error name.", MetricType::Counter)?;
+    for api in &called {
+        for (code, count) in api.errors() {
+            errors.counter(&[("api", api.name), ("code", code.name())], count)?;
+        }
+    }
+    let help = "Time from the last byte of a request to its response handed to the socket, by API.";
+    let mut latency = family(to, "request_duration_seconds", help, MetricType::Histogram)?;
+    for api in &called {
+        latency.histogram(&[("api", api.name)], &api.latency)?;
+    }
+    Ok(())
+}
+
+fn topics(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let mut topics: Vec<_> =
+        metrics.topics.iter().map(|entry| (entry.key().clone(), Arc::clone(entry.value()))).collect();
+    topics.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, help, value) in TOPIC_COUNTERS {
+        let mut family = family(to, name, help, MetricType::Counter)?;
+        for (topic, counters) in &topics {
+            family.counter(&[("topic", topic.as_str())], value(counters))?;
+        }
+    }
+    Ok(())
+}
+
+fn connections(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let listeners = metrics.listeners.lock();
+    let mut open = family(to, "connections", "Connections open now, by listener.", MetricType::Gauge)?;
+    for (name, listener) in listeners.iter() {
+        open.gauge(&[("listener", name)], listener.connections.get())?;
+    }
+    let mut accepted = family(to, "connections_accepted", "Connections accepted, by listener.", MetricType::Counter)?;
+    for (name, listener) in listeners.iter() {
+        accepted.counter(&[("listener", name)], listener.accepted.get())?;
+    }
+    let help = "Connections refused or closed by the broker, by reason.";
+    let mut rejected = family(to, "connections_rejected", help, MetricType::Counter)?;
+    for why in Rejection::ALL {
+        rejected.counter(&[("reason", why.label())], metrics.rejected[why as usize].get())?;
+    }
+    let help = "Bytes of requests being handled now (bounded by queued.max.request.bytes).";
+    family(to, "request_bytes_in_flight", help, MetricType::Gauge)?.gauge(&[], metrics.request_bytes_in_flight.get())
+}
+
+fn flushes(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let flush = &metrics.flush;
+    family(to, "log_flush_duration_seconds", "Time of one flush to disk.", MetricType::Histogram)?
+        .histogram(&[], &flush.latency)?;
+    family(to, "log_flush_partitions", "Partitions served by flushes to disk.", MetricType::Counter)?
+        .counter(&[], flush.partitions.get())?;
+    family(to, "log_flush_failures", "Flushes to disk that failed.", MetricType::Counter)?
+        .counter(&[], flush.failed.get())
+}
+
+fn process_facts(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let help = "Start of the process, in seconds since the Unix epoch.";
+    family(to, "process_start_time_seconds", help, MetricType::Gauge)?.gauge(&[], metrics.started.0 / 1000)?;
+    if let Some(bytes) = process::resident_bytes() {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        family(to, "process_resident_memory_bytes", "Resident memory of the process.", MetricType::Gauge)?
+            .gauge(&[], bytes)?;
+    }
+    let mut build = family(to, "build", "The version that runs.", MetricType::Info)?;
+    build.0.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+}
+
+fn sampled(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let mut sample = Sample::default();
+    for collect in metrics.collectors.lock().iter() {
+        collect(&mut sample);
+    }
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    family(to, "partitions", "Partitions on this broker.", MetricType::Gauge)?
+        .gauge(&[], count(sample.partitions.len()))?;
+    family(to, "leaders", "Partitions that this broker leads.", MetricType::Gauge)?
+        .gauge(&[], count(sample.partitions.iter().filter(|p| p.leader).count()))?;
+    type OfPartition = (&'static str, &'static str, fn(&PartitionSample) -> i64);
+    let gauges: [OfPartition; 3] = [
+        ("log_size_bytes", "Bytes of a partition's log.", |p| i64::try_from(p.size_bytes).unwrap_or(i64::MAX)),
+        ("log_start_offset", "First offset of a partition's log.", |p| p.log_start.0),
+        ("log_end_offset", "Offset that the next record of a partition gets.", |p| p.log_end.0),
+    ];
+    for (name, help, value) in gauges {
+        let mut family = family(to, name, help, MetricType::Gauge)?;
+        for sample in &sample.partitions {
+            let number = sample.partition.partition.0.to_string();
+            family.gauge(&[("topic", sample.partition.topic.as_str()), ("partition", &number)], value(sample))?;
+        }
+    }
+    for (name, help, value) in sample.gauges {
+        family(to, name, help, MetricType::Gauge)?.gauge(&[], value)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::{ErrorCode, PartitionId, TimestampMs, TopicName};
+    use std::time::Duration;
+
+    fn metrics() -> Arc<Metrics> {
+        Metrics::new([(0, "Produce"), (1, "Fetch")], TimestampMs(1_700_000_000_123))
+    }
+
+    fn has(text: &str, line: &str) {
+        assert!(text.lines().any(|l| l == line), "no line {line:?} in:\n{text}");
+    }
+
+    #[test]
+    fn a_scrape_shows_requests_errors_and_latency_of_the_apis_that_were_called() {
+        let metrics = metrics();
+        metrics.api(0).request(120);
+        metrics.api(0).answered(Duration::from_micros(15), 40);
+        metrics.api(0).error(ErrorCode::CORRUPT_MESSAGE);
+        let text = metrics.render();
+        has(&text, r#"klamm_requests_total{api="Produce"} 1"#);
+        has(&text, r#"klamm_request_bytes_total{api="Produce"} 120"#);
+        has(&text, r#"klamm_response_bytes_total{api="Produce"} 40"#);
+        has(&text, r#"klamm_errors_total{api="Produce",code="CORRUPT_MESSAGE"} 1"#);
+        has(&text, r#"klamm_request_duration_seconds_bucket{le="0.00001",api="Produce"} 0"#);
+        has(&text, r#"klamm_request_duration_seconds_bucket{le="0.00002",api="Produce"} 1"#);
+        has(&text, r#"klamm_request_duration_seconds_bucket{le="+Inf",api="Produce"} 1"#);
+        has(&text, r#"klamm_request_duration_seconds_count{api="Produce"} 1"#);
+        assert!(!text.contains(r#"api="Fetch""#), "an API nobody called takes room");
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_key_that_is_not_served_is_counted_as_unknown() {
+        let metrics = metrics();
+        metrics.api(999).request(1);
+        metrics.api(-1).request(1);
+        has(&metrics.render(), r#"klamm_requests_total{api="Unknown"} 2"#);
+    }
+
+    #[test]
+    fn a_topic_is_shown_until_it_is_removed() {
+        let metrics = metrics();
+        let name = TopicName::new("orders");
+        let handle = metrics.topic(&name);
+        handle.bytes_in.add(7);
+        handle.records_in.add(2);
+        assert!(Arc::ptr_eq(&handle, &metrics.topic(&name)), "one topic has one set of counters");
+        has(&metrics.render(), r#"klamm_topic_bytes_in_total{topic="orders"} 7"#);
+        has(&metrics.render(), r#"klamm_topic_records_in_total{topic="orders"} 2"#);
+        metrics.remove_topic(&name);
+        assert!(!metrics.render().contains("orders"));
+    }
+
+    #[test]
+    fn connections_are_shown_by_listener_and_rejections_by_reason() {
+        let metrics = metrics();
+        let listener = metrics.listener("PLAINTEXT");
+        listener.connections.inc();
+        listener.accepted.inc();
+        metrics.rejected(Rejection::MaxConnectionsPerIp);
+        let text = metrics.render();
+        has(&text, r#"klamm_connections{listener="PLAINTEXT"} 1"#);
+        has(&text, r#"klamm_connections_accepted_total{listener="PLAINTEXT"} 1"#);
+        has(&text, r#"klamm_connections_rejected_total{reason="max_connections_per_ip"} 1"#);
+        has(&text, r#"klamm_connections_rejected_total{reason="idle"} 0"#);
+    }
+
+    #[test]
+    fn registered_closures_are_asked_at_each_scrape() {
+        let metrics = metrics();
+        metrics.register(Box::new(|sample| {
+            let partition = TopicPartition::new(TopicName::new("orders"), PartitionId(3));
+            let (log_start, log_end) = (Offset(5), Offset(17));
+            sample.partitions.push(PartitionSample { partition, size_bytes: 99, log_start, log_end, leader: true });
+            sample.gauges.push(("topics", "Topics.", 1));
+        }));
+        let text = metrics.render();
+        has(&text, "klamm_partitions 1");
+        has(&text, "klamm_leaders 1");
+        has(&text, r#"klamm_log_size_bytes{topic="orders",partition="3"} 99"#);
+        has(&text, r#"klamm_log_start_offset{topic="orders",partition="3"} 5"#);
+        has(&text, r#"klamm_log_end_offset{topic="orders",partition="3"} 17"#);
+        has(&text, "klamm_topics 1");
+    }
+
+    #[test]
+    fn the_process_shows_its_start_its_memory_and_its_version() {
+        let text = metrics().render();
+        has(&text, "klamm_process_start_time_seconds 1700000000");
+        has(&text, &format!("klamm_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")));
+        if cfg!(target_os = "linux") {
+            assert!(text.contains("klamm_process_resident_memory_bytes "));
+        }
+    }
+
+    #[test]
+    fn a_label_with_quotes_and_line_ends_cannot_break_the_text() {
+        let metrics = metrics();
+        metrics.listener("A\"\n\\").accepted.inc();
+        has(&metrics.render(), r#"klamm_connections_accepted_total{listener="A\"\n\\"} 1"#);
+    }
+}

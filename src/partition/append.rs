@@ -1,0 +1,165 @@
+//! Appending as the leader: order is fixed here, durability may be waited for elsewhere.
+
+use super::partition::{Partition, Slot, State};
+use super::waiting::CommitWait;
+use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
+use crate::record::Batch;
+use crate::rt::clock;
+use crate::storage::flusher::FlushRequest;
+use crate::storage::{AppendError, Appended, FlushJob, FlushMark};
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// What a producer asked to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    None,
+    Leader,
+    /// All in-sync replicas, of which there must be `min.insync.replicas`.
+    All,
+}
+
+/// What became of one batch.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Appended and committed.
+    Done(Appended),
+    /// Appended; not to be acknowledged before the wait is over.
+    Waits(Appended, CommitWait),
+    /// Not appended.
+    Failed { error: ErrorCode, message: Option<String>, log_start: Offset },
+}
+
+impl Partition {
+    /// Appends `batches` in order with one write, and wakes the fetches that wait for them.
+    ///
+    /// Each batch has its own outcome: a duplicate or an out-of-order sequence among them does not
+    /// touch the others. Must not be called for batches of different `acks`.
+    pub fn append(self: &Arc<Self>, batches: &mut [Batch], acks: Acks, now: TimestampMs) -> SmallVec<[Outcome; 4]> {
+        let config = self.config.load();
+        let mut state = self.state.lock();
+        let refuse = |error: ErrorCode, message: Option<String>| {
+            (0..batches.len())
+                .map(|_| Outcome::Failed { error, message: message.clone(), log_start: Offset::NONE })
+                .collect()
+        };
+        if let Err(error) = self.opened(&mut state) {
+            return refuse(error, None);
+        }
+        if acks == Acks::All && state.in_sync < usize::try_from(config.min_insync_replicas).unwrap_or(1) {
+            let message = format!(
+                "The size of the current ISR : {} is insufficient to satisfy the min.isr requirement of {} for partition {}",
+                state.in_sync, config.min_insync_replicas, self.name
+            );
+            return refuse(ErrorCode::NOT_ENOUGH_REPLICAS, Some(message));
+        }
+        let epoch = state.leader_epoch;
+        let Slot::Open(log) = &mut state.log else { return refuse(ErrorCode::KAFKA_STORAGE_ERROR, None) };
+        let appended = log.append(batches, epoch, now);
+        let log_end = log.log_end();
+        let log_start = log.log_start();
+        let unflushed = log.unflushed_records();
+        let flush_first = unflushed > 0 && unflushed >= config.flush_messages;
+        if state.visibility.appended(log_end, flush_first) {
+            state.high_watermark_moved();
+        }
+        let visible = state.visibility.high_watermark();
+        let mut broken = None;
+        let outcomes = appended
+            .into_iter()
+            .map(|result| match result {
+                Ok(done) if acks == Acks::None || done.last < visible => Outcome::Done(done),
+                Ok(done) => {
+                    let wait = state.waiting.add_commit(done.last.next());
+                    Outcome::Waits(done, wait)
+                }
+                Err(error) => {
+                    if let AppendError::Storage(failure) = &error {
+                        broken = Some(Arc::clone(failure));
+                    }
+                    let (error, message) = Self::refusal(&error);
+                    Outcome::Failed { error, message, log_start }
+                }
+            })
+            .collect();
+        if let Some(failure) = broken {
+            self.storage_failed(&mut state, &failure);
+        } else if state.visibility.awaits_flush() {
+            self.flush(&mut state);
+        }
+        outcomes
+    }
+
+    /// Kafka's code for why a batch was not appended.
+    fn refusal(error: &AppendError) -> (ErrorCode, Option<String>) {
+        (error.code(), Some(error.to_string()))
+    }
+
+    /// Queues a flush of what is not on disk yet, unless one runs: that one's end starts the next.
+    pub(super) fn flush(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
+        let Slot::Open(log) = &state.log else { return };
+        if let Some(job) = log.flush_job() {
+            self.submit(state, job);
+        }
+    }
+
+    pub(super) fn submit(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, job: FlushJob) {
+        if state.flushing {
+            return;
+        }
+        state.flushing = true;
+        let this = Arc::clone(self);
+        let mark = job.mark;
+        state
+            .flusher
+            .submit(FlushRequest { files: job.files, done: Box::new(move |result| this.flushed(mark, result)) });
+    }
+
+    fn flushed(self: &Arc<Self>, mark: FlushMark, result: std::io::Result<()>) {
+        let mut state = self.state.lock();
+        state.flushing = false;
+        if let Err(error) = result {
+            // Never retried: the kernel may have dropped the pages and called the next sync a success.
+            self.fail_dir(state.dir, &format!("flush of {}: {error}", self.name));
+            self.go_offline(&mut state);
+            return;
+        }
+        let Slot::Open(log) = &mut state.log else { return };
+        log.flushed(mark, clock::now_ms());
+        if state.visibility.flushed(mark.up_to()) {
+            state.high_watermark_moved();
+        }
+        if state.visibility.awaits_flush() {
+            self.flush(&mut state);
+        }
+    }
+
+    /// This broker leads the partition in `epoch`.
+    pub(super) fn lead(&self, epoch: LeaderEpoch, in_sync: usize) {
+        let mut state = self.state.lock();
+        assert!(
+            epoch >= state.leader_epoch,
+            "leader epoch of {} fell from {} to {epoch}",
+            self.name,
+            state.leader_epoch
+        );
+        state.leader_epoch = epoch;
+        state.in_sync = in_sync;
+        if let Slot::Open(log) = &mut state.log {
+            if let Err(error) = log.assign_epoch(epoch) {
+                self.storage_failed(&mut state, &error);
+            }
+        }
+    }
+}
+
+impl State {
+    fn high_watermark_moved(&mut self) {
+        let to = self.visibility.high_watermark();
+        if let Slot::Open(log) = &mut self.log {
+            log.high_watermark_advanced(to);
+        }
+        self.waiting.high_watermark_moved(to);
+    }
+}

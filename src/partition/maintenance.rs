@@ -1,0 +1,184 @@
+//! What happens to logs by the clock: retention, flushes by time, checkpoints, and the clean stop.
+
+use super::manager::Manager;
+use super::partition::{Partition, Slot};
+use crate::model::{Offset, TimestampMs, TopicPartition};
+use crate::rt::clock;
+use crate::storage::checkpoint;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the checkpoint files of one log directory hold, by partition.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoint {
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    log_starts: BTreeMap<TopicPartition, Offset>,
+    high_watermarks: BTreeMap<TopicPartition, Offset>,
+}
+
+impl Partition {
+    /// Drops what retention no longer keeps, forgets idle producers, removes files set aside earlier.
+    pub(super) fn tidy(&self, now: TimestampMs) {
+        let mut state = self.state.lock();
+        if self.opened(&mut state).is_err() {
+            return;
+        }
+        let high_watermark = state.visibility.high_watermark();
+        let Slot::Open(log) = &mut state.log else { return };
+        let tidied = log.apply_retention(high_watermark, now).and_then(|dropped| log.reap(now).map(|_| dropped));
+        log.expire_producers(now);
+        match tidied {
+            Ok(0) => {}
+            Ok(dropped) => {
+                tracing::info!(partition = %self.name, segments = dropped, log_start = %log.log_start(), "retention dropped segments");
+            }
+            Err(error) => {
+                tracing::error!(partition = %self.name, %error, "retention failed");
+                self.storage_failed(&mut state, &error);
+            }
+        }
+    }
+
+    /// Queues a flush if `flush.ms` has passed since the last one, or of what a roll has sealed.
+    pub(super) fn flush_if_due(self: &Arc<Self>, now: TimestampMs) {
+        let flush_ms = self.config().flush_ms;
+        let mut state = self.state.lock();
+        let Slot::Open(log) = &state.log else { return };
+        if log.unflushed_records() > 0 && now.0.saturating_sub(log.last_flush_ms().0) >= flush_ms {
+            self.flush(&mut state);
+        }
+    }
+
+    /// Queues a flush of sealed segments, so that the recovery point follows the rolls.
+    pub(super) fn flush_sealed(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        let Slot::Open(log) = &state.log else { return };
+        if let Some(job) = log.sealed_flush_job() {
+            self.submit(&mut state, job);
+        }
+    }
+
+    fn checkpoint(&self, into: &mut [Checkpoint]) {
+        let state = self.state.lock();
+        let Some(checkpoint) = into.get_mut(state.dir) else { return };
+        let (recovery_point, log_start, high_watermark) = match &state.log {
+            Slot::Open(log) => (log.recovery_point(), log.log_start(), state.visibility.high_watermark()),
+            Slot::Cold { recovery_point, log_start, .. } => (*recovery_point, *log_start, *recovery_point),
+            Slot::Offline | Slot::Deleted => return,
+        };
+        checkpoint.recovery_points.insert(self.name.clone(), recovery_point);
+        if log_start > Offset::ZERO {
+            checkpoint.log_starts.insert(self.name.clone(), log_start);
+        }
+        checkpoint.high_watermarks.insert(self.name.clone(), high_watermark);
+    }
+
+    /// Flushes and closes the log. Whether it may be called clean.
+    fn close(&self) -> bool {
+        let mut state = self.state.lock();
+        let Slot::Open(log) = &mut state.log else { return !matches!(state.log, Slot::Offline) };
+        match log.close() {
+            Ok(()) => {
+                let (recovery_point, log_start) = (log.log_end(), log.log_start());
+                state.log = Slot::Cold { clean: true, recovery_point, log_start };
+                true
+            }
+            Err(error) => {
+                tracing::error!(partition = %self.name, %error, "cannot close the log cleanly");
+                false
+            }
+        }
+    }
+}
+
+impl Manager {
+    /// Retention over all partitions, and removal of deleted directories whose delay has passed.
+    pub fn retain(&self) {
+        let now = clock::now_ms();
+        for partition in self.all() {
+            partition.tidy(now);
+        }
+        self.dirs.reap(now);
+    }
+
+    /// Takes the partitions of failed log directories offline. Answers whether a live directory is left:
+    /// without one the broker has to stop.
+    #[must_use]
+    pub fn offline_failed_dirs(&self) -> bool {
+        let live: Vec<bool> = self.dirs.all().iter().map(crate::storage::dirs::LogDir::is_live).collect();
+        if live.iter().all(|live| *live) {
+            return true;
+        }
+        for partition in self.all() {
+            let mut state = partition.state.lock();
+            if !live.get(state.dir).copied().unwrap_or(false) {
+                partition.go_offline(&mut state);
+            }
+        }
+        live.contains(&true)
+    }
+
+    /// Removes the directories of deleted partitions whose delay has passed.
+    pub fn reap(&self) {
+        self.dirs.reap(clock::now_ms());
+    }
+
+    /// `log.flush.scheduler.interval.ms`: flushes what `flush.ms` demands.
+    pub fn flush_due(&self) {
+        let now = clock::now_ms();
+        for partition in self.all() {
+            partition.flush_if_due(now);
+        }
+    }
+
+    /// Writes recovery points, log starts and high watermarks of every log directory.
+    pub fn checkpoint(&self) {
+        let all = self.all();
+        for partition in &all {
+            partition.flush_sealed();
+        }
+        self.write_checkpoints(&all);
+    }
+
+    fn write_checkpoints(&self, all: &[Arc<Partition>]) {
+        let mut checkpoints: Vec<Checkpoint> = self.dirs.all().iter().map(|_| Checkpoint::default()).collect();
+        for partition in all {
+            partition.checkpoint(&mut checkpoints);
+        }
+        for (dir, held) in self.dirs.all().iter().zip(&checkpoints) {
+            if !dir.is_live() {
+                continue;
+            }
+            for (file, offsets) in [
+                (checkpoint::RECOVERY_POINTS, &held.recovery_points),
+                (checkpoint::LOG_STARTS, &held.log_starts),
+                (checkpoint::HIGH_WATERMARKS, &held.high_watermarks),
+            ] {
+                let offsets = offsets.iter().map(|(partition, offset)| (partition, *offset));
+                if let Err(error) = self.dirs.write_checkpoint(dir, file, offsets) {
+                    tracing::error!(dir = %dir.path().display(), file, %error, "cannot write a checkpoint");
+                }
+            }
+        }
+    }
+
+    /// The clean stop: every log flushed and closed, checkpoints and the clean-shutdown mark written.
+    /// Nothing may be appended any more.
+    pub fn close(&self, broker_epoch: i64) {
+        let all = self.all();
+        let mut clean = vec![true; self.dirs.all().len()];
+        for partition in &all {
+            let dir = partition.state.lock().dir;
+            clean[dir] &= partition.close();
+        }
+        self.write_checkpoints(&all);
+        for (dir, clean) in self.dirs.all().iter().zip(clean) {
+            if clean
+                && dir.is_live()
+                && let Err(error) = self.dirs.close(dir, broker_epoch)
+            {
+                tracing::error!(dir = %dir.path().display(), %error, "cannot mark the log directory as cleanly closed");
+            }
+        }
+    }
+}

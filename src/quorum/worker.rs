@@ -1,0 +1,123 @@
+//! The thread that commits: takes all proposals that wait, writes them at once, syncs once, then
+//! applies and publishes them one by one and answers.
+
+use super::log::{AppendError, Log};
+use super::{Batch, Proposal, ProposeError, QuorumError, Shared, Term};
+use crate::metadata::Replica;
+use crate::model::LeaderEpoch;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+pub(super) fn start(shared: Arc<Shared>, log: Log, replica: Replica, epoch: LeaderEpoch) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("metadata".into()).spawn(move || {
+        // A panic in a publisher must not leave callers waiting for ever.
+        let last_words = LastWords(Arc::clone(&shared));
+        let mut worker = Worker { shared, log, replica, epoch };
+        match worker.run() {
+            Ok(()) => last_words.0.fail(QuorumError::Stopped, false),
+            Err(error) => last_words.0.fail(error, true),
+        }
+    })
+}
+
+struct LastWords(Arc<Shared>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.fail(QuorumError::Stopped, std::thread::panicking());
+    }
+}
+
+impl Shared {
+    /// Marks the log as failed, or stopped; the first word stands. Everyone who waits is told.
+    fn fail(&self, error: QuorumError, tell_node: bool) {
+        let mut queue = self.queue.lock();
+        let failure = Arc::clone(queue.failure.get_or_insert_with(|| Arc::new(error)));
+        for proposal in queue.proposals.drain(..) {
+            proposal.answer(Err(ProposeError::Failed(Arc::clone(&failure))));
+        }
+        drop(queue);
+        if tell_node {
+            tracing::error!(error = %failure, "the metadata log failed");
+            self.failure.send_replace(Some(failure));
+        }
+    }
+}
+
+impl Proposal {
+    fn answer(self, result: Result<(), ProposeError>) {
+        if let Some(done) = self.done {
+            // Nobody waits any more: the client went away.
+            let _ = done.send(result);
+        }
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    log: Log,
+    replica: Replica,
+    epoch: LeaderEpoch,
+}
+
+impl Worker {
+    fn run(&mut self) -> Result<(), QuorumError> {
+        while let Some(proposals) = self.take() {
+            let batches: Vec<&Batch> = proposals.iter().filter_map(|p| p.batch.as_ref()).collect();
+            match self.log.append(&batches, self.epoch) {
+                Ok(()) => self.commit(proposals)?,
+                Err(AppendError::Undone(error)) => self.end_term(proposals, error),
+                Err(AppendError::Fatal(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// All proposals that wait, or `None` when it is time to stop.
+    fn take(&self) -> Option<Vec<Proposal>> {
+        let mut queue = self.shared.queue.lock();
+        queue.working = false;
+        // The batch that begins the epoch waits for company.
+        while queue.proposals.iter().all(|p| p.done.is_none()) {
+            if queue.stopping {
+                return None;
+            }
+            self.shared.wake.wait(&mut queue);
+        }
+        queue.working = true;
+        Some(queue.proposals.drain(..).collect())
+    }
+
+    fn commit(&mut self, proposals: Vec<Proposal>) -> Result<(), QuorumError> {
+        for mut proposal in proposals {
+            if let Some(batch) = proposal.batch.take() {
+                self.shared.queue.lock().pending -= if batch.records.is_empty() { 0 } else { batch.bytes.len() };
+                if !batch.records.is_empty() {
+                    let applied = self.replica.commit(batch.records, batch.last, self.epoch.0);
+                    applied.map_err(|error| QuorumError::Apply(batch.last, error))?;
+                }
+            }
+            proposal.answer(Ok(()));
+        }
+        if !self.replica.in_transaction() {
+            self.log.snapshot_if_due(&self.replica.store().load())?;
+        }
+        Ok(())
+    }
+
+    /// Nothing of `proposals` is in the log. All that was decided on top of them goes with them.
+    fn end_term(&self, proposals: Vec<Proposal>, error: io::Error) {
+        let error = Arc::new(error);
+        tracing::error!(%error, "metadata could not be written; the changes that waited are refused");
+        let mut queue = self.shared.queue.lock();
+        queue.term = Term(queue.term.0 + 1);
+        queue.next = self.log.end();
+        queue.pending = 0;
+        let rest: Vec<Proposal> = queue.proposals.drain(..).collect();
+        drop(queue);
+        for proposal in proposals.into_iter().chain(rest) {
+            proposal.answer(Err(ProposeError::Write(Arc::clone(&error))));
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The records of a batch, one after the other, as slices.
+//!
+//! Every length and count is checked against the bytes that are there; nothing is allocated.
+//! The leniencies are Kafka's (`DefaultRecord.readFrom`): any negative length is "null", the unused
+//! attribute byte may be anything, offset deltas need not be in order.
+
+use super::header::{BadBatch, BatchHeader};
+use super::{HEADER_LEN, compression};
+use crate::model::{Offset, TimestampMs};
+use std::borrow::Cow;
+
+/// One record. `offset` and `timestamp` are absolute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub offset: Offset,
+    pub offset_delta: i32,
+    pub timestamp: TimestampMs,
+    /// As encoded; under log append time it has no part in `timestamp`.
+    pub timestamp_delta: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: Headers<'a>,
+    /// The record's bytes, its length prefix included.
+    pub bytes: &'a [u8],
+}
+
+/// The headers of a record, checked when the record was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers<'a> {
+    count: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The count and the headers as they are encoded, without the count.
+    #[must_use]
+    pub fn encoded(&self) -> (usize, &'a [u8]) {
+        (self.count, self.bytes)
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a [u8], Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.count == 0 {
+            return None;
+        }
+        self.count -= 1;
+        let mut at = Cursor { bytes: self.bytes };
+        let header = at.header().ok()?;
+        self.bytes = at.bytes;
+        Some(header)
+    }
+}
+
+/// What a walk over all records of a batch found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walk {
+    /// The smallest and the largest timestamp of a record that has one; -1 if none has.
+    pub(super) min_timestamp: TimestampMs,
+    pub(super) max_timestamp: TimestampMs,
+    /// Record `i` has offset delta `i`.
+    pub(super) consecutive: bool,
+    /// A record has no key.
+    pub(super) keyless: bool,
+}
+
+/// Walks all records once: the cost of accepting an uncompressed batch, so nothing is built.
+///
+/// # Errors
+/// The count or a length is wrong.
+pub(super) fn walk(header: &BatchHeader, payload: &[u8]) -> Result<Walk, BadBatch> {
+    let mut records = Records::new(header, payload)?;
+    let mut walk = Walk {
+        min_timestamp: TimestampMs(i64::MAX),
+        max_timestamp: TimestampMs::NONE,
+        consecutive: true,
+        keyless: false,
+    };
+    let base = header.base_timestamp.0;
+    for index in 0..header.record_count {
+        let raw = records.at.record()?;
+        let timestamp = TimestampMs(base.wrapping_add(raw.timestamp_delta));
+        if timestamp != TimestampMs::NONE {
+            walk.min_timestamp = walk.min_timestamp.min(timestamp);
+            walk.max_timestamp = walk.max_timestamp.max(timestamp);
+        }
+        walk.consecutive &= raw.offset_delta == index;
+        walk.keyless |= raw.key.is_none();
+    }
+    if !records.at.bytes.is_empty() {
+        return Err(BadBatch::Records("bytes behind the last record"));
+    }
+    if let Some(append_time) = records.append_time.filter(|_| header.record_count > 0) {
+        (walk.min_timestamp, walk.max_timestamp) = (append_time, append_time);
+    }
+    if walk.min_timestamp.0 == i64::MAX {
+        walk.min_timestamp = walk.max_timestamp;
+    }
+    Ok(walk)
+}
+
+/// The records of a batch.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    at: Cursor<'a>,
+    left: i32,
+    base_offset: Offset,
+    base_timestamp: TimestampMs,
+    append_time: Option<TimestampMs>,
+}
+
+impl<'a> Records<'a> {
+    /// The records in `payload`: what [`open`] gave, or what follows the header of an uncompressed batch.
+    ///
+    /// # Errors
+    /// A negative record count, or one that `payload` cannot hold.
+    pub fn new(header: &BatchHeader, payload: &'a [u8]) -> Result<Records<'a>, BadBatch> {
+        let count = usize::try_from(header.record_count).map_err(|_| BadBatch::Records("negative record count"))?;
+        if count > payload.len() / MIN_RECORD_LEN {
+            return Err(BadBatch::Records("more records than bytes"));
+        }
+        if count == 0 && !payload.is_empty() {
+            return Err(BadBatch::Records("bytes behind the last record"));
+        }
+        Ok(Records {
+            at: Cursor { bytes: payload },
+            left: header.record_count,
+            base_offset: header.base_offset,
+            base_timestamp: header.base_timestamp,
+            append_time: header.attributes.is_log_append_time().then_some(header.max_timestamp),
+        })
+    }
+
+    fn read(&mut self) -> Result<Record<'a>, BadBatch> {
+        let start = self.at.bytes;
+        let record = self.at.record()?;
+        let bytes = &start[..start.len() - self.at.bytes.len()];
+        self.left -= 1;
+        if self.left == 0 && !self.at.bytes.is_empty() {
+            return Err(BadBatch::Records("bytes behind the last record"));
+        }
+        let timestamp = TimestampMs(self.base_timestamp.0.wrapping_add(record.timestamp_delta));
+        Ok(Record {
+            offset: self.base_offset.plus(i64::from(record.offset_delta)),
+            offset_delta: record.offset_delta,
+            timestamp: self.append_time.unwrap_or(timestamp),
+            timestamp_delta: record.timestamp_delta,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+            bytes,
+        })
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, BadBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left <= 0 {
+            return None;
+        }
+        let record = self.read();
+        if record.is_err() {
+            self.left = 0;
+        }
+        Some(record)
+    }
+}
+
+/// The records' bytes of a whole batch: a slice of it, or what it decompresses to, which is refused
+/// as soon as it exceeds `limit`. Does not check the CRC.
+///
+/// # Errors
+/// The batch is cut short, or does not decompress, or to too much.
+pub fn open<'a>(header: &BatchHeader, batch: &'a [u8], limit: usize) -> Result<Cow<'a, [u8]>, BadBatch> {
+    let payload = batch.get(HEADER_LEN..header.size()).ok_or(BadBatch::Truncated)?;
+    match header.attributes.codec()? {
+        None => Ok(Cow::Borrowed(payload)),
+        Some(codec) => Ok(Cow::Owned(compression::decompress(codec, payload, limit)?)),
+    }
+}
+
+/// The shortest record: a length, attributes, two deltas, two lengths and a count of one byte each.
+const MIN_RECORD_LEN: usize = 7;
+
+struct Raw<'a> {
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: Headers<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cursor<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    fn byte(&mut self) -> Result<u8, BadBatch> {
+        let (first, rest) = self.bytes.split_first().ok_or(BadBatch::Records("cut short"))?;
+        self.bytes = rest;
+        Ok(*first)
+    }
+
+    #[inline]
+    fn take(&mut self, len: usize) -> Result<&'a [u8], BadBatch> {
+        let (taken, rest) = self.bytes.split_at_checked(len).ok_or(BadBatch::Records("a length exceeds the bytes"))?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    /// A zigzag varint of at most five bytes. As in Kafka, bits beyond the 32nd are dropped.
+    #[inline]
+    fn varint(&mut self) -> Result<i32, BadBatch> {
+        let first = self.byte()?;
+        let mut raw = u32::from(first & 0x7f);
+        if first & 0x80 != 0 {
+            let mut shift = 7;
+            loop {
+                let byte = self.byte()?;
+                raw |= u32::from(byte & 0x7f).wrapping_shl(shift);
+                if byte & 0x80 == 0 {
+                    break;
+                }
+                shift += 7;
+                if shift > 28 {
+                    return Err(BadBatch::Records("a varint of more than five bytes"));
+                }
+            }
+        }
+        Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
+    }
+
+    /// A zigzag varlong of at most ten bytes.
+    #[inline]
+    fn varlong(&mut self) -> Result<i64, BadBatch> {
+        let mut raw = 0u64;
+        let mut shift = 0;
+        loop {
+            let byte = self.byte()?;
+            raw |= u64::from(byte & 0x7f).wrapping_shl(shift);
+            if byte & 0x80 == 0 {
+                break;
+            }
+            shift += 7;
+            if shift > 63 {
+                return Err(BadBatch::Records("a varlong of more than ten bytes"));
+            }
+        }
+        Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
+    }
+
+    /// A slice behind its length; a negative length is "null".
+    #[inline]
+    fn slice(&mut self) -> Result<Option<&'a [u8]>, BadBatch> {
+        match usize::try_from(self.varint()?) {
+            Ok(len) => Ok(Some(self.take(len)?)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn header(&mut self) -> Result<(&'a [u8], Option<&'a [u8]>), BadBatch> {
+        let key = self.slice()?.ok_or(BadBatch::Records("a header without a key"))?;
+        Ok((key, self.slice()?))
+    }
+
+    #[inline]
+    fn record(&mut self) -> Result<Raw<'a>, BadBatch> {
+        let len = usize::try_from(self.varint()?).map_err(|_| BadBatch::Records("negative record length"))?;
+        let mut body = Cursor { bytes: self.take(len)? };
+        body.byte()?;
+        let timestamp_delta = body.varlong()?;
+        let offset_delta = body.varint()?;
+        let key = body.slice()?;
+        let value = body.slice()?;
+        let count = usize::try_from(body.varint()?).map_err(|_| BadBatch::Records("negative header count"))?;
+        if count > body.bytes.len() {
+            return Err(BadBatch::Records("more headers than bytes"));
+        }
+        let headers = Headers { count, bytes: body.bytes };
+        for _ in 0..count {
+            body.header()?;
+        }
+        if !body.bytes.is_empty() {
+            return Err(BadBatch::Records("bytes behind the last header"));
+        }
+        Ok(Raw { timestamp_delta, offset_delta, key, value, headers })
+    }
+}

@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+
+mod compression;
+mod format;
+mod hostile;
+mod produce;

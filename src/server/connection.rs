@@ -1,0 +1,353 @@
+//! One connection: a loop of place, collect, send, read.
+//!
+//! Order is fixed when a request is placed; answers leave in that order. A request that waits (a
+//! fetch for bytes, a produce for the high watermark) does not keep later ones from being placed,
+//! unless it is exclusive. A request that cannot be understood ends the connection, as in Kafka:
+//! what was placed before it is still answered.
+
+use super::limits::{FREE, Limits};
+use super::outgoing::Outgoing;
+use super::queue::{Queue, Slot, State};
+use crate::api::{self, Answer, Peer, Placement};
+use crate::metrics::Rejection;
+use crate::rt::clock;
+use crate::wire::{FrameCodec, FrameError, header};
+use bytes::BytesMut;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::codec::Decoder;
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::{CancellationToken, PollSemaphore};
+
+/// The read-ahead buffer starts small, since most connections are quiet, and grows to this.
+const READ_AHEAD_MIN: usize = 4 * 1024;
+const READ_AHEAD_MAX: usize = 256 * 1024;
+/// Requests of one connection that were placed and not answered; Kafka has one. Past this the
+/// connection is not read, which TCP tells the client.
+const IN_FLIGHT_MAX: usize = 1000;
+/// Answer bytes in memory past which nothing more is placed until the client reads.
+const BACKLOG_MAX: usize = 4 * 1024 * 1024;
+/// How long a stopping broker waits for a client to take its last answers.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Why a connection ended; for the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Closed {
+    #[error("the client closed it")]
+    ByClient,
+    #[error("idle for {0:?}")]
+    Idle(Duration),
+    #[error("there was no answer to give")]
+    NoAnswer,
+    #[error("the broker stops")]
+    Stopping,
+    #[error("{0}")]
+    BadFrame(#[from] FrameError),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+pub(super) struct Connection<S> {
+    stream: S,
+    ctx: Arc<api::Context>,
+    peer: Arc<Peer>,
+    codec: FrameCodec,
+    incoming: BytesMut,
+    /// How much is asked of the socket at a time; doubles while reads fill it.
+    read_ahead: usize,
+    placer: api::produce::Placer,
+    queue: Queue,
+    outgoing: Outgoing,
+    /// When the bytes now being placed were read.
+    read_at: Instant,
+    memory: PollSemaphore,
+    limits: Arc<Limits>,
+    /// Granted for the large frame that is being received.
+    permit: Option<OwnedSemaphorePermit>,
+    /// A request was refused: answer what was placed, then close.
+    refused: Option<Closed>,
+    stopping: CancellationToken,
+    idle_max: Option<Duration>,
+    used_at: Instant,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(
+        stream: S,
+        ctx: Arc<api::Context>,
+        peer: Arc<Peer>,
+        limits: Arc<Limits>,
+        stopping: CancellationToken,
+    ) -> Connection<S> {
+        let now = clock::now();
+        let network = &ctx.settings().network;
+        Connection {
+            stream,
+            codec: FrameCodec::new(network.request_bytes_max),
+            idle_max: network.idle_max,
+            memory: PollSemaphore::new(Arc::clone(&limits.request_memory)),
+            ctx,
+            peer,
+            incoming: BytesMut::new(),
+            read_ahead: READ_AHEAD_MIN,
+            placer: api::produce::Placer::default(),
+            queue: Queue::default(),
+            outgoing: Outgoing::default(),
+            read_at: now,
+            limits,
+            permit: None,
+            refused: None,
+            stopping,
+            used_at: now,
+        }
+    }
+
+    /// Serves until either side ends it.
+    pub(super) async fn serve(mut self) -> Closed {
+        let mut idle = Box::pin(tokio::time::sleep(self.idle_max.unwrap_or(Duration::from_secs(3600))));
+        let stopping = self.stopping.clone();
+        let mut stopped = Box::pin(stopping.cancelled());
+        let mut draining = false;
+        let closed = loop {
+            if !draining && let Err(why) = self.place() {
+                // What was placed before is still answered, if the client takes it in time.
+                self.refused = Some(why);
+                draining = true;
+                idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
+            }
+            let step = poll_fn(|cx| {
+                if !draining && stopped.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Step::Stop);
+                }
+                if let Poll::Ready(step) = self.poll_step(cx, draining) {
+                    return Poll::Ready(step);
+                }
+                if idle.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Step::Tick);
+                }
+                Poll::Pending
+            })
+            .await;
+            match step {
+                Step::Progress => {}
+                Step::Stop => {
+                    draining = true;
+                    idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
+                }
+                Step::Drained => break self.refused.take().unwrap_or(Closed::Stopping),
+                Step::Tick if draining => break self.refused.take().unwrap_or(Closed::Stopping),
+                Step::Tick => {
+                    if let Some(max) = self.idle_max {
+                        let unused = clock::now().saturating_duration_since(self.used_at);
+                        if unused >= max && self.queue.is_empty() && self.outgoing.is_empty() {
+                            self.ctx.metrics.rejected(Rejection::Idle);
+                            break Closed::Idle(max);
+                        }
+                        let rest = max.saturating_sub(unused).max(Duration::from_millis(100));
+                        idle.as_mut().reset(tokio::time::Instant::now() + rest);
+                    } else {
+                        idle.as_mut().reset(tokio::time::Instant::now() + Duration::from_secs(3600));
+                    }
+                }
+                Step::Closed(why) => break why,
+            }
+        };
+        match &closed {
+            Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
+            Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
+            _ => {}
+        }
+        closed
+    }
+
+    fn may_place(&self) -> bool {
+        !self.queue.is_exclusive() && self.queue.len() < IN_FLIGHT_MAX && self.outgoing.buffered() < BACKLOG_MAX
+    }
+
+    /// Places every complete request that has been read.
+    fn place(&mut self) -> Result<(), Closed> {
+        let mut outcome = Ok(());
+        while self.may_place() {
+            let frame = match self.codec.decode(&mut self.incoming) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    outcome = Err(error.into());
+                    break;
+                }
+            };
+            let permit = self.permit.take();
+            let placed = header::parse(&frame)
+                .map_err(|error| error.to_string())
+                .and_then(|(header, body)| self.place_one(&header, body, frame.len(), permit));
+            if let Err(why) = placed {
+                outcome = Err(Closed::BadRequest(why));
+                break;
+            }
+        }
+        self.place_produces()?;
+        outcome
+    }
+
+    fn place_one(
+        &mut self,
+        header: &header::RequestHeader,
+        body: bytes::Bytes,
+        length: usize,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), String> {
+        self.ctx.metrics.api(header.key).request(length);
+        if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
+            // Appended with the others of this wake-up, at the latest before anything else is placed.
+            return self.placer.add(&self.ctx, header, &body);
+        }
+        self.place_produces().map_err(|why| why.to_string())?;
+        let state = match api::place(&self.ctx, &self.peer, header, body)? {
+            Placement::Done(answer) => State::Done(answer),
+            Placement::Waiting(later) => State::Waiting(later),
+            Placement::Exclusive(later) => State::Exclusive(later),
+        };
+        self.enqueue(header.key, state, permit);
+        Ok(())
+    }
+
+    /// Appends the Produce requests collected so far, and answers those that need not wait.
+    fn place_produces(&mut self) -> Result<(), Closed> {
+        if self.placer.is_empty() {
+            return Ok(());
+        }
+        let mut failed = false;
+        for placed in self.placer.place(&self.ctx) {
+            if placed.is_silent() {
+                failed |= placed.has_error();
+                continue;
+            }
+            if placed.is_ready() && self.queue.is_empty() {
+                // The hot path: straight into the send buffer.
+                let before = self.outgoing.tail.len();
+                placed.encode(&mut self.outgoing.tail).map_err(|error| Closed::BadRequest(error.to_string()))?;
+                let bytes = self.outgoing.tail.len() - before;
+                let took = clock::now().saturating_duration_since(self.read_at);
+                self.ctx.metrics.api(api::produce::KEY).answered(took, bytes);
+                continue;
+            }
+            let state = if placed.is_ready() {
+                State::Done(encoded(placed))
+            } else {
+                State::Waiting(Box::pin(async move { encoded(placed.committed().await) }))
+            };
+            self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _permit: None });
+        }
+        if failed {
+            return Err(Closed::BadRequest("a produce request with acks=0 failed, which has no other answer".into()));
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, key: i16, state: State, permit: Option<OwnedSemaphorePermit>) {
+        match state {
+            State::Done(answer) if self.queue.is_empty() && !answer.is_empty() => self.send(key, self.read_at, answer),
+            state => self.queue.push(Slot { key, received: self.read_at, state, _permit: permit }),
+        }
+    }
+
+    fn send(&mut self, key: i16, received: Instant, answer: Answer) {
+        let mut bytes = 0;
+        for chunk in answer {
+            bytes += chunk.len();
+            self.outgoing.push(chunk);
+        }
+        let took = clock::now().saturating_duration_since(received);
+        self.ctx.metrics.api(key).answered(took, bytes);
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>, draining: bool) -> Poll<Step> {
+        while let Poll::Ready((slot, answer)) = self.queue.poll_front(cx) {
+            if answer.is_empty() {
+                // A fault of ours, logged where it happened. A client that is cut off tries again; one that gets
+                // no answer waits for its time-out.
+                return Poll::Ready(Step::Closed(Closed::NoAnswer));
+            }
+            self.send(slot.key, slot.received, answer);
+        }
+        if !self.outgoing.is_empty()
+            && let Poll::Ready(Err(error)) = self.outgoing.poll_send(&mut self.stream, cx)
+        {
+            return Poll::Ready(Step::Closed(error.into()));
+        }
+        if draining {
+            let done = self.queue.is_empty() && self.outgoing.is_empty();
+            return if done { Poll::Ready(Step::Drained) } else { Poll::Pending };
+        }
+        if !self.may_place() {
+            return Poll::Pending;
+        }
+        // An exclusive request or the backlog may have kept requests from being placed.
+        if matches!(self.codec.peek(&self.incoming), Ok(Some(length)) if self.incoming.len() - 4 >= length) {
+            return Poll::Ready(Step::Progress);
+        }
+        self.poll_read(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if self.permit.is_none() {
+            match self.codec.peek(&self.incoming) {
+                Err(error) => return Poll::Ready(Step::Closed(error.into())),
+                Ok(Some(length)) if length > FREE => {
+                    // Before the body is read: a client cannot make us hold what we have no room for.
+                    let units = self.limits.units(length);
+                    match self.memory.poll_acquire_many(cx, units) {
+                        Poll::Ready(permit) => self.permit = permit,
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
+        if self.incoming.capacity() - self.incoming.len() < self.read_ahead / 2 {
+            self.incoming.reserve(self.read_ahead);
+        }
+        let room = self.incoming.capacity() - self.incoming.len();
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.incoming) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Step::Closed(Closed::ByClient)),
+            Poll::Ready(Ok(read)) => {
+                if read == room && self.read_ahead < READ_AHEAD_MAX {
+                    self.read_ahead *= 2;
+                }
+                self.read_at = clock::now();
+                self.used_at = self.read_at;
+                Poll::Ready(Step::Progress)
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Step::Closed(error.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+enum Step {
+    Progress,
+    /// Nothing is left to answer or send.
+    Drained,
+    Stop,
+    Tick,
+    Closed(Closed),
+}
+
+fn encoded(placed: api::produce::Placed) -> Answer {
+    let mut out = BytesMut::with_capacity(128);
+    match placed.encode(&mut out) {
+        Ok(()) => std::iter::once(api::Chunk::Bytes(out.freeze())).collect(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be encoded");
+            Answer::new()
+        }
+    }
+}

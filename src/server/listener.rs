@@ -1,0 +1,200 @@
+//! Listening sockets and the tasks behind them.
+
+use super::connection::{Closed, Connection};
+use super::limits::Limits;
+use crate::api::{self, Peer};
+use crate::config::settings::Network;
+use crate::config::{Listener, SecurityProtocol};
+use crate::metrics::Rejection;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, debug_span, warn};
+
+/// After an accept that failed for want of file descriptors or memory.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// A socket that listens and does not accept yet.
+#[derive(Debug)]
+pub struct Bound {
+    pub listener: Listener,
+    socket: TcpListener,
+    pub address: SocketAddr,
+    send_buffer: Option<usize>,
+}
+
+impl Bound {
+    /// Binds `listener` where it says, and nowhere else: a name that resolves to several addresses
+    /// (as localhost does) is bound at the first that can be, IPv4 before IPv6.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn bind(listener: &Listener, network: &Network) -> Result<Bound, String> {
+        let host = if listener.host.is_empty() { "::" } else { listener.host.as_str() };
+        let mut addresses: Vec<SocketAddr> = (host, listener.port)
+            .to_socket_addrs()
+            .map_err(|error| {
+                format!("cannot resolve the listener address {listener}: {error}; use an address of this machine")
+            })?
+            .collect();
+        if listener.host.is_empty() {
+            addresses.push(SocketAddr::from(([0, 0, 0, 0], listener.port)));
+        } else {
+            addresses.sort_by_key(SocketAddr::is_ipv6);
+        }
+        let mut last = None;
+        for address in addresses {
+            match bind(address, network) {
+                Ok((socket, address)) => {
+                    return Ok(Bound {
+                        listener: listener.clone(),
+                        socket,
+                        address,
+                        send_buffer: network.send_buffer_bytes,
+                    });
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        let why = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
+        Err(match why.as_str() {
+            text if text.contains("Address already in use") => format!(
+                "port {} is taken by another process; stop it or choose another port with --listen HOST:PORT",
+                listener.port
+            ),
+            text => format!("cannot listen on {listener}: {text}; choose another address with --listen HOST:PORT"),
+        })
+    }
+}
+
+fn bind(address: SocketAddr, network: &Network) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    if let Some(size) = network.receive_buffer_bytes {
+        // Accepted sockets inherit it; it has to be set before the window is negotiated.
+        socket.set_recv_buffer_size(size)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(network.listen_backlog).unwrap_or(i32::MAX))?;
+    let socket = TcpListener::from_std(socket.into())?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}
+
+/// All listeners of the broker, accepting.
+#[derive(Debug)]
+pub struct Listeners {
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Listeners {
+    /// Begins to accept on `bound`.
+    #[must_use]
+    pub fn start(bound: Vec<Bound>, ctx: &Arc<api::Context>, limits: &Arc<Limits>) -> Listeners {
+        let listeners = Listeners { stopping: CancellationToken::new(), tasks: TaskTracker::new() };
+        for bound in bound {
+            let accept = Accept {
+                bound,
+                ctx: Arc::clone(ctx),
+                limits: Arc::clone(limits),
+                stopping: listeners.stopping.clone(),
+                tasks: listeners.tasks.clone(),
+            };
+            listeners.tasks.spawn(accept.run());
+        }
+        listeners
+    }
+
+    /// Stops accepting and reading, sends the answers of what was placed, and closes.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+struct Accept {
+    bound: Bound,
+    ctx: Arc<api::Context>,
+    limits: Arc<Limits>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Accept {
+    async fn run(self) {
+        let counts = self.ctx.metrics.listener(self.bound.listener.name.as_str());
+        loop {
+            let slot = tokio::select! {
+                () = self.stopping.cancelled() => return,
+                slot = self.limits.slot() => slot,
+            };
+            let Some(slot) = slot else { return };
+            let accepted = tokio::select! {
+                () = self.stopping.cancelled() => return,
+                accepted = self.bound.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    counts.accepted.inc();
+                    let Some(admission) = self.limits.admit(address.ip(), slot) else {
+                        debug!(%address, "too many connections from this address");
+                        continue;
+                    };
+                    let connection = self.connection(stream, address);
+                    let counts = Arc::clone(&counts);
+                    counts.connections.inc();
+                    self.tasks.spawn(async move {
+                        if let Some(connection) = connection {
+                            let span = debug_span!("connection", %address);
+                            let closed = connection.serve().instrument(span).await;
+                            match closed {
+                                Closed::BadFrame(_) | Closed::BadRequest(_) => {
+                                    warn!(%address, reason = %closed, "closed a connection over a request it cannot mean");
+                                }
+                                closed => debug!(%address, reason = %closed, "connection closed"),
+                            }
+                        }
+                        counts.connections.dec();
+                        drop(admission);
+                    });
+                }
+                Err(error) => {
+                    self.ctx.metrics.rejected(Rejection::Accept);
+                    warn!(%error, listener = %self.bound.listener, "accept failed");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    fn connection(&self, stream: TcpStream, address: SocketAddr) -> Option<Connection<TcpStream>> {
+        // The configuration refuses every other protocol at start.
+        assert_eq!(self.bound.listener.protocol, SecurityProtocol::Plaintext, "only plaintext is served");
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, %address, "the connection is gone already");
+            return None;
+        }
+        if let Some(size) = self.bound.send_buffer {
+            if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(size) {
+                debug!(%error, %address, "cannot set the send buffer");
+            }
+        }
+        let peer = Arc::new(Peer {
+            listener: self.bound.listener.name.as_str().to_owned(),
+            address,
+            principal: "User:ANONYMOUS".to_owned(),
+        });
+        Some(Connection::new(stream, Arc::clone(&self.ctx), peer, Arc::clone(&self.limits), self.stopping.clone()))
+    }
+}

@@ -1,0 +1,152 @@
+//! What is not on disk yet, and the clean stop.
+//!
+//! Syncs happen outside of the partition's lock: a job names the files, its mark says what is durable
+//! when all of them are synced. The active segment's indexes are not among them: recovery rebuilds the
+//! indexes of every segment at or behind the recovery point.
+
+use super::{FlushJob, FlushMark, Log, Offset, StorageError, TimestampMs};
+use crate::rt::fs::{File, Fs};
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Log {
+    /// Everything appended that is not known to be on disk; `None` if there is nothing.
+    #[must_use]
+    pub fn flush_job(&self) -> Option<FlushJob> {
+        let unflushed = self.recovery_point < self.log_end;
+        if !unflushed && self.unsynced.is_empty() && self.names == self.names_synced {
+            return None;
+        }
+        let mut job = self.job(self.log_end);
+        if let (true, Some(writer)) = (unflushed, &self.writer) {
+            job.files.push(writer.file.clone());
+        }
+        Some(job)
+    }
+
+    /// As [`Log::flush_job`], without the active segment: what Kafka flushes in the background after a roll.
+    #[must_use]
+    pub fn sealed_flush_job(&self) -> Option<FlushJob> {
+        (!self.unsynced.is_empty()).then(|| self.job(self.active().base))
+    }
+
+    fn job(&self, up_to: Offset) -> FlushJob {
+        let mut files: Vec<Arc<dyn File>> =
+            self.unsynced.iter().flat_map(|sealed| sealed.files.iter().cloned()).collect();
+        if self.names != self.names_synced {
+            let dir = |path: PathBuf| Arc::new(Directory { fs: self.files.fs.clone(), path }) as Arc<dyn File>;
+            files.push(dir(self.files.dir.clone()));
+            if self.parent_unsynced
+                && let Some(parent) = self.files.dir.parent()
+            {
+                files.push(dir(parent.to_path_buf()));
+            }
+        }
+        FlushJob { files, mark: FlushMark { up_to, cuts: self.cuts, seals: self.seals, names: self.names } }
+    }
+
+    /// The job was done: all its syncs succeeded.
+    pub fn flushed(&mut self, mark: FlushMark, now: TimestampMs) {
+        if mark.cuts != self.cuts {
+            return;
+        }
+        self.unsynced.retain(|sealed| sealed.seal > mark.seals);
+        if mark.names > self.names_synced {
+            self.names_synced = mark.names;
+            self.parent_unsynced = false;
+        }
+        // A segment sealed since the job was made is complete only with the next one.
+        let durable = self.unsynced.first().map_or(mark.up_to, |sealed| sealed.base.min(mark.up_to));
+        self.recovery_point = self.recovery_point.max(durable);
+        self.last_flush = now;
+        self.assert_invariants();
+    }
+
+    /// Everything below is on disk; for the checkpoint.
+    #[must_use]
+    pub fn recovery_point(&self) -> Offset {
+        self.recovery_point
+    }
+
+    #[must_use]
+    pub fn unflushed_records(&self) -> i64 {
+        self.log_end.0 - self.recovery_point.0
+    }
+
+    /// When [`Log::flushed`] was last called, at first when the log was opened.
+    #[must_use]
+    pub fn last_flush_ms(&self) -> TimestampMs {
+        self.last_flush
+    }
+
+    /// The first half of a clean stop: everything is written; the job, if any, has to be synced before the
+    /// directory counts as cleanly shut down. Many logs can share one sync of the volume.
+    /// Nothing may be appended after.
+    pub fn prepare_close(&mut self) -> Result<Option<FlushJob>, StorageError> {
+        let mut files = Vec::new();
+        if self.writer.is_some() {
+            let mut writer = self.take_writer()?;
+            files = writer.finish(self)?;
+            let end = self.log_end;
+            if end > self.active().base {
+                files.extend(self.write_snapshot(end)?);
+            }
+            let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base).collect();
+            self.drop_snapshots(|offset| offset < end && bases.binary_search(&offset).is_err())?;
+            self.writer = Some(writer);
+        }
+        self.write_epochs_if_dirty()?;
+        let mut job = self.flush_job();
+        if !files.is_empty() {
+            job.get_or_insert_with(|| self.job(self.log_end)).files.extend(files);
+        }
+        Ok(job)
+    }
+
+    /// A clean stop: everything on disk, indexes and producer snapshot written. The log is not used after.
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        if let Some(job) = self.prepare_close()? {
+            for file in &job.files {
+                file.sync_data().map_err(|error| StorageError::io(&self.files.dir, error))?;
+            }
+            self.flushed(job.mark, self.last_flush);
+        }
+        self.writer = None;
+        self.files.forget_all();
+        Ok(())
+    }
+}
+
+/// A directory among the files to be synced.
+#[derive(Debug)]
+struct Directory {
+    fs: Arc<dyn Fs>,
+    path: PathBuf,
+}
+
+impl File for Directory {
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::IsADirectory.into())
+    }
+
+    fn read_at_nowait(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::IsADirectory.into())
+    }
+
+    fn write_all_at(&self, _: &mut [IoSlice<'_>], _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::IsADirectory.into())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::IsADirectory.into())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::IsADirectory.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.fs.sync_dir(&self.path)
+    }
+}
