@@ -1,0 +1,212 @@
+"""Runs the session of session.py against Apache Kafka and against Klamm, and compares what the tools print.
+
+Lines that differ must be on the list `differences.allow`, each with its reason. What each broker printed stays under
+work/session/out, one file a step, for a look by hand.
+"""
+
+import argparse
+import difflib
+import fnmatch
+import glob
+import os
+import re
+import shutil
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import session  # noqa: E402
+from compat.common import brokers, jars, paths, tools  # noqa: E402
+
+WORK = os.path.join(paths.JAVA_WORK, "session")
+ALLOW = os.path.join(paths.JAVA, "differences.allow")
+DESCRIBE_QUORUM = 55
+
+
+class Rule:
+    """One difference that is allowed: in which step, on whose side, what the line looks like, and why."""
+
+    def __init__(self, where, side, pattern, reason):
+        self.where, self.side, self.pattern, self.reason = where, side, re.compile(pattern), reason
+        self.used = 0
+
+    def matches(self, step, side, line):
+        return side == self.side and fnmatch.fnmatchcase(step, self.where) and self.pattern.fullmatch(line)
+
+
+def load_rules(path):
+    """Paragraphs of `step:`, then `kafka:` and `klamm:` lines (regular expressions for whole lines), then `why:`."""
+    rules = []
+    where, pending = None, []
+    with open(path) as f:
+        for number, raw in enumerate(f, 1):
+            line = raw.rstrip("\n")
+            if not line.strip() or line.startswith("#"):
+                continue
+            key, _, value = line.partition(": ")
+            if key == "step":
+                where, pending = value, []
+            elif key in ("kafka", "klamm") and where:
+                pending.append((key, value))
+            elif key == "why" and where and pending and value.strip():
+                rules += [Rule(where, side, pattern, value) for side, pattern in pending]
+                where, pending = None, []
+            else:
+                raise SystemExit(f"{path}:{number}: expected step, kafka or klamm, why in this order: {line!r}")
+    if where:
+        raise SystemExit(f"{path}: the last entry has no reason")
+    return rules
+
+
+def general_masks(broker):
+    ports = [broker.port] + ([broker.controller_port] if hasattr(broker, "controller_port") else [])
+    for port in ports:
+        yield rf"(127\.0\.0\.1|localhost)(:|\s+){port}\b", "HOST:PORT"
+    yield re.escape(broker.data), "DATA"
+    yield re.escape(broker.work), "WORK"
+    yield r"(TopicId: |Cluster ID: |topic id |topicId=|directoryId=)[A-Za-z0-9_-]{22}", r"\1ID"
+    yield r"(CreateTime|LogAppendTime):\s?\d{13}", r"\1:T"
+    # dump-log's timestamps of the years after 2024; those of fixed records (2023) are compared as they are.
+    yield r"\b(CreateTime|LogAppendTime|timestamp): 1(7[1-9]|[89])\d{11}\b", r"\1: T"
+    yield r"\b(adminclient|producer|consumer)-\d+\b", r"\1-N"
+    yield r"should be within \[\d+, \d+\]", "should be within [T, T]"
+
+
+def comparable(step, text, broker):
+    for pattern, replacement in list(general_masks(broker)) + list(step.masks):
+        text = re.sub(pattern, replacement, text)
+    if step.shape:
+        text = step.shape(text)
+    lines = text.splitlines()
+    return sorted(lines) if step.sort else lines
+
+
+def fill(argument, broker, files):
+    text = str(argument)
+    for name, value in (("{bootstrap}", broker.bootstrap), ("{data}", broker.data), ("{work}", files)):
+        text = text.replace(name, value)
+    if "*" in text and text.startswith(broker.data):
+        return ",".join(sorted(glob.glob(text))) or text
+    return text
+
+
+def run_step(step, broker, tool_box):
+    files = os.path.join(WORK, "files", broker.name)
+    os.makedirs(files, exist_ok=True)
+    for name, content in (step.prepare or {}).items():
+        with open(os.path.join(files, name), "w") as f:
+            f.write(content)
+    args = [fill(a, broker, files) for a in step.args]
+    run = tool_box.run_alone if step.alone else tool_box.run
+    result = run(step.tool, args, step.stdin, step.timeout)
+    if not broker.alive():
+        raise SystemExit(f"{broker.name} died in step {step.name!r}:\n{broker.log_tail()}")
+    return comparable(step, result.text(), broker)
+
+
+def files_of(step, broker):
+    folder = os.path.join(broker.data, step.partition)
+    lines = []
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if name.endswith(step.suffixes):
+            with open(os.path.join(folder, name), "rb") as f:
+                content = f.read()
+            # The files of the active segment are allocated in full while it is open; zeros behind the end say nothing.
+            if name.endswith(("index",)):
+                content = content.rstrip(b"\0")
+            lines.append(f"{name} {len(content)} bytes {hash_of(content)}")
+    return lines or [f"no folder {step.partition}"]
+
+
+def hash_of(content):
+    import hashlib
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def save(number, step, broker, lines):
+    folder = os.path.join(WORK, "out", broker.name)
+    os.makedirs(folder, exist_ok=True)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", step.name)[:80]
+    with open(os.path.join(folder, f"{number:03}-{name}.txt"), "w") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+def compare(step, reference, subject, rules):
+    """The lines that differ and that no rule allows, in the form of a diff; and how many a rule allowed."""
+    bad, allowed = [], 0
+    for line in difflib.unified_diff(reference, subject, n=0, lineterm=""):
+        side = {"-": "kafka", "+": "klamm"}.get(line[:1])
+        if side is None or line in ("--- ", "+++ "):
+            continue
+        rule = next((r for r in rules if r.matches(step.name, side, line[1:])), None)
+        if rule:
+            rule.used += 1
+            allowed += 1
+        else:
+            bad.append(f"{side}: {line[1:]}")
+    return bad, allowed
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--only", help="only the steps whose name matches this regular expression (they may need others)")
+    a = ap.parse_args()
+    rules = load_rules(ALLOW)
+    shutil.rmtree(WORK, ignore_errors=True)
+    os.makedirs(WORK)
+    jars.fetch()
+    tool_box = tools.Tools(WORK)
+    reference, subject = brokers.Kafka(WORK, session.SETTINGS), brokers.subject(WORK, session.SETTINGS)
+    reference.spawn()
+    subject.start()
+    reference.wait_ready()
+    quorum = DESCRIBE_QUORUM in brokers.api_versions(subject.port)
+    failed, passed, allowed, began = [], 0, 0, time.monotonic()
+    for number, step in enumerate(session.steps(quorum)):
+        if a.only and not re.search(a.only, step.name) and not isinstance(step, session.Restart):
+            continue
+        if isinstance(step, session.Restart):
+            for broker in (reference, subject):
+                broker.stop()
+            reference.spawn()
+            subject.start()
+            reference.wait_ready()
+            continue
+        t = time.monotonic()
+        if isinstance(step, session.SameFiles):
+            both = [files_of(step, b) for b in (reference, subject)]
+        else:
+            both = [run_step(step, b, tool_box) for b in (reference, subject)]
+        for broker, lines in zip((reference, subject), both):
+            save(number, step, broker, lines)
+        bad, fine = compare(step, both[0], both[1], rules)
+        allowed += fine
+        took = time.monotonic() - t
+        if bad:
+            failed.append(step.name)
+            print(f"DIFF {step.name} ({took:.1f} s)")
+            for line in bad[:25]:
+                print("     " + line[:400])
+            if len(bad) > 25:
+                print(f"     ... and {len(bad) - 25} more lines")
+        else:
+            passed += 1
+            print(f"same {step.name}" + (f", {fine} lines differ as allowed" if fine else "") + f" ({took:.1f} s)")
+        sys.stdout.flush()
+    tool_box.close()
+    subject.stop()
+    reference.stop()
+    for rule in rules:
+        if not rule.used and not a.only and subject.name == "klamm":
+            print(f"note: no line needed the rule for step {rule.where!r}: {rule.side}: {rule.pattern.pattern}")
+    print(f"{time.monotonic() - began:.0f} s, {allowed} lines differ as differences.allow says")
+    for name in failed:
+        print("differs: " + name)
+    print(f"{passed} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

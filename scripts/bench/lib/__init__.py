@@ -1,0 +1,1 @@
+"""The parts of the benchmark; `scripts/bench/run` is its entry."""

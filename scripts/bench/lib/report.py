@@ -1,0 +1,144 @@
+"""Tables, paired ratios, and the bars that the project set itself."""
+
+# kind -> [(key, heading, format)]
+COLUMNS = {
+    "start": [("start_ms", "start ms", ".1f"), ("start_cpu_ms", "CPU ms", ".0f"), ("rss_mb", "idle MB", ".1f"), ("anon_mb", "anon MB", ".1f"),
+              ("threads", "threads", ".0f"), ("idle_cpu_ms_s", "idle CPU ms/s", ".2f")],
+    "partitions": [("create_s", "create s", ".1f"), ("rss_created_mb", "MB then", ".0f"), ("stop_s", "stop s", ".1f"), ("restart_ms", "restart ms", ".0f"),
+                   ("all_leaders_ms", "all led ms", ".0f"), ("rss_mb", "idle MB", ".1f"), ("anon_mb", "anon MB", ".1f"), ("idle_cpu_ms_s", "idle CPU ms/s", ".2f")],
+    "throughput": [("records_s", "records/s", ",.0f"), ("mb_s", "MB/s", ".0f"), ("cpu_gb", "CPU-s/GB", ".3f"), ("cpu_million", "CPU-s/million", ".3f"),
+                   ("peak_mb", "peak MB", ".0f"), ("client_cpu_gb", "client CPU-s/GB", ".2f"), ("other", "other", ".2f")],
+    "latency": [("rate", "records/s", ",.0f"), ("ack_p50", "ack p50 us", ",.0f"), ("ack_p99", "p99", ",.0f"), ("ack_p999", "p99.9", ",.0f"),
+                ("end_p50", "end-to-end p50 us", ",.0f"), ("end_p99", "p99", ",.0f"), ("end_p999", "p99.9", ",.0f"), ("cpu_us_record", "CPU us/record", ".1f"),
+                ("other", "other", ".2f")],
+    "flush": [("records_s", "records/s", ",.0f"), ("mb_s", "MB/s", ".1f"), ("cpu_gb", "CPU-s/GB", ".2f"), ("p50_us", "p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"),
+              ("errors", "errors", ".0f")],
+    "connections": [("records_s", "requests/s", ",.0f"), ("errors", "errors", ".0f"), ("p50_us", "p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"),
+                    ("cpu_us_request", "CPU us/request", ".1f"), ("peak_mb", "peak MB", ".0f")],
+}
+TITLES = {
+    "start": "Start with an empty directory, and idle",
+    "partitions": "Many partitions",
+    "throughput": "Throughput",
+    "latency": "Latency at a fixed rate of 100 B records",
+    "flush": "log.flush.interval.messages=1",
+    "connections": "Open connections",
+}
+# What is worth a ratio, and whether a high or a low one is good.
+RATIOS = {
+    "start": ["start_ms", "rss_mb"], "partitions": ["restart_ms", "all_leaders_ms", "rss_mb"], "throughput": ["cpu_gb", "mb_s", "peak_mb"],
+    "latency": ["ack_p50", "ack_p99", "ack_p999", "end_p50", "end_p99", "end_p999", "cpu_us_record"], "flush": ["records_s", "p99_us"],
+    "connections": ["records_s", "p99_us", "cpu_us_request", "peak_mb"],
+}
+
+
+def median(values):
+    v = sorted(values)
+    return v[len(v) // 2] if len(v) % 2 else (v[len(v) // 2 - 1] + v[len(v) // 2]) / 2
+
+
+def _good(values):
+    return [v for v in values if v is not None and v == v]
+
+
+def _spread(values, form):
+    v = _good(values)
+    if not v:
+        return "-"
+    middle = format(median(v), form)
+    if len(v) == 1:
+        return middle
+    return f"{middle} ({format(min(v), form)} - {format(max(v), form)})"
+
+
+class Report:
+    """Rows are (kind, workload, broker, repetition, figures)."""
+
+    def __init__(self, names):
+        self.names, self.rows = names, []
+
+    def add(self, kind, workload, broker, repetition, figures):
+        self.rows.append((kind, workload, broker, repetition, figures))
+        shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
+        print(f"[{repetition}] {broker:8} {workload:44} {shown}", flush=True)
+
+    def workloads(self, kind):
+        out = []
+        for k, w, *_ in self.rows:
+            if k == kind and w not in out:
+                out.append(w)
+        return out
+
+    def values(self, kind, workload, broker, key):
+        """{repetition: value}, rows with an error left out."""
+        return {r: f[key] for k, w, b, r, f in self.rows
+                if (k, w, b) == (kind, workload, broker) and key in f and not f.get("error") and f[key] == f[key]}
+
+    def ratio(self, kind, workload, other, key):
+        """Paired ratios of the first broker to another."""
+        mine, theirs = (self.values(kind, workload, b, key) for b in (self.names[0], other))
+        return sorted(mine[r] / theirs[r] for r in mine if theirs.get(r))
+
+    def errors(self):
+        return [f"{b}, {w}: {f['error']}" for k, w, b, r, f in self.rows if f.get("error")]
+
+    def markdown(self):
+        out = []
+        for kind, title in TITLES.items():
+            if not self.workloads(kind):
+                continue
+            columns = COLUMNS[kind]
+            out += [f"## {title}", "", "| workload | broker | " + " | ".join(c[1] for c in columns) + " |",
+                    "|---|---|" + "---:|" * len(columns)]
+            for workload in self.workloads(kind):
+                for name in self.names:
+                    cells = [_spread(self.values(kind, workload, name, key).values(), form) for key, _, form in columns]
+                    if any(c != "-" for c in cells):
+                        out.append(f"| {workload} | {name} | " + " | ".join(cells) + " |")
+            out.append("")
+        out += self._ratio_table()
+        return out
+
+    def _ratio_table(self):
+        if len(self.names) < 2:
+            return []
+        mine = self.names[0]
+        out = [f"## Ratios, {mine} to the other, pair by pair", "", "min - median - max over the repetitions; below 1 is better for "
+               f"{mine} in time, CPU and memory, above 1 in records/s and MB/s.", "", "| workload | to | what | ratio |", "|---|---|---|---|"]
+        for kind in TITLES:
+            for workload in self.workloads(kind):
+                for other in self.names[1:]:
+                    for key in RATIOS[kind]:
+                        v = self.ratio(kind, workload, other, key)
+                        if v:
+                            heading = next((h for k, h, _ in COLUMNS[kind] if k == key), key)
+                            label = f"{key.split('_')[0]} {heading}" if kind == "latency" and heading.startswith("p") else heading
+                            out.append(f"| {workload} | {other} | {label} | {v[0]:.3g} - {median(v):.3g} - {v[-1]:.3g} |")
+        return out + [""]
+
+
+class Bars:
+    """What the project promised of itself, and what was measured."""
+
+    def __init__(self, report):
+        self.report, self.lines = report, []
+
+    def ratio(self, what, kind, workload, other, key, limit, at_least=False):
+        if other not in self.report.names:
+            return
+        v = self.report.ratio(kind, workload, other, key)
+        if not v:
+            self.lines.append((what, f"{'>=' if at_least else '<='} {limit:g} x {other}", "not measured", "?"))
+            return
+        m = median(v)
+        holds = m >= limit if at_least else m <= limit
+        self.lines.append((what, f"{'>=' if at_least else '<='} {limit:g} x {other}", f"{m:.3g} x ({v[0]:.3g} - {v[-1]:.3g})", "holds" if holds else "SHORT"))
+
+    def absolute(self, what, value, limit, unit):
+        if value is None:
+            self.lines.append((what, f"<= {limit:g} {unit}", "not measured", "?"))
+        else:
+            self.lines.append((what, f"<= {limit:g} {unit}", f"{value:.3g} {unit}", "holds" if value <= limit else "SHORT"))
+
+    def markdown(self):
+        return ["## The bars", "", "| what | bar | measured (median) | |", "|---|---|---|---|"] + [f"| {' | '.join(line)} |" for line in self.lines] + [""]

@@ -1,0 +1,164 @@
+"""As much of Kafka's protocol as the benchmark speaks by itself, at versions that every broker under test understands:
+ApiVersions 0, Metadata 4, CreateTopics 2, Produce 3."""
+
+import socket
+import struct
+
+PRODUCE, METADATA, API_VERSIONS, CREATE_TOPICS, JOIN_GROUP, INIT_PRODUCER_ID = 0, 3, 18, 19, 11, 22
+
+
+def request(key, version, correlation, body, client=b"bench"):
+    head = struct.pack(">hhih", key, version, correlation, len(client)) + client
+    return struct.pack(">i", len(head) + len(body)) + head + body
+
+
+def string(s):
+    raw = s.encode()
+    return struct.pack(">h", len(raw)) + raw
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        out = struct.unpack_from(">" + form, self.data, self.at)
+        self.at += struct.calcsize(">" + form)
+        return out[0] if len(out) == 1 else out
+
+    def text(self):
+        n = self.take("h")
+        out = self.data[self.at:self.at + max(n, 0)].decode(errors="replace") if n >= 0 else None
+        self.at += max(n, 0)
+        return out
+
+    def skip_i32s(self):
+        n = self.take("i")
+        self.at += 4 * n
+
+
+class Connection:
+    def __init__(self, port, timeout=120):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.correlation = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def call(self, key, version, body):
+        self.correlation += 1
+        self.socket.sendall(request(key, version, self.correlation, body))
+        answer = self._exactly(struct.unpack(">i", self._exactly(4))[0])
+        if struct.unpack_from(">i", answer)[0] != self.correlation:
+            raise OSError("an answer to another request")
+        return Reader(answer[4:])
+
+    def _exactly(self, n):
+        out = bytearray()
+        while len(out) < n:
+            piece = self.socket.recv(min(n - len(out), 1 << 20))
+            if not piece:
+                raise OSError("the broker closed the connection")
+            out += piece
+        return bytes(out)
+
+    def api_versions(self):
+        r = self.call(API_VERSIONS, 0, b"")
+        if r.take("h"):
+            raise OSError("ApiVersions answered an error")
+        return {k: (a, b) for k, a, b in (r.take("hhh") for _ in range(r.take("i")))}
+
+    def create_topics(self, names, partitions, configs=()):
+        """{name: error}; 36 is "exists already"."""
+        pairs = struct.pack(">i", len(configs)) + b"".join(string(k) + string(v) for k, v in configs)
+        body = struct.pack(">i", len(names))
+        for name in names:
+            body += string(name) + struct.pack(">ihi", partitions, 1, 0) + pairs
+        r = self.call(CREATE_TOPICS, 2, body + struct.pack(">ib", 100_000, 0))
+        r.take("i")
+        out = {}
+        for _ in range(r.take("i")):
+            name = r.text()
+            out[name] = r.take("h")
+            r.text()
+        return out
+
+    def leaders(self, names=None):
+        """{topic: number of partitions with a leader}, without creating anything."""
+        body = struct.pack(">i", -1) if names is None else struct.pack(">i", len(names)) + b"".join(string(n) for n in names)
+        r = self.call(METADATA, 4, body + b"\0")
+        r.take("i")
+        for _ in range(r.take("i")):
+            r.take("i")
+            r.text()
+            r.take("i")
+            r.text()
+        r.text()
+        r.take("i")
+        out = {}
+        for _ in range(r.take("i")):
+            error = r.take("h")
+            name = r.text()
+            r.take("b")
+            led = 0
+            for _ in range(r.take("i")):
+                partition_error, _, leader = r.take("hii")
+                r.skip_i32s()
+                r.skip_i32s()
+                led += not partition_error and leader >= 0
+            out[name] = 0 if error else led
+        return out
+
+
+def _crc32c_table():
+    table = []
+    for n in range(256):
+        for _ in range(8):
+            n = (n >> 1) ^ (0x82F63B78 if n & 1 else 0)
+        table.append(n)
+    return table
+
+
+_TABLE = _crc32c_table()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def _zigzag(n):
+    n = (n << 1) ^ (n >> 63)
+    out = b""
+    while n > 0x7F:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def batch_of_one(value, timestamp):
+    """A record batch (magic 2) with one record without a key."""
+    record = b"\0" + _zigzag(0) + _zigzag(0) + _zigzag(-1) + _zigzag(len(value)) + value + _zigzag(0)
+    record = _zigzag(len(record)) + record
+    after_crc = struct.pack(">hiqqqhii", 0, 0, timestamp, timestamp, -1, -1, -1, 1) + record
+    return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
+
+
+def produce_body(topic, partition, batch, acks=-1):
+    return (struct.pack(">hhii", -1, acks, 30_000, 1) + string(topic)
+            + struct.pack(">iii", 1, partition, len(batch)) + batch)
+
+
+def produce_error(answer):
+    """The error code of a Produce 3 answer for one partition (`answer` without the correlation id)."""
+    r = Reader(answer)
+    r.take("i")
+    r.text()
+    r.take("ii")
+    return r.take("h")
