@@ -193,7 +193,7 @@ impl Fetching {
     }
 
     async fn wait(mut self, max_wait: Duration) -> Answer {
-        let deadline = tokio::time::Instant::now() + max_wait;
+        let deadline = tokio::time::Instant::from_std(clock::now()) + max_wait;
         let waiter = FetchWaiter::new();
         loop {
             let in_time = {

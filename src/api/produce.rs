@@ -234,7 +234,7 @@ impl Placed {
 
     /// Waits until everything appended is committed or `timeout.ms` has passed.
     pub async fn committed(mut self) -> Placed {
-        let deadline = tokio::time::Instant::now() + self.timeout;
+        let deadline = tokio::time::Instant::from_std(clock::now()) + self.timeout;
         for (topic, slot, wait) in std::mem::take(&mut self.waits) {
             let error = match tokio::time::timeout_at(deadline, wait.outcome()).await {
                 Ok(error) => error,

@@ -1,6 +1,6 @@
 //! Appending as the leader: order is fixed here, durability may be waited for elsewhere.
 
-use super::partition::{Partition, Slot, State};
+use super::state::{Partition, Slot, State};
 use super::waiting::CommitWait;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use crate::record::Batch;
@@ -146,10 +146,10 @@ impl Partition {
         );
         state.leader_epoch = epoch;
         state.in_sync = in_sync;
-        if let Slot::Open(log) = &mut state.log {
-            if let Err(error) = log.assign_epoch(epoch) {
-                self.storage_failed(&mut state, &error);
-            }
+        if let Slot::Open(log) = &mut state.log
+            && let Err(error) = log.assign_epoch(epoch)
+        {
+            self.storage_failed(&mut state, &error);
         }
     }
 }

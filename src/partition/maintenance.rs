@@ -1,7 +1,7 @@
 //! What happens to logs by the clock: retention, flushes by time, checkpoints, and the clean stop.
 
 use super::manager::Manager;
-use super::partition::{Partition, Slot};
+use super::state::{Partition, Slot};
 use crate::model::{Offset, TimestampMs, TopicPartition};
 use crate::rt::clock;
 use crate::storage::checkpoint;

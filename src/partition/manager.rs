@@ -1,7 +1,7 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
 use super::machine::Visibility;
-use super::partition::{Partition, Slot, State};
+use super::state::{Partition, Slot, State};
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, Image, PartitionImage, Publisher, ResourceType, TopicImage};

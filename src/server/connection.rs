@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // What was placed before is still answered, if the client takes it in time.
                 self.refused = Some(why);
                 draining = true;
-                idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
+                idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
             }
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Progress => {}
                 Step::Stop => {
                     draining = true;
-                    idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
+                    idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
                 }
                 Step::Drained => break self.refused.take().unwrap_or(Closed::Stopping),
                 Step::Tick if draining => break self.refused.take().unwrap_or(Closed::Stopping),
@@ -152,9 +152,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                             break Closed::Idle(max);
                         }
                         let rest = max.saturating_sub(unused).max(Duration::from_millis(100));
-                        idle.as_mut().reset(tokio::time::Instant::now() + rest);
+                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + rest);
                     } else {
-                        idle.as_mut().reset(tokio::time::Instant::now() + Duration::from_secs(3600));
+                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + Duration::from_secs(3600));
                     }
                 }
                 Step::Closed(why) => break why,

@@ -185,10 +185,10 @@ impl Accept {
             debug!(%error, %address, "the connection is gone already");
             return None;
         }
-        if let Some(size) = self.bound.send_buffer {
-            if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(size) {
-                debug!(%error, %address, "cannot set the send buffer");
-            }
+        if let Some(size) = self.bound.send_buffer
+            && let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(size)
+        {
+            debug!(%error, %address, "cannot set the send buffer");
         }
         let peer = Arc::new(Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
