@@ -2,12 +2,13 @@
 //! asked (`ConfigAdminManager.preprocess`), and putting the two halves of the answer together again.
 
 use super::ApiError;
+use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, NodeId};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
-/// Says whether a broker's dynamic configs, taken as a whole, would work.
+/// Says whether a broker's dynamic configs, taken as a whole, would work: [`check_broker`], but for tests.
 pub(super) type BrokerCheck<'a> =
     &'a (dyn Fn(&ConfigResource, &BTreeMap<String, String>) -> Result<(), ApiError> + Sync);
 
@@ -41,6 +42,16 @@ where
     let mut answers = answers.into_iter();
     let unanswered = || Err(ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR));
     decided.into_iter().map(|outcome| outcome.or_else(|| answers.next()).unwrap_or_else(unanswered)).collect()
+}
+
+/// Checks what a broker, or all of them, would have, against what this broker can change while it runs.
+pub(super) fn check_broker(
+    config: &BrokerConfig,
+    resource: &ConfigResource,
+    whole: &BTreeMap<String, String>,
+) -> Result<(), ApiError> {
+    config::validate_dynamic_broker(config, whole, !resource.name.is_empty())
+        .map_err(|fault| invalid(fault.to_string()))
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> ApiError {

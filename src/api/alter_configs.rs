@@ -8,9 +8,11 @@
 
 use super::alter::{self, BrokerCheck, Step};
 use super::{Api, ApiError, Call, Context, Versions, text};
-use crate::metadata::ResourceType;
+use crate::config::BrokerConfig;
+use crate::controller::Service;
+use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::NodeId;
-use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
+use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use std::sync::Arc;
@@ -23,21 +25,26 @@ impl Api for AlterConfigs {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, _call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
-        let steps = {
-            let check = ctx.broker_check();
-            plan(&request, ctx.settings().node_id, &check)
-        };
-        let outcomes = alter::carry_out(steps, |sets| ctx.controller.alter_configs(sets, request.validate_only)).await;
-        let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
-            let (code, message) = text::error_fields(outcome);
-            AlterConfigsResourceResponse::default()
-                .with_resource_type(resource.resource_type)
-                .with_resource_name(resource.resource_name)
-                .with_error_code(code)
-                .with_error_message(message)
-        });
-        AlterConfigsResponse::default().with_responses(responses.collect())
+        respond(&ctx.controller, &ctx.config.load(), request).await
     }
+}
+
+async fn respond(controller: &Service, config: &BrokerConfig, request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let steps = {
+        let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
+        plan(&request, config.settings().node_id, &check)
+    };
+    let ask = |sets| controller.alter_configs(sets, request.validate_only);
+    let outcomes = alter::carry_out(steps, ask).await;
+    let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
+        let (code, message) = text::error_fields(outcome);
+        AlterConfigsResourceResponse::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name)
+            .with_error_code(code)
+            .with_error_message(message)
+    });
+    AlterConfigsResponse::default().with_responses(responses.collect())
 }
 
 type Set = Vec<(String, Option<String>)>;
@@ -56,14 +63,102 @@ fn plan(request: &AlterConfigsRequest, node: NodeId, check: BrokerCheck<'_>) -> 
 fn preprocess(asked: &AlterConfigsResource, node: NodeId, check: BrokerCheck<'_>) -> Result<Step<Set>, ApiError> {
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
     let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
-    let text = |config: &_| -> (String, Option<String>) {
-        let config: &kafka_protocol::messages::alter_configs_request::AlterableConfig = config;
-        (config.name.to_string(), config.value.as_ref().map(|value| value.to_string()))
-    };
+    let text = |config: &AlterableConfig| (config.name.to_string(), config.value.as_ref().map(|v| v.to_string()));
     let set: Set = asked.configs.iter().map(text).collect();
     if resource.kind == ResourceType::Broker {
         let whole = set.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
         check(&resource, &whole)?;
     }
     Ok(Step::Ask(resource, set))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, encoded};
+    use super::*;
+    use crate::model::ErrorCode;
+    use std::collections::BTreeMap;
+
+    fn resource(
+        kind: i8,
+        name: &'static str,
+        configs: &[(&'static str, Option<&'static str>)],
+    ) -> AlterConfigsResource {
+        let config = |&(key, value): &(&'static str, Option<&'static str>)| {
+            AlterableConfig::default().with_name(key.into()).with_value(value.map(Into::into))
+        };
+        AlterConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(name.into())
+            .with_configs(configs.iter().map(config).collect())
+    }
+
+    async fn ask(
+        controller: &Service,
+        validate_only: bool,
+        resources: Vec<AlterConfigsResource>,
+    ) -> Vec<(ErrorCode, String)> {
+        let request = AlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
+        let response = respond(controller, &testing::config().load(), request).await;
+        for version in 0..=2 {
+            encoded(version, &response);
+        }
+        let shown = response
+            .responses
+            .iter()
+            .map(|r| (ErrorCode(r.error_code), r.error_message.as_deref().unwrap_or_default().to_owned()));
+        shown.collect()
+    }
+
+    fn configs(controller: &Service) -> BTreeMap<String, String> {
+        controller.store().load().config(&ConfigResource::new(ResourceType::Topic, "a")).clone()
+    }
+
+    #[tokio::test]
+    async fn the_whole_set_is_replaced() {
+        let controller = testing::controller_with_topics(&["a"]).await;
+        let done = [(ErrorCode::NONE, String::new())];
+        let first = vec![resource(2, "a", &[("retention.ms", Some("5")), ("flush.ms", Some("6"))])];
+        assert_eq!(ask(&controller, false, first).await, done);
+        let second = || vec![resource(2, "a", &[("flush.ms", Some("7"))])];
+        assert_eq!(ask(&controller, true, second()).await, done);
+        assert_eq!(configs(&controller).len(), 2);
+        assert_eq!(ask(&controller, false, second()).await, done);
+        assert_eq!(configs(&controller), BTreeMap::from([("flush.ms".into(), "7".into())]));
+        assert_eq!(ask(&controller, false, vec![resource(2, "a", &[])]).await, done);
+        assert_eq!(configs(&controller), BTreeMap::new());
+    }
+
+    #[tokio::test]
+    async fn what_is_malformed_is_refused_without_the_controller() {
+        let controller = testing::controller_with_topics(&["a"]).await;
+        let resources = vec![
+            resource(2, "a", &[("retention.ms", None)]),
+            resource(2, "b", &[("k", Some("1")), ("k", Some("2"))]),
+            resource(8, "1", &[("root", Some("INFO"))]),
+            resource(4, "1", &[("node.id", Some("7"))]),
+            resource(4, "2", &[]),
+        ];
+        let answers = ask(&controller, false, resources).await;
+        assert!(answers.iter().all(|(code, _)| *code == ErrorCode::INVALID_REQUEST), "{answers:?}");
+        let messages: Vec<_> = answers.iter().map(|(_, message)| message.as_str()).collect();
+        let expected = [
+            "Null value not supported for : retention.ms",
+            "Error due to duplicate config keys",
+            "Unknown resource type 8",
+            "Cannot update these configs dynamically: [node.id]",
+            "Unexpected broker id, expected 1, but received 2",
+        ];
+        assert_eq!(messages, expected);
+    }
+
+    #[tokio::test]
+    async fn each_of_the_resources_that_come_twice_is_refused() {
+        let controller = testing::controller_with_topics(&["a"]).await;
+        let one = || resource(2, "a", &[("retention.ms", Some("5"))]);
+        let answers = ask(&controller, false, vec![one(), resource(4, "1", &[]), one()]).await;
+        let twice = (ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.".to_owned());
+        assert_eq!(answers, [twice.clone(), (ErrorCode::NONE, String::new()), twice]);
+        assert_eq!(configs(&controller), BTreeMap::new());
+    }
 }

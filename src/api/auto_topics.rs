@@ -111,7 +111,43 @@ fn shape(name: &TopicName, settings: &Settings) -> NewTopic {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
+    use crate::metadata::ConfigResource;
+
+    #[tokio::test]
+    async fn a_topic_appears_after_it_was_asked_for() {
+        let (topics, controller, config) = (Arc::new(AutoTopics::default()), testing::controller(), testing::config());
+        topics.create(vec![TopicName::new("a"), TopicName::new("a/b")], config.load().settings(), &controller);
+        while !topics.in_flight.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let image = controller.store().image();
+        assert_eq!(image.topic("a").map(|topic| topic.partitions.len()), Some(2));
+        assert!(image.topic("a/b").is_none());
+    }
+
+    #[tokio::test]
+    async fn internal_topics_get_the_shape_of_their_settings() {
+        let live = testing::config();
+        let config = live.load();
+        let offsets = shape(&TopicName::new("__consumer_offsets"), config.settings());
+        assert_eq!(offsets.partitions, config.settings().groups.offsets_partitions);
+        assert!(offsets.configs.contains(&("cleanup.policy".into(), Some("compact".into()))));
+        for name in ["__consumer_offsets", "__transaction_state"] {
+            let shape = shape(&TopicName::new(name), config.settings());
+            let configs = shape.configs.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            let rules = super::super::ConfigRules::new(Arc::clone(&live));
+            let resource = ConfigResource::topic(&shape.name);
+            let outcome = crate::controller::ConfigRules::validate(
+                &rules,
+                &resource,
+                &configs.collect(),
+                &std::collections::BTreeMap::new(),
+            );
+            assert_eq!(outcome, Ok(()), "{name}");
+        }
+    }
 
     #[test]
     fn a_topic_whose_creation_is_under_way_is_not_claimed_again_until_it_ends() {

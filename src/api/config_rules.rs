@@ -1,13 +1,10 @@
-//! What the controller is told about configs: which sets a topic or a broker may have, which keys hold lists
+//! What the controller is told about configs: which sets a resource may have, which keys hold lists
 //! (`ControllerConfigurationValidator`). The knowledge is `config/`'s; here it is put in the controller's words.
-//!
-//! Left out: configs of groups and of client-metrics subscriptions, which come with what they configure. Until then
-//! they are refused rather than kept and not acted on.
 
 use super::ApiError;
 use super::alter::invalid;
 use crate::config::value::Type;
-use crate::config::{self, broker_keys, topic_keys};
+use crate::config::{self, broker_keys, entity_keys, topic_keys};
 use crate::controller;
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, TopicName};
@@ -52,15 +49,11 @@ impl controller::ConfigRules for ConfigRules {
                 Ok(id) if id < 0 => Err(invalid("Invalid negative broker ID.")),
                 Ok(_) => Ok(()),
             },
-            ResourceType::Group | ResourceType::ClientMetrics if configs.is_empty() => Ok(()),
-            ResourceType::Group => Err(ApiError::new(
-                ErrorCode::INVALID_CONFIG,
-                "Configs of groups are not supported yet: this broker does not serve consumer groups.",
-            )),
-            ResourceType::ClientMetrics => Err(ApiError::new(
-                ErrorCode::INVALID_CONFIG,
-                "Client metrics subscriptions are not supported: this broker does not collect metrics from clients.",
-            )),
+            ResourceType::Group if resource.name.is_empty() => Err(invalid("Default group resources are not allowed.")),
+            ResourceType::Group => entity_keys::validate_group(self.config.load().effective(), configs)
+                .map_err(|fault| ApiError::new(ErrorCode::INVALID_CONFIG, fault.to_string())),
+            ResourceType::ClientMetrics => entity_keys::validate_client_metrics(&resource.name, configs)
+                .map_err(|(code, fault)| ApiError::new(code, fault.to_string())),
             ResourceType::BrokerLogger => Err(invalid("Unknown resource type BROKER_LOGGER")),
         }
     }
@@ -78,7 +71,9 @@ fn find(kind: ResourceType, name: &str) -> Option<&'static config::key::Key> {
     match kind {
         ResourceType::Topic => topic_keys::find(name).map(|topic| &topic.key),
         ResourceType::Broker => broker_keys::find(name),
-        _ => None,
+        ResourceType::Group => entity_keys::find_group(name).map(|group| &group.key),
+        ResourceType::ClientMetrics => entity_keys::find_client_metrics(name),
+        ResourceType::BrokerLogger => None,
     }
 }
 
@@ -123,11 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_here_would_act_on_is_refused() {
-        for kind in [ResourceType::Group, ResourceType::ClientMetrics] {
-            assert_eq!(validate(kind, "g", &[("interval.ms", "1000")]).0, ErrorCode::INVALID_CONFIG);
-            assert_eq!(validate(kind, "g", &[]).0, ErrorCode::NONE);
-        }
+    fn groups_and_client_metrics_have_keys_of_their_own() {
+        let set = |kind, name: &str, key: &str, value: &str| validate(kind, name, &[(key, value)]).0;
+        assert_eq!(set(ResourceType::Group, "g", "consumer.session.timeout.ms", "50000"), ErrorCode::NONE);
+        assert_eq!(set(ResourceType::Group, "g", "no.such", "1"), ErrorCode::INVALID_CONFIG);
+        assert_eq!(set(ResourceType::Group, "", "consumer.session.timeout.ms", "50000"), ErrorCode::INVALID_REQUEST);
+        assert_eq!(set(ResourceType::ClientMetrics, "m", "interval.ms", "1000"), ErrorCode::NONE);
+        assert_eq!(set(ResourceType::ClientMetrics, "m", "interval.ms", "1"), ErrorCode::INVALID_REQUEST);
+        assert_eq!(set(ResourceType::ClientMetrics, "m", "no.such", "1"), ErrorCode::INVALID_REQUEST);
     }
 
     #[test]

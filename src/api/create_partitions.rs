@@ -58,3 +58,90 @@ fn result(name: messages::TopicName, outcome: Result<(), ApiError>) -> CreatePar
     let (code, message) = text::error_fields(outcome);
     CreatePartitionsTopicResult::default().with_name(name).with_error_code(code).with_error_message(message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, encoded};
+    use super::*;
+    use kafka_protocol::messages::create_partitions_request::CreatePartitionsAssignment;
+
+    fn topic(name: &'static str, count: i32) -> CreatePartitionsTopic {
+        CreatePartitionsTopic::default().with_name(text::text(name).into()).with_count(count).with_assignments(None)
+    }
+
+    async fn ask(
+        controller: &Arc<Service>,
+        version: i16,
+        request: CreatePartitionsRequest,
+    ) -> Vec<(String, ErrorCode, String)> {
+        let response = respond(Arc::clone(controller), &request.with_timeout_ms(30_000)).await;
+        encoded(version, &response);
+        let shown = response.results.iter().map(|r| {
+            (r.name.to_string(), ErrorCode(r.error_code), r.error_message.as_deref().unwrap_or("").to_owned())
+        });
+        shown.collect()
+    }
+
+    fn request(topics: Vec<CreatePartitionsTopic>) -> CreatePartitionsRequest {
+        CreatePartitionsRequest::default().with_topics(topics)
+    }
+
+    fn result(name: &str, code: ErrorCode, message: &str) -> (String, ErrorCode, String) {
+        (name.to_owned(), code, message.to_owned())
+    }
+
+    fn partitions(controller: &Service, topic: &str) -> Option<usize> {
+        controller.store().load().topic(topic).map(|topic| topic.partitions.len())
+    }
+
+    #[tokio::test]
+    async fn partitions_are_added_up_to_the_count() {
+        for version in 0..=3 {
+            let controller = testing::controller_with_topics(&["a"]).await;
+            let results = ask(&controller, version, request(vec![topic("a", 5)])).await;
+            assert_eq!(results, [result("a", ErrorCode::NONE, "")]);
+            assert_eq!(partitions(&controller, "a"), Some(5));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_increase_is_refused_in_kafkas_words() {
+        let controller = testing::controller_with_topics(&["a", "b"]).await;
+        let results = ask(&controller, 3, request(vec![topic("a", 2), topic("b", 1), topic("gone", 9)])).await;
+        let invalid = ErrorCode::INVALID_PARTITIONS;
+        assert_eq!(results[0], result("a", invalid, "Topic already has 2 partition(s)."));
+        let why = "The topic b currently has 2 partition(s); 1 would not be an increase.";
+        assert_eq!(results[1], result("b", invalid, why));
+        assert_eq!(results[2].1, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    }
+
+    #[tokio::test]
+    async fn a_topic_named_twice_is_refused_once_and_first() {
+        let controller = testing::controller_with_topics(&["a", "b"]).await;
+        let results = ask(&controller, 3, request(vec![topic("b", 4), topic("a", 3), topic("a", 4)])).await;
+        let twice = result("a", ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
+        assert_eq!(results, [twice, result("b", ErrorCode::NONE, "")]);
+        assert_eq!((partitions(&controller, "a"), partitions(&controller, "b")), (Some(2), Some(4)));
+    }
+
+    #[tokio::test]
+    async fn assignments_are_for_the_new_partitions_only() {
+        let controller = testing::controller_with_topics(&["a"]).await;
+        let assigned = |count: usize| {
+            let one = CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]);
+            topic("a", 3).with_assignments(Some(vec![one; count]))
+        };
+        let results = ask(&controller, 3, request(vec![assigned(2)])).await;
+        assert_eq!(results[0].1, ErrorCode::INVALID_REPLICA_ASSIGNMENT);
+        let results = ask(&controller, 3, request(vec![assigned(1)])).await;
+        assert_eq!(results[0].1, ErrorCode::NONE);
+    }
+
+    #[tokio::test]
+    async fn validate_only_adds_nothing() {
+        let controller = testing::controller_with_topics(&["a"]).await;
+        let results = ask(&controller, 3, request(vec![topic("a", 5)]).with_validate_only(true)).await;
+        assert_eq!(results, [result("a", ErrorCode::NONE, "")]);
+        assert_eq!(partitions(&controller, "a"), Some(2));
+    }
+}

@@ -93,11 +93,12 @@ fn plan(asked: &[DeleteTopicState], image: &Image) -> Plan {
         }
     }
     let (repeated_names, repeated_ids) = (distinct::repeated(names.iter()), distinct::repeated(ids.iter()));
+    let supplied: HashSet<TopicId> = ids.iter().copied().collect();
     for name in distinct::each_once(names.iter()) {
         let id = image.topic(name.as_str()).map(|topic| topic.id);
         if repeated_names.contains(name) {
             plan.responses.push(result(Some(name), TopicId::ZERO, refuse("Duplicate topic name.")));
-        } else if let Some(id) = id.filter(|id| ids.contains(id)) {
+        } else if let Some(id) = id.filter(|id| supplied.contains(id)) {
             let message = "The provided topic name maps to an ID that was already supplied.";
             plan.responses.push(result(Some(name), id, refuse(message)));
         } else {
@@ -228,5 +229,21 @@ mod tests {
     fn a_topic_that_is_not_there_is_explained_in_kafkas_words() {
         let response = result(None, testing::topic_id("c"), Err(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID)));
         assert_eq!(response.error_message.as_deref(), Some("This server does not host this topic ID."));
+    }
+
+    #[tokio::test]
+    async fn topics_are_deleted_by_name_and_by_id() {
+        let controller = testing::controller_with_topics(&["a", "b", "c"]).await;
+        let ids: Vec<_> =
+            ["a", "b"].iter().filter_map(|name| controller.store().load().topic(name).map(|topic| topic.id)).collect();
+        let plan = plan(&[name("a"), id(ids[1]), name("gone")], &controller.store().image());
+        let responses = carry_out(plan, 30_000, Arc::clone(&controller)).await;
+        let names: Vec<_> = responses.iter().map(|r| r.name.as_ref().map(|name| name.as_str())).collect();
+        assert_eq!(names, [Some("a"), Some("gone"), Some("b")]);
+        let codes: Vec<_> = responses.iter().map(|r| ErrorCode(r.error_code)).collect();
+        assert_eq!(codes, [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::NONE]);
+        assert_eq!((responses[0].topic_id, responses[2].topic_id), (ids[0].0, ids[1].0));
+        let left: Vec<_> = controller.store().load().topics_by_name.keys().cloned().collect();
+        assert_eq!(left, [TopicName::new("c")]);
     }
 }

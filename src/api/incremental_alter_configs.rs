@@ -1,7 +1,7 @@
 //! IncrementalAlterConfigs (44), v0-1: sets, deletes, extends or cuts single keys of a resource's dynamic configs.
 //!
 //! A broker's configs are checked here, as a whole, before the controller keeps them; a topic's are the
-//! controller's to check. Broker loggers are answered without the controller ([`super::loggers`]). A resource that
+//! controller's to check. Broker loggers are answered without the controller (`loggers`). A resource that
 //! comes twice is refused. v0 and v1 differ in their encoding only.
 //!
 //! An unknown operation is refused with INVALID_REQUEST for every kind of resource; Apache Kafka does so for
@@ -9,15 +9,15 @@
 
 use super::alter::{self, BrokerCheck, Step, invalid};
 use super::{Api, ApiError, Call, Context, Versions, loggers, text};
-use crate::config::broker_keys;
 use crate::config::value::Type;
-use crate::controller::{AlterOp, ConfigChange};
-use crate::metadata::{Image, ResourceType};
+use crate::config::{BrokerConfig, broker_keys};
+use crate::controller::{AlterOp, ConfigChange, Service};
+use crate::metadata::{ConfigResource, Image, ResourceType};
 use crate::model::{ErrorCode, NodeId};
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub struct IncrementalAlterConfigs;
@@ -32,22 +32,31 @@ impl Api for IncrementalAlterConfigs {
         _call: Call,
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
-        let steps = {
-            let check = ctx.broker_check();
-            plan(&request, ctx.settings().node_id, &ctx.metadata.image(), &check)
-        };
-        let ask = |changes| ctx.controller.incremental_alter_configs(changes, request.validate_only);
-        let outcomes = alter::carry_out(steps, ask).await;
-        let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
-            let (code, message) = text::error_fields(outcome);
-            AlterConfigsResourceResponse::default()
-                .with_resource_type(resource.resource_type)
-                .with_resource_name(resource.resource_name)
-                .with_error_code(code)
-                .with_error_message(message)
-        });
-        IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+        respond(&ctx.controller, &ctx.config.load(), &ctx.metadata.image(), request).await
     }
+}
+
+async fn respond(
+    controller: &Service,
+    config: &BrokerConfig,
+    image: &Image,
+    request: IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    let steps = {
+        let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
+        plan(&request, config.settings().node_id, image, &check)
+    };
+    let ask = |changes| controller.incremental_alter_configs(changes, request.validate_only);
+    let outcomes = alter::carry_out(steps, ask).await;
+    let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
+        let (code, message) = text::error_fields(outcome);
+        AlterConfigsResourceResponse::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name)
+            .with_error_code(code)
+            .with_error_message(message)
+    });
+    IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
 }
 
 fn plan(
@@ -105,12 +114,14 @@ fn changed(now: &BTreeMap<String, String>, changes: &[ConfigChange]) -> Result<B
             }
             AlterOp::Append => {
                 let mut items = list(&configs, key, "append")?;
-                items.extend(value.split(',').filter(|item| !items.iter().any(|old| old == item)).map(str::to_owned).collect::<Vec<_>>());
+                let old: HashSet<String> = items.iter().cloned().collect();
+                items.extend(value.split(',').filter(|item| !old.contains(*item)).map(str::to_owned));
                 configs.insert(key.clone(), items.join(","));
             }
             AlterOp::Subtract => {
                 let mut items = list(&configs, key, "subtract")?;
-                items.retain(|item| !value.split(',').any(|gone| gone == item));
+                let gone: HashSet<&str> = value.split(',').collect();
+                items.retain(|item| !gone.contains(item.as_str()));
                 configs.insert(key.clone(), items.join(","));
             }
         }
@@ -133,12 +144,14 @@ fn list(configs: &BTreeMap<String, String>, name: &str, what: &str) -> Result<Ve
 mod tests {
     use super::super::testing;
     use super::*;
-    use crate::metadata::ConfigResource;
 
     const NODE: NodeId = NodeId(1);
 
     fn config(key: &'static str, op: AlterOp, value: Option<&'static str>) -> AlterableConfig {
-        AlterableConfig::default().with_name(key.into()).with_config_operation(op as i8).with_value(value.map(Into::into))
+        AlterableConfig::default()
+            .with_name(key.into())
+            .with_config_operation(op as i8)
+            .with_value(value.map(Into::into))
     }
 
     fn resource(kind: i8, name: &'static str, configs: Vec<AlterableConfig>) -> AlterConfigsResource {
@@ -205,7 +218,10 @@ mod tests {
             if resource.name.is_empty() {
                 return Err(invalid("not for all"));
             }
-            assert_eq!(whole.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["log.retention.ms=5", "message.max.bytes=9"]);
+            assert_eq!(
+                whole.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+                ["log.retention.ms=5", "message.max.bytes=9"]
+            );
             Ok(())
         };
         let steps = plan(&request, NODE, &image, &check);
@@ -235,6 +251,67 @@ mod tests {
     fn broker_loggers_are_answered_without_the_controller() {
         let steps = steps(vec![resource(8, "1", vec![config("root", AlterOp::Set, Some("DEBUG"))])]);
         assert_eq!(why(&steps[0]), (ErrorCode::INVALID_CONFIG, "Logger root does not exist!"));
+    }
+
+    async fn ask(
+        controller: &Service,
+        validate_only: bool,
+        resources: Vec<AlterConfigsResource>,
+    ) -> Vec<(ErrorCode, String)> {
+        let request =
+            IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
+        let image = controller.store().image();
+        let response = respond(controller, &testing::config().load(), &image, request).await;
+        for version in 0..=1 {
+            testing::encoded(version, &response);
+        }
+        let shown = response
+            .responses
+            .iter()
+            .map(|r| (ErrorCode(r.error_code), r.error_message.as_deref().unwrap_or_default().to_owned()));
+        shown.collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_set_is_kept_and_what_is_deleted_is_gone() {
+        let controller = testing::controller_with_topics(&["a"]).await;
+        let done = [(ErrorCode::NONE, String::new())];
+        let set = |key, value| vec![resource(2, "a", vec![config(key, AlterOp::Set, Some(value))])];
+        let topic = ConfigResource::new(ResourceType::Topic, "a");
+        let value = || controller.store().load().config(&topic).get("retention.ms").cloned();
+        assert_eq!(ask(&controller, true, set("retention.ms", "5")).await, done);
+        assert_eq!(value(), None);
+        assert_eq!(ask(&controller, false, set("retention.ms", "5")).await, done);
+        assert_eq!(value().as_deref(), Some("5"));
+        let delete = vec![resource(2, "a", vec![config("retention.ms", AlterOp::Delete, None)])];
+        assert_eq!(ask(&controller, false, delete).await, done);
+        assert_eq!(value(), None);
+    }
+
+    #[tokio::test]
+    async fn each_resource_fails_for_itself() {
+        let controller = testing::controller_with_topics(&["a", "b"]).await;
+        let set = |kind, name, key, value| resource(kind, name, vec![config(key, AlterOp::Set, Some(value))]);
+        let resources = vec![
+            set(2, "a", "no.such", "1"),
+            set(2, "b", "retention.ms", "5"),
+            set(2, "gone", "retention.ms", "5"),
+            set(4, "1", "node.id", "7"),
+            set(4, "", "log.retention.ms", "9"),
+            set(8, "1", "root", "INFO"),
+        ];
+        let answers = ask(&controller, false, resources).await;
+        assert_eq!(answers[0], (ErrorCode::INVALID_CONFIG, "Unknown topic config name: no.such".into()));
+        assert_eq!(answers[1].0, ErrorCode::NONE);
+        let gone = "The topic 'gone' does not exist.";
+        assert_eq!(answers[2], (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, gone.into()));
+        let dynamic = "Cannot update these configs dynamically: [node.id]";
+        assert_eq!(answers[3], (ErrorCode::INVALID_REQUEST, dynamic.into()));
+        assert_eq!(answers[4].0, ErrorCode::NONE);
+        assert_eq!(answers[5].0, ErrorCode::INVALID_CONFIG);
+        let image = controller.store().image();
+        let all = image.config(&ConfigResource::cluster_default());
+        assert_eq!(all.get("log.retention.ms").map(String::as_str), Some("9"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! does not exist is passed over without an error, as in Apache Kafka. On a single node there is none in flight.
 
 use super::{Api, Call, Context, Versions, text};
-use crate::metadata::{Image, TopicImage};
+use crate::metadata::{Image, PartitionImage, TopicImage};
 use crate::model::PartitionId;
 use kafka_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
 use kafka_protocol::messages::list_partition_reassignments_response::{
@@ -31,23 +31,26 @@ impl Api for ListPartitionReassignments {
 
 fn respond(image: &Image, asked: Option<&[ListPartitionReassignmentsTopics]>) -> ListPartitionReassignmentsResponse {
     let topics = match asked {
-        None => image.topics_by_name.values().filter_map(|topic| moving(topic, |_| true)).collect(),
+        None => image.topics_by_name.values().filter_map(|topic| moving(topic, topic.numbered())).collect(),
         Some(asked) => asked
             .iter()
             .filter_map(|wanted| {
                 let topic = image.topic(wanted.name.as_str())?;
-                moving(topic, |id| wanted.partition_indexes.contains(&id.0))
+                let ids = wanted.partition_indexes.iter().copied().map(PartitionId);
+                moving(topic, ids.filter_map(|id| topic.partition(id).map(|partition| (id, partition))))
             })
             .collect(),
     };
     ListPartitionReassignmentsResponse::default().with_error_message(None).with_topics(topics)
 }
 
-/// The partitions of a topic that are wanted and in flight; `None` when there are none.
-fn moving(topic: &TopicImage, wanted: impl Fn(PartitionId) -> bool) -> Option<OngoingTopicReassignment> {
-    let partitions: Vec<_> = topic
-        .numbered()
-        .filter(|(id, partition)| wanted(*id) && !(partition.adding.is_empty() && partition.removing.is_empty()))
+/// Those of a topic's partitions that are in flight; `None` when there are none.
+fn moving<'a>(
+    topic: &TopicImage,
+    partitions: impl Iterator<Item = (PartitionId, &'a Arc<PartitionImage>)>,
+) -> Option<OngoingTopicReassignment> {
+    let partitions: Vec<_> = partitions
+        .filter(|(_, partition)| !(partition.adding.is_empty() && partition.removing.is_empty()))
         .map(|(id, partition)| {
             OngoingPartitionReassignment::default()
                 .with_partition_index(id.0)

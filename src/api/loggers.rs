@@ -1,6 +1,6 @@
 //! BROKER_LOGGER resources: log levels by logger.
 //!
-//! Klamm's levels are set at start (`RUST_LOG`) and not changed while it runs, so there are no loggers to list or
+//! Klamm's levels are set at start and not changed while it runs, so there are no loggers to list or
 //! to set. The answers are those of an Apache Kafka whose logging library cannot be steered: none are listed, and
 //! each that is named does not exist.
 
@@ -16,18 +16,17 @@ pub(super) fn alter(node: NodeId, name: &str, configs: &[AlterableConfig]) -> Re
     if id != node.0 {
         return Err(invalid(format!("Unexpected node id. Expected {}, but received {id}", node.0)));
     }
-    for config in configs {
-        let not_allowed = |op: &str| invalid(format!("{op} is not allowed for the BROKER_LOGGER resource"));
-        return Err(match AlterOp::from_code(config.config_operation) {
-            Some(AlterOp::Set | AlterOp::Delete) => {
-                ApiError::new(ErrorCode::INVALID_CONFIG, format!("Logger {} does not exist!", &*config.name))
-            }
-            Some(AlterOp::Append) => not_allowed("APPEND operation"),
-            Some(AlterOp::Subtract) => not_allowed("SUBTRACT operation"),
-            None => not_allowed(&format!("Unknown operation type {}", config.config_operation)),
-        });
-    }
-    Ok(())
+    // Whatever the first change wants, it is refused, and the rest with it.
+    let Some(config) = configs.first() else { return Ok(()) };
+    let not_allowed = |op: &str| invalid(format!("{op} is not allowed for the BROKER_LOGGER resource"));
+    Err(match AlterOp::from_code(config.config_operation) {
+        Some(AlterOp::Set | AlterOp::Delete) => {
+            ApiError::new(ErrorCode::INVALID_CONFIG, format!("Logger {} does not exist!", &*config.name))
+        }
+        Some(AlterOp::Append) => not_allowed("APPEND operation"),
+        Some(AlterOp::Subtract) => not_allowed("SUBTRACT operation"),
+        None => not_allowed(&format!("Unknown operation type {}", config.config_operation)),
+    })
 }
 
 #[cfg(test)]

@@ -20,15 +20,19 @@ mod testing;
 mod text;
 mod view;
 
+pub mod alter_configs;
 pub mod api_versions;
 pub mod create_partitions;
+pub mod create_topics;
 pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
+pub mod describe_configs;
 pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod fetch;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod list_config_resources;
 pub mod list_offsets;
@@ -226,12 +230,16 @@ apis![
     list_offsets::ListOffsets,
     metadata::Metadata,
     api_versions::ApiVersions,
+    create_topics::CreateTopics,
     delete_topics::DeleteTopics,
     delete_records::DeleteRecords,
     init_producer_id::InitProducerId,
     offset_for_leader_epoch::OffsetForLeaderEpoch,
+    describe_configs::DescribeConfigs,
+    alter_configs::AlterConfigs,
     describe_log_dirs::DescribeLogDirs,
     create_partitions::CreatePartitions,
+    incremental_alter_configs::IncrementalAlterConfigs,
     list_partition_reassignments::ListPartitionReassignments,
     update_features::UpdateFeatures,
     describe_cluster::DescribeCluster,

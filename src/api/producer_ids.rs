@@ -43,3 +43,52 @@ async fn fetch(node: NodeId, store: &Store, controller: &Service) -> Result<(i64
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    const NODE: NodeId = NodeId(1);
+
+    #[tokio::test]
+    async fn every_id_is_handed_out_once_across_blocks_and_callers() {
+        let (ids, controller) = (Arc::new(ProducerIds::default()), testing::controller());
+        let mut tasks = Vec::new();
+        for _ in 0..10 {
+            let (ids, controller) = (Arc::clone(&ids), Arc::clone(&controller));
+            tasks.push(tokio::spawn(async move {
+                let mut mine = Vec::new();
+                for _ in 0..250 {
+                    mine.push(ids.next(NODE, controller.store(), &controller).await.map(|id| id.0));
+                }
+                mine
+            }));
+        }
+        let mut seen = BTreeSet::new();
+        for task in tasks {
+            for id in task.await.into_iter().flatten().flatten() {
+                assert!(seen.insert(id), "{id} twice");
+            }
+        }
+        assert_eq!(seen, (0..2500).collect());
+        assert_eq!(controller.store().load().next_producer_id, ProducerId(3000));
+    }
+
+    #[tokio::test]
+    async fn a_broker_started_again_does_not_hand_out_what_it_may_have_handed_out_before() {
+        let controller = testing::controller();
+        let first = ProducerIds::default().next(NODE, controller.store(), &controller).await;
+        let second = ProducerIds::default().next(NODE, controller.store(), &controller).await;
+        assert_eq!((first, second), (Ok(ProducerId(0)), Ok(ProducerId(1000))));
+    }
+
+    #[tokio::test]
+    async fn while_there_are_no_ids_the_client_is_told_to_try_again() {
+        let controller = testing::controller();
+        let error = ProducerIds::default().next(NodeId(9), controller.store(), &controller).await;
+        assert_eq!(error, Err(ApiError::bare(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)));
+    }
+}

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Call, Peer};
+use super::{Call, ConfigRules, Peer};
 use crate::config;
+use crate::controller::{self, Service};
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
 use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicName};
+use crate::quorum;
+use crate::rt::fs::sim::SimFs;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use std::collections::BTreeMap;
@@ -25,6 +28,42 @@ pub(super) fn call(version: i16) -> Call {
 /// A broker without any configuration.
 pub(super) fn config() -> Arc<config::Live> {
     Arc::new(config::Live::new(config::BrokerConfig::new(config::Values::new()).unwrap()))
+}
+
+/// The controller of a cluster of one broker, number 1, on a disk of its own.
+pub(super) fn controller() -> Arc<Service> {
+    let broker = broker(1, &[LISTENER]);
+    let start = controller::Start {
+        fs: SimFs::new().shared(),
+        dir: "/data".into(),
+        settings: quorum::Settings::default(),
+        registration: controller::Registration {
+            node: broker.id,
+            incarnation: broker.incarnation,
+            endpoints: broker.endpoints,
+            rack: broker.rack,
+            directories: broker.directories,
+        },
+        defaults: controller::Defaults { partitions: 2, replication_factor: 1, min_insync_replicas: 1 },
+        rules: Arc::new(ConfigRules::new(config())),
+        clean: true,
+    };
+    Arc::new(controller::start(start, Arc::default()).unwrap())
+}
+
+/// As [`controller`], with topics of two partitions.
+pub(super) async fn controller_with_topics(names: &[&str]) -> Arc<Service> {
+    let controller = controller();
+    let topic = |name: &&str| controller::NewTopic {
+        name: TopicName::new(name),
+        partitions: -1,
+        replication_factor: -1,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    let request = controller::CreateTopics { topics: names.iter().map(topic).collect(), validate_only: false };
+    assert!(controller.create_topics(request).await.iter().all(Result::is_ok));
+    controller
 }
 
 /// The response as bytes; fails the test if the version has no form for it, or if it does not read back.

@@ -56,12 +56,12 @@ pub(super) fn explained(mut error: ApiError) -> ApiError {
 /// Kafka's text for the codes that the handlers in this directory answer with a text of their own accord.
 fn standard_text(code: ErrorCode) -> Option<&'static str> {
     match code {
-        ErrorCode::UNKNOWN_SERVER_ERROR => {
-            Some("The server experienced an unexpected error when processing the request.")
-        }
+        ErrorCode::INVALID_REQUEST => Some(
+            "This most likely occurs because of a request being malformed by the client library or the message was \
+             sent to an incompatible broker. See the broker logs for more details.",
+        ),
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Some("This server does not host this topic-partition."),
         ErrorCode::UNKNOWN_TOPIC_ID => Some("This server does not host this topic ID."),
-        ErrorCode::TOPIC_DELETION_DISABLED => Some("Topic deletion is disabled."),
         _ => None,
     }
 }

@@ -86,7 +86,7 @@ impl BrokerConfig {
         let settings = match build::dynamic(&self.settings, &effective) {
             Ok(settings) => Arc::new(settings),
             Err(fault) => {
-                left_out.push(fault.to_string());
+                left_out.push(fault.for_client());
                 Arc::clone(&self.settings)
             }
         };

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Why a key has no effect, or what to do instead of setting it. The second kind completes the
-/// sentence "... is not supported: <do this>".
+/// sentence "... is not supported: do this".
 pub(super) mod reasons {
     pub(in crate::config) const POOLS: &str = "Work runs on one pool of threads, one for each core.";
     pub(in crate::config) const ALONE: &str = "A broker on its own has no other nodes to talk to.";

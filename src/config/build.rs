@@ -402,38 +402,58 @@ fn transactions(read: &Read<'_>) -> Transactions {
 
 /// What Kafka checks across keys (`KafkaConfig.validateValues`).
 fn across(read: &Read<'_>, settings: &Settings) -> Result<(), ConfigError> {
-    let fault = |text: &str| Err(ConfigError::new(text));
-    if settings.log.dirs.is_empty() {
-        return fault("log.dirs is empty: name at least one directory.");
-    }
-    if read.optional_long("log.roll.ms").is_some_and(|ms| ms < 1) {
-        return fault("log.roll.ms must be 1 or more: raise it.");
-    }
-    if read.optional_long("log.roll.jitter.ms").is_some_and(|ms| ms < 0) {
-        return fault("log.roll.jitter.ms must be 0 or more: raise it.");
-    }
+    let cleaner = &settings.log.cleaner;
+    let replication = &settings.replication;
     let retention = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"]
         .into_iter()
         .find_map(|name| read.optional_long(name));
-    if retention == Some(0) {
-        return fault("log.retention.ms must be 1 or more, or -1 to keep records for ever: change it.");
-    }
-    let (min, max) = (read.long("log.cleaner.min.compaction.lag.ms"), read.long("log.cleaner.max.compaction.lag.ms"));
-    if min > max {
-        return fault("log.cleaner.min.compaction.lag.ms is more than log.cleaner.max.compaction.lag.ms: swap them.");
-    }
-    let cleaner = &settings.log.cleaner;
-    if cleaner.dedupe_buffer_bytes / cleaner.threads.max(1) <= 1024 * 1024 {
-        return fault(
+    let lag = |which: &str| read.long(&format!("log.cleaner.{which}.compaction.lag.ms"));
+    let checks: [(bool, &str, &str); 8] = [
+        (
+            !settings.log.dirs.is_empty(),
+            "log.dirs is empty: name at least one directory.",
+            "At least one log directory must be defined via log.dirs or log.dir.",
+        ),
+        (
+            read.optional_long("log.roll.ms").is_none_or(|ms| ms >= 1),
+            "log.roll.ms must be 1 or more: raise it.",
+            "log.roll.ms must be greater than or equal to 1",
+        ),
+        (
+            read.optional_long("log.roll.jitter.ms").is_none_or(|ms| ms >= 0),
+            "log.roll.jitter.ms must be 0 or more: raise it.",
+            "log.roll.jitter.ms must be greater than or equal to 0",
+        ),
+        (
+            retention != Some(0),
+            "log.retention.ms must be 1 or more, or -1 to keep records for ever: change it.",
+            "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+        ),
+        (
+            lag("min") <= lag("max"),
+            "log.cleaner.min.compaction.lag.ms is more than log.cleaner.max.compaction.lag.ms: swap them.",
+            "log.cleaner.min.compaction.lag.ms must not be more than log.cleaner.max.compaction.lag.ms",
+        ),
+        (
+            cleaner.dedupe_buffer_bytes / cleaner.threads.max(1) > 1024 * 1024,
             "log.cleaner.dedupe.buffer.size must be more than 1 MiB for each of log.cleaner.threads: raise it.",
-        );
+            "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+        ),
+        (
+            replication.fetch_wait_max <= replication.socket_timeout,
+            "replica.fetch.wait.max.ms is more than replica.socket.timeout.ms: lower the first.",
+            "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary \
+             socket timeouts",
+        ),
+        (
+            replication.fetch_wait_max <= replication.lag_max,
+            "replica.fetch.wait.max.ms is more than replica.lag.time.max.ms: lower the first.",
+            "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent \
+             frequent changes in ISR",
+        ),
+    ];
+    match checks.iter().find(|(holds, ..)| !holds) {
+        Some((_, sentence, words)) => Err(ConfigError::new(*sentence).with_kafkas_words(words)),
+        None => Ok(()),
     }
-    let replication = &settings.replication;
-    if replication.fetch_wait_max > replication.socket_timeout {
-        return fault("replica.fetch.wait.max.ms is more than replica.socket.timeout.ms: lower the first.");
-    }
-    if replication.fetch_wait_max > replication.lag_max {
-        return fault("replica.fetch.wait.max.ms is more than replica.lag.time.max.ms: lower the first.");
-    }
-    Ok(())
 }

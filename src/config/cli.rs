@@ -144,10 +144,11 @@ pub(super) fn setting(text: &str) -> Result<(&str, &str), ConfigError> {
 }
 
 /// The settings people look for first.
-const COMMON: [&str; 16] = [
+const COMMON: [&str; 17] = [
     "listeners",
     "advertised.listeners",
     "node.id",
+    "log.dir",
     "log.dirs",
     "num.partitions",
     "auto.create.topics.enable",
@@ -168,7 +169,7 @@ fn settings_help() -> String {
     for name in COMMON {
         if let Some(key) = broker_keys::find(name) {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {name}={}\n      {}", key.default.unwrap_or_default(), key.doc);
+            let _ = writeln!(text, "  {name}={}\n      {}", key.default.unwrap_or("(not set)"), key.doc);
         }
     }
     text.push_str(

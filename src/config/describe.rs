@@ -247,6 +247,42 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_is_described_as_kafka_describes_it() {
+        let config = config(
+            &[
+                ("log.retention.hours", "24"),
+                ("log.cleanup.policy", "delete, compact"),
+                ("log.message.timestamp.type", "LogAppendTime"),
+                ("log.cleaner.min.cleanable.ratio", "0.25"),
+            ],
+            &[("log.retention.ms", "5000000"), ("min.insync.replicas", "1")],
+            &[],
+        );
+        let overrides = values(&[("segment.bytes", "2000000"), ("cleanup.policy", "compact , delete")]);
+        let mut lines: Vec<String> = topic(&config, &overrides)
+            .iter()
+            .map(|entry| {
+                let synonyms = entry.synonyms.iter().map(|s| {
+                    let source = match s.source {
+                        Source::Topic => "DYNAMIC_TOPIC_CONFIG",
+                        Source::DynamicDefaultBroker => "DYNAMIC_DEFAULT_BROKER_CONFIG",
+                        Source::StaticBroker => "STATIC_BROKER_CONFIG",
+                        _ => "DEFAULT_CONFIG",
+                    };
+                    format!("{source}:{}={}", s.name, s.value.as_deref().unwrap_or("null"))
+                });
+                let synonyms = synonyms.collect::<Vec<_>>().join(", ");
+                let value = entry.value.as_deref().unwrap_or("null");
+                format!("{}={value} sensitive={} synonyms={{{synonyms}}}", entry.name, entry.sensitive)
+            })
+            .collect();
+        lines.sort();
+        let golden = include_str!("testdata/describe_topic.txt");
+        let golden: Vec<&str> = golden.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines, golden);
+    }
+
+    #[test]
     fn a_topic_shows_all_33_keys_even_when_none_is_set() {
         let entries = topic(&config(&[], &[], &[]), &Values::new());
         assert_eq!(entries.len(), 33);

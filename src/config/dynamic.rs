@@ -77,9 +77,18 @@ pub fn validate_dynamic_broker(config: &BrokerConfig, proposed: &Values, per_bro
     for name in THREADS {
         let count = |config: &BrokerConfig| config.value(name).map_or(1, |value| value.number());
         let (old, new) = (count(config), count(&next));
-        if new != old && (new < old / 2 || new > old.saturating_mul(2)) {
-            return Err(BadValue("Invalid dynamic configuration".into()));
-        }
+        let wrong = if new < old / 2 {
+            "should be at least half the current value"
+        } else if new > old.saturating_mul(2) {
+            "should not be greater than double the current value"
+        } else {
+            continue;
+        };
+        // Kafka hands its own exception over as the "value" of a fault; clients see this text.
+        return Err(BadValue(format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation \
+             failed for {name}={new}, value {wrong} {old} for configuration Invalid dynamic configuration"
+        )));
     }
     Ok(())
 }
@@ -170,8 +179,25 @@ mod tests {
                 "Cannot update these configs at default cluster level, broker id must be specified: \
                  [listener.name.a.ssl.client.auth]",
             ),
-            (&[("num.io.threads", "17")], true, "Invalid dynamic configuration"),
-            (&[("num.io.threads", "3")], true, "Invalid dynamic configuration"),
+            (
+                &[("num.io.threads", "17")],
+                true,
+                "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation \
+                 failed for num.io.threads=17, value should not be greater than double the current value 8 for \
+                 configuration Invalid dynamic configuration",
+            ),
+            (
+                &[("num.io.threads", "3")],
+                true,
+                "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation \
+                 failed for num.io.threads=3, value should be at least half the current value 8 for configuration \
+                 Invalid dynamic configuration",
+            ),
+            (
+                &[("log.retention.ms", "0")],
+                true,
+                "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+            ),
         ];
         for (pairs, per_broker, expected) in cases {
             assert_eq!(fault(pairs, *per_broker).as_deref(), Some(*expected));

@@ -48,11 +48,24 @@ pub use value::BadValue;
 
 /// Why the broker cannot start with this configuration: one sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
+#[error("{sentence}")]
+pub struct ConfigError {
+    sentence: String,
+    /// What Kafka says when a dynamic change has this fault.
+    kafka: Option<&'static str>,
+}
 
 impl ConfigError {
     pub fn new(sentence: impl Into<String>) -> ConfigError {
-        ConfigError(sentence.into())
+        ConfigError { sentence: sentence.into(), kafka: None }
+    }
+
+    fn with_kafkas_words(self, words: &'static str) -> ConfigError {
+        ConfigError { kafka: Some(words), ..self }
+    }
+
+    /// The fault as an answer to a client.
+    fn for_client(&self) -> String {
+        self.kafka.map_or_else(|| self.sentence.clone(), |words| format!("requirement failed: {words}"))
     }
 }

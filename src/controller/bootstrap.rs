@@ -52,6 +52,7 @@ pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
     let Start { fs, dir, settings, registration, defaults, rules, clean } = start;
     let node = registration.node;
     let now = clock::now_ms();
+    let formatted = quorum::bootstrap_records(fs.as_ref(), &dir)?;
     let quorum = Quorum::open(quorum::Open { fs, dir, node, settings, store: Arc::clone(&store), now })?;
     let level = store.load().feature(METADATA_VERSION);
     let supported = machine::features::FEATURES[3];
@@ -71,7 +72,7 @@ pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
                 records.push(Record::AbortTransaction { reason: Some("Controller failover".into()) });
             }
             if image.feature(METADATA_VERSION) == 0 {
-                records.extend(machine::features::bootstrap(defaults.min_insync_replicas));
+                records.extend(machine::features::bootstrap(formatted, defaults.min_insync_replicas));
             }
             let at = next.plus(i64::try_from(records.len()).unwrap_or(i64::MAX));
             records.push(machine::brokers::register(&registration, at, image));

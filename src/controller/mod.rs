@@ -15,10 +15,13 @@ mod machine;
 mod request;
 mod service;
 
+#[cfg(test)]
+mod tests;
+
 pub use bootstrap::{Start, StartError, start};
 pub use machine::features::{FEATURES, Feature};
 pub use request::{
-    AlterOp, ApiError, ConfigChange, ConfigRules, CreateTopics, CreatedTopic, Defaults, DeletedTopic,
+    AlterOp, ApiError, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults, DeletedTopic,
     DirectoryAssignment, FeatureUpdate, NewPartitions, NewTopic, ProducerIdBlock, Registration, TopicSelector,
     UpgradeType,
 };

@@ -125,6 +125,9 @@ pub struct ConfigChange {
     pub value: Option<String>,
 }
 
+/// A resource's whole set of configs, as AlterConfigs gives it. `None` is refused.
+pub type ConfigSet = Vec<(String, Option<String>)>;
+
 /// What `config/` knows about keys, handed in so that decisions stay pure.
 pub trait ConfigRules: Send + Sync {
     /// Checks the whole set that a resource would have; `existing` is what it has now. The error is

@@ -128,7 +128,7 @@ impl Service {
     /// Replaces the whole set of configs of resources; one answer per resource, in order.
     pub async fn alter_configs(
         &self,
-        sets: Vec<(ConfigResource, Vec<(String, Option<String>)>)>,
+        sets: Vec<(ConfigResource, ConfigSet)>,
         validate_only: bool,
     ) -> Vec<Result<(), ApiError>> {
         let rules = self.inner.rules.as_ref();

@@ -10,11 +10,13 @@ use std::sync::Arc;
 /// A leaf that grows past this is cut in two.
 const LEAF_MAX: usize = 64;
 
+type Leaf<K, V> = Arc<Vec<(K, V)>>;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct SortedMap<K, V> {
     /// No leaf is empty; keys rise within and across leaves.
-    leaves: Arc<Vec<Arc<Vec<(K, V)>>>>,
+    leaves: Arc<Vec<Leaf<K, V>>>,
     len: usize,
 }
 
@@ -175,7 +177,7 @@ mod tests {
         let mut state = 0x9e37_79b9_7f4a_7c15;
         for _ in 0..20_000 {
             let (key, value) = ((next(&mut state) % 900) as u32, next(&mut state));
-            if next(&mut state) % 3 == 0 {
+            if next(&mut state).is_multiple_of(3) {
                 assert_eq!(ours.remove(&key), theirs.remove(&key));
             } else {
                 assert_eq!(ours.insert(key, value), theirs.insert(key, value));

@@ -5,7 +5,7 @@
 //! ask for than to keep (log sizes, offsets, partition counts) comes from closures that
 //! [`Metrics::register`] takes and a scrape calls.
 //!
-//! Every name begins with `klamm_`; the list with its meaning is [`render`]'s table.
+//! Every name begins with `klamm_`; the list with its meaning is in `render.rs`.
 
 mod handles;
 mod histogram;

@@ -39,11 +39,10 @@ impl Id {
 /// Reads a snapshot, record by record; the offset counts within the snapshot.
 pub(super) fn read(
     fs: &dyn Fs,
-    dir: &Path,
-    id: Id,
+    path: &Path,
     each: &mut dyn FnMut(Record, Offset) -> Result<(), QuorumError>,
 ) -> Result<(), QuorumError> {
-    let path = dir.join(id.name());
+    let path = path.to_owned();
     let file = fs.open(&path, Open::Read).map_err(|error| at(&path, error))?;
     let mut footer = false;
     let damaged = |pos, error| QuorumError::Damaged { path: path.clone(), at: pos, error };

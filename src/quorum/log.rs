@@ -50,9 +50,6 @@ impl Log {
         replica: &mut Replica,
     ) -> Result<(Log, Replayed), QuorumError> {
         fs.create_dir_all(&dir).map_err(|error| at(&dir, error))?;
-        if let Some(parent) = dir.parent() {
-            fs.sync_dir(parent).map_err(|error| at(parent, error))?;
-        }
         let names = fs.read_dir(&dir).map_err(|error| at(&dir, error))?;
         let names = names.iter().filter(|entry| !entry.is_dir).map(|entry| entry.name.as_str());
         let mut segments: Vec<Offset> = names.clone().filter_map(segment_base).collect();
@@ -62,7 +59,9 @@ impl Log {
         let mut replay = Replay { change: Change::new(&Image::default()), replica, records: 0, last: Offset::NONE };
         let (mut end, mut epoch) = (Offset::ZERO, LeaderEpoch(0));
         if let Some(id) = snapshot {
-            checkpoint::read(fs.as_ref(), &dir, id, &mut |record, offset| replay.take(vec![record], offset))?;
+            checkpoint::read(fs.as_ref(), &dir.join(id.name()), &mut |record, offset| {
+                replay.take(vec![record], offset)
+            })?;
             (end, epoch) = (id.end, id.epoch);
             replay.last = Offset(id.end.0 - 1);
         }
@@ -109,11 +108,14 @@ impl Log {
         let replayed = Replayed { records: replay.records, cut, in_transaction: replay.replica.in_transaction() };
         replay.finish(epoch)?;
         let (file, file_len) = match tail {
+            // An empty one may be there without its name being durable: whoever made it was killed.
+            Some((file, len, next)) if next == end && len > 0 => (file, len),
             // The log may end before the snapshot: then it goes on after it.
-            Some((file, len, next)) if next == end => (file, len),
             _ => {
-                segments.push(end);
-                (create_segment(fs.as_ref(), &dir, end)?, 0)
+                if segments.last() != Some(&end) {
+                    segments.push(end);
+                }
+                (first_segment(fs.as_ref(), &dir, end)?, 0)
             }
         };
         let mut log = Log { fs, dir, settings, segments, file, file_len, end, epoch, snapshot, since_snapshot };
@@ -255,12 +257,11 @@ pub(super) struct Scanned {
     pub(super) fault: Option<String>,
 }
 
+/// Gets a batch's header, all of its bytes, and where in the file they are.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&BatchHeader, &[u8], u64) -> Result<(), QuorumError>;
+
 /// Reads a file batch by batch; memory is bounded by the largest batch that is really there.
-pub(super) fn scan(
-    path: &Path,
-    file: &dyn File,
-    visit: &mut dyn FnMut(&BatchHeader, &[u8], u64) -> Result<(), QuorumError>,
-) -> Result<Scanned, QuorumError> {
+pub(super) fn scan(path: &Path, file: &dyn File, visit: Visit<'_>) -> Result<Scanned, QuorumError> {
     let len = file.len().map_err(|error| at(path, error))?;
     let (mut sound, mut buffer, mut used) = (0u64, Vec::new(), 0usize);
     loop {
@@ -291,6 +292,14 @@ pub(super) fn scan(
             }
         }
     }
+}
+
+/// A segment whose name, and the name of the directory it is in, are durable.
+fn first_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> Result<Arc<dyn File>, QuorumError> {
+    if let Some(parent) = dir.parent() {
+        fs.sync_dir(parent).map_err(|error| at(parent, error))?;
+    }
+    create_segment(fs, dir, base)
 }
 
 fn create_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> Result<Arc<dyn File>, QuorumError> {

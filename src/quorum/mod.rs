@@ -33,7 +33,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
@@ -202,6 +202,23 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// The records with which `kafka-storage format` wants a cluster in `dir` to begin, if it left any.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn bootstrap_records(fs: &dyn Fs, dir: &Path) -> Result<Option<Vec<Record>>, QuorumError> {
+    let path = dir.join("bootstrap.checkpoint");
+    if !fs.exists(&path) {
+        return Ok(None);
+    }
+    let mut records = Vec::new();
+    checkpoint::read(fs, &path, &mut |record, _| {
+        records.push(record);
+        Ok(())
+    })?;
+    Ok(Some(records))
+}
+
 /// What replay found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed {
@@ -364,6 +381,6 @@ impl Quorum {
     }
 }
 
-fn bad_batch(path: &std::path::Path, bad: BadBatch) -> QuorumError {
+fn bad_batch(path: &Path, bad: BadBatch) -> QuorumError {
     QuorumError::Damaged { path: path.to_owned(), at: 0, error: bad.to_string() }
 }

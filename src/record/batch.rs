@@ -3,7 +3,7 @@
 use super::crc;
 use super::header::{ATTRIBUTES_AT, BadBatch, BatchHeader, CRC_AT, EPOCH_AT, HEADER_LEN, MAX_TIMESTAMP_AT};
 use crate::model::{LeaderEpoch, Offset, TimestampMs};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// One batch that passed validation: a patched copy of the header and the untouched rest, which is
 /// a slice of the buffer it came in and never copied.
@@ -31,8 +31,9 @@ impl Batch {
     /// Splits bytes that are one batch already checked; `None` if they are shorter than a header.
     pub(super) fn split(mut bytes: Bytes) -> Option<Batch> {
         let head = *bytes.first_chunk::<HEADER_LEN>()?;
-        let rest = bytes.split_off(HEADER_LEN);
-        Some(Batch { header: BatchHeader::read(&head), head, rest })
+        // Unlike `split_off`, this touches no reference count.
+        bytes.advance(HEADER_LEN);
+        Some(Batch { header: BatchHeader::read(&head), head, rest: bytes })
     }
 
     #[must_use]

@@ -76,39 +76,105 @@ pub(super) struct Walk {
     pub(super) keyless: bool,
 }
 
-/// Walks all records once: the cost of accepting an uncompressed batch, so nothing is built.
+/// Walks all records once: the cost of accepting an uncompressed batch, so it is written for speed.
+/// What it refuses, [`Records`] refuses too, and says why.
 ///
 /// # Errors
 /// The count or a length is wrong.
 pub(super) fn walk(header: &BatchHeader, payload: &[u8]) -> Result<Walk, BadBatch> {
-    let mut records = Records::new(header, payload)?;
-    let mut walk = Walk {
-        min_timestamp: TimestampMs(i64::MAX),
-        max_timestamp: TimestampMs::NONE,
-        consecutive: true,
-        keyless: false,
-    };
-    let base = header.base_timestamp.0;
+    if let Some(walk) = walk_fast(header, payload) {
+        return Ok(walk);
+    }
+    Records::new(header, payload)?.try_for_each(|record| record.map(|_| ()))?;
+    Err(BadBatch::Records("their structure"))
+}
+
+fn walk_fast(header: &BatchHeader, payload: &[u8]) -> Option<Walk> {
+    let (mut min, mut max) = (i64::MAX, i64::MIN);
+    let (mut consecutive, mut keyless) = (true, false);
+    let mut at = 0;
     for index in 0..header.record_count {
-        let raw = records.at.record()?;
-        let timestamp = TimestampMs(base.wrapping_add(raw.timestamp_delta));
-        if timestamp != TimestampMs::NONE {
-            walk.min_timestamp = walk.min_timestamp.min(timestamp);
-            walk.max_timestamp = walk.max_timestamp.max(timestamp);
+        let len = usize::try_from(varint(payload, &mut at)?).ok()?;
+        let end = at.checked_add(len)?;
+        // The attributes: no bit has a meaning.
+        let record = payload.get(..end)?;
+        at += 1;
+        let timestamp = header.base_timestamp.0.wrapping_add(varlong(record, &mut at)?);
+        if timestamp != TimestampMs::NONE.0 {
+            min = min.min(timestamp);
+            max = max.max(timestamp);
         }
-        walk.consecutive &= raw.offset_delta == index;
-        walk.keyless |= raw.key.is_none();
+        consecutive &= varint(record, &mut at)? == index;
+        let key = varint(record, &mut at)?;
+        keyless |= key < 0;
+        at += usize::try_from(key).unwrap_or_default();
+        let value = varint(record, &mut at)?;
+        at += usize::try_from(value).unwrap_or_default();
+        let headers = usize::try_from(varint(record, &mut at)?).ok()?;
+        if headers > 0 {
+            skip_headers(record, &mut at, headers)?;
+        }
+        if at != end {
+            return None;
+        }
     }
-    if !records.at.bytes.is_empty() {
-        return Err(BadBatch::Records("bytes behind the last record"));
+    if at != payload.len() || header.record_count < 0 {
+        return None;
     }
-    if let Some(append_time) = records.append_time.filter(|_| header.record_count > 0) {
-        (walk.min_timestamp, walk.max_timestamp) = (append_time, append_time);
+    let (min, max) = if header.attributes.is_log_append_time() && header.record_count > 0 {
+        (header.max_timestamp.0, header.max_timestamp.0)
+    } else if min == i64::MAX && max == i64::MIN {
+        (TimestampMs::NONE.0, TimestampMs::NONE.0)
+    } else {
+        // Kafka's search for the maximum begins at "none".
+        (min, max.max(TimestampMs::NONE.0))
+    };
+    Some(Walk { min_timestamp: TimestampMs(min), max_timestamp: TimestampMs(max), consecutive, keyless })
+}
+
+#[cold]
+fn skip_headers(record: &[u8], at: &mut usize, count: usize) -> Option<()> {
+    if count > record.len().checked_sub(*at)? {
+        return None;
     }
-    if walk.min_timestamp.0 == i64::MAX {
-        walk.min_timestamp = walk.max_timestamp;
+    for _ in 0..count {
+        *at += usize::try_from(varint(record, at)?).ok()?;
+        *at += usize::try_from(varint(record, at)?).unwrap_or_default();
     }
-    Ok(walk)
+    Some(())
+}
+
+/// A zigzag varint at `at`, nearly always of one or two bytes.
+#[inline(always)]
+fn varint(bytes: &[u8], at: &mut usize) -> Option<i32> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(i32::from(first >> 1) ^ -i32::from(first & 1));
+    }
+    let second = *bytes.get(*at + 1)?;
+    if second < 0x80 {
+        *at += 2;
+        let raw = u32::from(first & 0x7f) | u32::from(second) << 7;
+        return Some((raw >> 1) as i32 ^ -((raw & 1) as i32));
+    }
+    let mut rest = Cursor { bytes: bytes.get(*at..)? };
+    let value = rest.varint().ok()?;
+    *at = bytes.len() - rest.bytes.len();
+    Some(value)
+}
+
+#[inline(always)]
+fn varlong(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(i64::from(first >> 1) ^ -i64::from(first & 1));
+    }
+    let mut rest = Cursor { bytes: bytes.get(*at..)? };
+    let value = rest.varlong().ok()?;
+    *at = bytes.len() - rest.bytes.len();
+    Some(value)
 }
 
 /// The records of a batch.

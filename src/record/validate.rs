@@ -250,9 +250,9 @@ fn out_of_range(timestamp: TimestampMs, rules: &Rules<'_>) -> bool {
 fn check_records(header: &BatchHeader, payload: &[u8], walk: Walk, rules: &Rules<'_>) -> Result<(), Rejected> {
     let create_time = rules.config.timestamp_type == TimestampType::CreateTime;
     let keys_fine = !(rules.config.cleanup_compact && walk.keyless);
-    // With no timestamp at all both are -1, which no limit is applied to.
+    // With no timestamp at all the smallest is -1, which no limit is applied to.
     let times_fine = !create_time
-        || walk.max_timestamp == TimestampMs::NONE
+        || walk.min_timestamp == TimestampMs::NONE
         || !(out_of_range(walk.min_timestamp, rules) || out_of_range(walk.max_timestamp, rules));
     if keys_fine && times_fine && !header.attributes.is_log_append_time() {
         return Ok(());

@@ -12,7 +12,7 @@ use crate::api::{self, Answer, Peer, Placement};
 use crate::metrics::Rejection;
 use crate::rt::clock;
 use crate::wire::{FrameCodec, FrameError, header};
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -298,25 +298,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if self.permit.is_none() {
-            match self.codec.peek(&self.incoming) {
-                Err(error) => return Poll::Ready(Step::Closed(error.into())),
-                Ok(Some(length)) if length > FREE => {
-                    // Before the body is read: a client cannot make us hold what we have no room for.
-                    let units = self.limits.units(length);
-                    match self.memory.poll_acquire_many(cx, units) {
-                        Poll::Ready(permit) => self.permit = permit,
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                Ok(_) => {}
+        let begun = match self.codec.peek(&self.incoming) {
+            Ok(begun) => begun,
+            Err(error) => return Poll::Ready(Step::Closed(error.into())),
+        };
+        if let Some(length) = begun.filter(|length| *length > FREE)
+            && self.permit.is_none()
+        {
+            // Before the body is read: a client cannot make us hold what we have no room for.
+            match self.memory.poll_acquire_many(cx, self.limits.units(length)) {
+                Poll::Ready(permit) => self.permit = permit,
+                Poll::Pending => return Poll::Pending,
             }
         }
         if self.incoming.capacity() - self.incoming.len() < self.read_ahead / 2 {
             self.incoming.reserve(self.read_ahead);
         }
         let room = self.incoming.capacity() - self.incoming.len();
-        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.incoming) {
+        // Of a large frame exactly the rest is read: what followed it in the buffer would have to be moved.
+        let missing = begun.map_or(0, |length| (length + 4).saturating_sub(self.incoming.len()));
+        let wanted = if missing > READ_AHEAD_MAX / 4 { missing.min(room) } else { room };
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut (&mut self.incoming).limit(wanted)) {
             Poll::Ready(Ok(0)) => Poll::Ready(Step::Closed(Closed::ByClient)),
             Poll::Ready(Ok(read)) => {
                 if read == room && self.read_ahead < READ_AHEAD_MAX {

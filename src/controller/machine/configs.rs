@@ -2,10 +2,9 @@
 
 use super::Decision;
 use super::features;
-use crate::controller::request::{AlterOp, ApiError, ConfigChange, ConfigRules};
+use crate::controller::request::{AlterOp, ApiError, ConfigChange, ConfigRules, ConfigSet};
 use crate::metadata::{ConfigResource, Image, Record, ResourceType};
 use crate::model::{ErrorCode, NodeId};
-use std::collections::BTreeMap;
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 const CORDONED_LOG_DIRS: &str = "cordoned.log.dirs";
@@ -35,7 +34,7 @@ pub(crate) fn alter(
 
 /// Decides AlterConfigs: each resource has the given configs afterwards and no others.
 pub(crate) fn replace(
-    sets: &[(ConfigResource, Vec<(String, Option<String>)>)],
+    sets: &[(ConfigResource, ConfigSet)],
     validate_only: bool,
     image: &Image,
     rules: &dyn ConfigRules,
@@ -238,10 +237,9 @@ pub(super) fn elr_safety_records(image: &Image, static_min_insync_replicas: i32)
     if !image.config(&cluster).contains_key(MIN_INSYNC_REPLICAS) {
         records.push(record(&cluster, MIN_INSYNC_REPLICAS.into(), Some(static_min_insync_replicas.to_string())));
     }
-    let all: &dyn Fn(&(&ConfigResource, &std::sync::Arc<BTreeMap<String, String>>)) -> bool = &|(resource, set)| {
+    let of_brokers = image.configs.iter().filter(|(resource, set)| {
         resource.kind == ResourceType::Broker && !resource.name.is_empty() && set.contains_key(MIN_INSYNC_REPLICAS)
-    };
-    let of_brokers = image.configs.iter().filter(all);
+    });
     records.extend(of_brokers.map(|(resource, _)| record(resource, MIN_INSYNC_REPLICAS.into(), None)));
     records
 }

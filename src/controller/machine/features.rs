@@ -159,12 +159,18 @@ fn check_metadata_version(current: i16, new: i16, upgrade: UpgradeType) -> Resul
     Err(ApiError::new(ErrorCode::INVALID_UPDATE_VERSION, text))
 }
 
-/// The records with which a new cluster begins.
-pub(crate) fn bootstrap(min_insync_replicas: i32) -> Vec<Record> {
+/// The records with which a new cluster begins: what the directory was formatted with, or the levels
+/// of Kafka 4.3.
+pub(crate) fn bootstrap(formatted: Option<Vec<Record>>, min_insync_replicas: i32) -> Vec<Record> {
     let level = |f: &Feature| Record::Feature { name: f.name.into(), level: f.default };
-    let first = FEATURES.iter().filter(|f| f.name == METADATA_VERSION);
-    let others = FEATURES.iter().filter(|f| f.name != METADATA_VERSION && f.name != KRAFT_VERSION && f.default > 0);
-    let mut records: Vec<Record> = first.chain(others).map(level).collect();
-    records.extend(configs::elr_safety_records(&Image::default(), min_insync_replicas));
+    let mut records = formatted.unwrap_or_else(|| {
+        let first = FEATURES.iter().filter(|f| f.name == METADATA_VERSION);
+        let others = FEATURES.iter().filter(|f| f.name != METADATA_VERSION && f.name != KRAFT_VERSION);
+        first.chain(others.filter(|f| f.default > 0)).map(level).collect()
+    });
+    let elr = |record: &Record| matches!(record, Record::Feature { name, level: 1.. } if name == ELIGIBLE_LEADER_REPLICAS_VERSION);
+    if records.iter().any(elr) {
+        records.extend(configs::elr_safety_records(&Image::default(), min_insync_replicas));
+    }
     records
 }

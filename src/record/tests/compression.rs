@@ -88,6 +88,8 @@ fn gzip_members_may_follow_each_other() {
 fn a_snappy_claim_that_the_block_cannot_hold_is_refused_without_allocating_it() {
     // 4 GB - 1 in a varint, then one literal byte.
     let claim = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00, b'x'];
+    // Not "too large": the claim is a lie before it is compared with the limit.
+    assert_eq!(decompress(Compression::Snappy, &claim, LIMIT), Err(BadBatch::Compressed));
     assert_eq!(decompress(Compression::Snappy, &claim, usize::MAX), Err(BadBatch::Compressed));
     let mut framed = compress(Compression::Snappy, 0, b"").unwrap();
     framed.extend_from_slice(&7u32.to_be_bytes());

@@ -244,6 +244,14 @@ fn timestamps_too_far_ahead_or_behind_are_invalid_and_named_record_by_record() {
 }
 
 #[test]
+fn a_time_before_1970_is_a_time() {
+    let config = TopicConfig { timestamp_before_max_ms: NOW + 2, ..TopicConfig::default() };
+    assert!(checked(&plain(&[(-2, None)]), &config).is_ok());
+    assert_eq!(refusal(&plain(&[(-3, None)]), &config), ErrorCode::INVALID_TIMESTAMP);
+    assert_eq!(refusal(&compressed(&[(-3, None)], Compression::Lz4), &config), ErrorCode::INVALID_TIMESTAMP);
+}
+
+#[test]
 fn by_default_the_past_is_unlimited_and_the_future_an_hour() {
     assert!(by_default(&plain(&[(0, None), (-1, None), (NOW + HOUR, None)])).is_ok());
     assert_eq!(refused_by_default(&plain(&[(NOW + HOUR + 1, None)])), ErrorCode::INVALID_TIMESTAMP);
@@ -413,18 +421,29 @@ fn records_that_decompress_to_too_much_are_too_large() {
 #[test]
 fn offsets_that_are_not_consecutive_are_repaired_where_the_batch_is_opened() {
     // The second record's offset delta, 1, becomes 5.
-    let wrong = |bytes: &[u8]| {
-        lying(bytes, |_, payload| {
+    let wrong = |batch: BatchBuilder| {
+        lying(&batch.build().unwrap(), |_, payload| {
             let second = payload.len() / 2;
             assert_eq!(payload[second + 3], 2);
             payload[second + 3] = 10;
         })
     };
-    let uncompressed = wrong(&plain(&[(NOW, Some("a")), (NOW, Some("b"))]));
-    let config = TopicConfig { compression: TopicCompression::Lz4, ..compacted() };
-    let (header, payload) = stored(&checked(&uncompressed, &config).unwrap());
-    let offsets: Vec<_> = Records::new(&header, &payload).unwrap().map(|record| record.unwrap().offset).collect();
-    assert_eq!(offsets, [Offset(0), Offset(1)]);
+    let uncompressed = wrong(batch_of(&[(NOW, Some("a")), (NOW, Some("b"))]));
+    let header = verify(&uncompressed).unwrap();
+    let packed = lying(&uncompressed, |header, payload| {
+        header.attributes.0 |= 3;
+        *payload = compression::compress(Compression::Lz4, 9, payload).unwrap();
+    });
+    let recompressing = TopicConfig { compression: TopicCompression::Lz4, ..compacted() };
+    for (bytes, config) in [(&uncompressed, recompressing), (&packed, compacted())] {
+        let (stored_header, payload) = stored(&checked(bytes, &config).unwrap());
+        let records: Vec<_> = Records::new(&stored_header, &payload).unwrap().map(Result::unwrap).collect();
+        assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [Offset(0), Offset(1)]);
+        let before = Records::new(&header, &uncompressed[HEADER_LEN..]).unwrap().map(Result::unwrap);
+        for (before, after) in before.zip(records) {
+            assert_eq!((before.key, before.value, before.timestamp), (after.key, after.value, after.timestamp));
+        }
+    }
     // An uncompressed batch that stays as it is is not repaired: Kafka does not either.
     assert_eq!(by_default(&uncompressed).unwrap().to_bytes(), uncompressed);
 }

@@ -41,7 +41,7 @@ impl Fs for Disk {
         if how == Open::Read && file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Arc::new(DiskFile { file }))
+        Ok(Arc::new(DiskFile { file, only_waits: AtomicBool::new(false) }))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -129,10 +129,9 @@ impl Volume for DiskVolume {
 #[derive(Debug)]
 struct DiskFile {
     file: fs::File,
+    /// This file's file system does not know `RWF_NOWAIT`: found out by the first call that says so.
+    only_waits: AtomicBool,
 }
-
-/// Whether `RWF_NOWAIT` works here: found out by the first call that says it does not.
-static NOWAIT: AtomicBool = AtomicBool::new(true);
 
 impl File for DiskFile {
     fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
@@ -149,15 +148,15 @@ impl File for DiskFile {
     }
 
     fn read_at_nowait(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
-        if !NOWAIT.load(Ordering::Relaxed) {
+        if self.only_waits.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         loop {
             match rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(buf)], pos, ReadWriteFlags::NOWAIT) {
                 Ok(n) => return Ok(n),
                 Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                    NOWAIT.store(false, Ordering::Relaxed);
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.only_waits.store(true, Ordering::Relaxed);
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Err(e) => return Err(e.into()),

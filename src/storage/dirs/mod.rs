@@ -441,8 +441,12 @@ fn create(fs: &dyn Fs, path: &Path) -> io::Result<()> {
         return fs.read_dir(path).map(|_| ());
     }
     tracing::info!(dir = %path.display(), "creating the log directory");
+    let new: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !fs.exists(dir)).collect();
     fs.create_dir_all(path)?;
-    path.parent().map_or(Ok(()), |parent| if parent.as_os_str().is_empty() { Ok(()) } else { fs.sync_dir(parent) })
+    for parent in new.iter().rev().filter_map(|dir| dir.parent()) {
+        fs.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 /// Checks that the directories belong together and to their owner; returns their cluster.

@@ -95,7 +95,9 @@ impl Log {
             file.set_len((kept * txn::LEN) as u64).map_err(failed)?;
         }
         let file = self.files.open(base, Kind::Log, Open::ReadWrite)?;
-        file.set_len(size).map_err(self.files.failed(base, Kind::Log))?;
+        // Durable, or a crash could put what was cut off behind what is appended now.
+        let cut = file.set_len(size).and_then(|()| file.sync_data());
+        cut.map_err(self.files.failed(base, Kind::Log))?;
         let segment = Segment::new(base, self.segments[n].since);
         segment.set_size(size as u32);
         self.segments[n] = segment;
@@ -137,6 +139,7 @@ impl Log {
         self.write_epochs_if_dirty()?;
         let writer = self.create_segment(offset, now)?;
         self.writer = Some(Box::new(writer));
+        self.files.sync_dir()?;
         self.assert_invariants();
         Ok(())
     }

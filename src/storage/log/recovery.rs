@@ -177,7 +177,8 @@ impl Log {
         };
         if let Some(why) = &why {
             tracing::warn!(partition = %self.partition, "segment {base} is cut at {pos} of {size}: {why}");
-            file.set_len(pos).map_err(&failed)?;
+            // Durable, or the next crash could put it behind what is appended now.
+            file.set_len(pos).and_then(|()| file.sync_data()).map_err(&failed)?;
         }
         segment.set_size(pos as u32);
         rebuilt.done_bytes += size;

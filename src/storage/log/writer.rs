@@ -156,11 +156,12 @@ impl Writer {
         self.recent.push_back((relative_base, pos));
     }
 
-    /// Cuts off what a failed write left.
+    /// Cuts off what a failed write left, durably: a crash must not put it behind what is written next.
     pub(super) fn clean(&mut self, log: &Log) -> Result<(), StorageError> {
         if self.dirty {
             let base = self.at.base;
-            self.file.set_len(u64::from(self.at.size)).map_err(log.files.failed(base, Kind::Log))?;
+            let cut = self.file.set_len(u64::from(self.at.size)).and_then(|()| self.file.sync_data());
+            cut.map_err(log.files.failed(base, Kind::Log))?;
             if self.txn_len > 0 || log.files.fs.exists(&log.files.path(base, Kind::TxnIndex)) {
                 let file = log.files.open(base, Kind::TxnIndex, Open::Create)?;
                 file.set_len(self.txn_len).map_err(log.files.failed(base, Kind::TxnIndex))?;
@@ -339,6 +340,14 @@ impl Log {
         let mut files = writer.finish(self)?;
         self.write_epochs_if_dirty()?;
         files.extend(self.write_snapshot(base)?);
+        if self.recovery_point == self.log_end {
+            // The checkpoint may say that recovery begins behind this segment, so its indexes have to be
+            // on disk before there is a segment behind it.
+            for file in &files {
+                file.sync_data().map_err(self.files.failed(writer.at.base, Kind::Index))?;
+            }
+            return self.create_segment(base, now);
+        }
         let next = self.create_segment(base, now)?;
         self.seals += 1;
         self.unsynced.push(Unsynced { base: writer.at.base, seal: self.seals, files });

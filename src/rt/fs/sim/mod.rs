@@ -60,6 +60,12 @@ impl SimFs {
         self.state.lock().writes
     }
 
+    /// Calls of [`File::read_at`] and [`Fs::read_dir`] so far.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.state.lock().reads
+    }
+
     /// Cuts the power at the `n`-th sync from the beginning (the first is 1).
     pub fn crash_at_sync(&self, n: u64) {
         self.state.lock().crash_at = Some(n);
@@ -180,6 +186,7 @@ impl Fs for SimFs {
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<Entry>> {
         let mut state = self.on()?;
+        state.reads += 1;
         let ino = state.find(path)?;
         let names: Vec<(String, Ino)> = state.dir(ino)?.volatile.iter().map(|(n, i)| (n.clone(), *i)).collect();
         Ok(names
@@ -307,6 +314,7 @@ impl SimFile {
 impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
         let mut state = self.on()?;
+        state.reads += 1;
         let content = &state.content(self.ino)?.volatile;
         let rest = content.get(to_len(pos)..).unwrap_or_default();
         let len = rest.len().min(buf.len());
