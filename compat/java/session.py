@@ -138,9 +138,10 @@ def _topics():
     yield topics("create assigned unevenly", "--create", "--topic", "none", "--replica-assignment", "1:7,1")
     for setting in ("nope=1", "retention.ms=abc", "cleanup.policy=shred", "min.insync.replicas=0", "segment.bytes=1", "compression.type=brotli",
                     "message.timestamp.type=Never", "retention.ms=-2", "compression.gzip.level=11", "unclean.leader.election.enable=maybe",
-                    "local.retention.ms=5000", "remote.storage.enable=true", "preallocate=yes", "max.message.bytes=-1",
+                    "remote.storage.enable=true", "preallocate=yes", "max.message.bytes=-1",
                     "min.cleanable.dirty.ratio=1.5", "message.downconversion.enable=true"):
         yield topics("create with " + setting, "--create", "--topic", "none", "--partitions", "1", "--config", setting)
+    yield topics("create with local retention", "--create", "--topic", "local", "--partitions", "1", "--config", "local.retention.ms=5000")
     yield topics("create with too many partitions", "--create", "--topic", "none", "--partitions", "20000")
     yield topics("list", "--list")
     yield topics("list without internal", "--list", "--exclude-internal")
@@ -152,10 +153,10 @@ def _topics():
     yield topics("describe missing", "--describe", "--topic", "missing")
     yield topics("describe missing if there", "--describe", "--topic", "missing", "--if-exists")
     yield topics("describe missing id", "--describe", "--topic-id", "AAAAAAAAAAAAAAAAAAAAZQ")
-    yield topics("describe with overrides", "--describe", "--topics-with-overrides")
-    yield topics("describe under-replicated", "--describe", "--under-replicated-partitions")
-    yield topics("describe unavailable", "--describe", "--unavailable-partitions")
-    yield topics("describe under min isr", "--describe", "--under-min-isr-partitions")
+    yield topics("describe with overrides", "--describe", "--topics-with-overrides", sort=True)
+    yield topics("describe under-replicated", "--describe", "--under-replicated-partitions", sort=True)
+    yield topics("describe unavailable", "--describe", "--unavailable-partitions", sort=True)
+    yield topics("describe under min isr", "--describe", "--under-min-isr-partitions", sort=True)
     yield topics("describe at min isr", "--describe", "--at-min-isr-partitions", sort=True)
     yield topics("describe in small pages", "--describe", "--partition-size-limit-per-response", "1", sort=True)
     yield topics("alter to five", "--alter", "--topic", "alpha", "--partitions", "5")
