@@ -34,6 +34,7 @@ impl Log {
     fn job(&self, up_to: Offset) -> FlushJob {
         let mut files: Vec<Arc<dyn File>> =
             self.unsynced.iter().flat_map(|sealed| sealed.files.iter().cloned()).collect();
+        files.extend(self.staged_epochs.iter().map(|(_, file)| file.clone()));
         if self.names != self.names_synced {
             let dir = |path: PathBuf| Arc::new(Directory { fs: self.files.fs.clone(), path }) as Arc<dyn File>;
             files.push(dir(self.files.dir.clone()));
@@ -52,6 +53,9 @@ impl Log {
             return;
         }
         self.unsynced.retain(|sealed| sealed.seal > mark.seals);
+        if self.staged_epochs.as_ref().is_some_and(|(names, _)| *names <= mark.names) {
+            self.staged_epochs = None;
+        }
         if mark.names > self.names_synced {
             self.names_synced = mark.names;
             self.parent_unsynced = false;
@@ -96,7 +100,7 @@ impl Log {
             self.drop_snapshots(|offset| offset < end && bases.binary_search(&offset).is_err())?;
             self.writer = Some(writer);
         }
-        self.write_epochs_if_dirty()?;
+        self.stage_epochs()?;
         let mut job = self.flush_job();
         if !files.is_empty() {
             job.get_or_insert_with(|| self.job(self.log_end)).files.extend(files);

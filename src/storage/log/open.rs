@@ -123,6 +123,7 @@ impl Log {
             seals: 0,
             names: 0,
             names_synced: 0,
+            staged_epochs: None,
             parent_unsynced: false,
             cuts: 0,
             doomed: Vec::new(),

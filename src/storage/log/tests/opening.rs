@@ -281,3 +281,19 @@ fn a_mark_from_before_a_cut_is_void() {
     rig.log.flushed(job.mark, NOW);
     assert_eq!(rig.log.recovery_point(), Offset(0));
 }
+
+#[test]
+fn a_torn_epoch_checkpoint_is_rebuilt_from_the_batches() {
+    let mut rig = Rig::new();
+    for epoch in 0..40 {
+        rig.log.append(&mut [plain(3, 0)], LeaderEpoch(epoch * 2), NOW);
+    }
+    rig.flush();
+    rig.log.close().unwrap();
+    for clean in [true, false] {
+        damage(&rig, "leader-epoch-checkpoint", |file, _| file.set_len(0).unwrap());
+        rig.log = rig.open_again(clean);
+        assert_eq!(rig.log.epoch_at(Offset(7)).unwrap(), Some(LeaderEpoch(4)));
+        assert_eq!(rig.log.latest_epoch().unwrap(), Some(LeaderEpoch(78)));
+    }
+}
