@@ -369,7 +369,7 @@ impl Manager {
         wanted.note(&copy)?;
         let log = partition.opened(&mut state).map_err(Halt::Partition)?;
         let (log_start, log_end) = (log.log_start(), log.log_end());
-        copy.finish(log)?;
+        copy.finish(log, clock::now_ms())?;
 
         let dirs = self.dirs.all();
         let (from, to) = (&dirs[state.dir], &dirs[wanted.to]);

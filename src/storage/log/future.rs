@@ -9,7 +9,6 @@
 use super::{FileSlice, Log, Offset, OpenLog, StorageError, TimestampMs};
 use crate::model::TopicPartition;
 use crate::record::{Batch, Batches};
-use crate::rt::fs::File;
 use crate::storage::error::{AppendError, ReadError};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -142,7 +141,7 @@ impl FutureLog {
     ///
     /// # Errors
     /// [`FutureError::Source`] if the copy does not end where `source` does.
-    pub fn finish(mut self, source: &Log) -> Result<(), FutureError> {
+    pub fn finish(mut self, source: &Log, now: TimestampMs) -> Result<(), FutureError> {
         if self.log.log_end != source.log_end {
             let what =
                 format!("the copy of {} ends at {}, not {}", self.log.partition, self.log.log_end, source.log_end);
@@ -150,7 +149,7 @@ impl FutureLog {
         }
         let epochs = source.load_epochs().map_err(FutureError::Source)?.clone();
         let producers = source.load_producers().map_err(FutureError::Source)?.clone();
-        Ok(self.complete(source.log_start, epochs, producers)?)
+        Ok(self.complete(source.log_start, epochs, producers, now)?)
     }
 
     fn complete(
@@ -158,18 +157,23 @@ impl FutureLog {
         log_start: Offset,
         mut epochs: super::Epochs,
         producers: super::Producers,
+        now: TimestampMs,
     ) -> Result<(), StorageError> {
         let log = &mut self.log;
         log.advance_start(log_start)?;
         epochs.dirty = true;
         log.epochs = epochs.into();
         log.producers = producers.into();
-        // One that was written at a roll knows less.
         let end = log.log_end;
-        log.drop_snapshots(|offset| offset >= end)?;
-        let snapshot: Option<Arc<dyn File>> = log.write_snapshot(end)?;
-        if let Some(file) = snapshot {
-            file.sync_data().map_err(|error| StorageError::io(&log.files.dir, error))?;
+        if end > log.active().base {
+            // Recovery begins with the snapshot at the start of a segment: at this one it knows all producers.
+            log.roll(end, now)?;
+        } else {
+            // The copy rolled here itself, and knew less.
+            log.drop_snapshots(|offset| offset >= end)?;
+            if let Some(file) = log.write_snapshot(end)? {
+                file.sync_data().map_err(|error| StorageError::io(&log.files.dir, error))?;
+            }
         }
         log.close()
     }

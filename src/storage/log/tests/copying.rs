@@ -25,7 +25,7 @@ fn catch_up(rig: &Rig, copy: &mut FutureLog, max_bytes: usize) {
 
 /// The copy in use, in place of the log.
 fn finish(rig: &mut Rig, copy: FutureLog) -> Log {
-    copy.finish(&rig.log).unwrap();
+    copy.finish(&rig.log, NOW).unwrap();
     let mut open = OpenLog { dir: copy_dir(), ..open(&rig.fs, &rig.config) };
     (open.recovery_point, open.log_start) = (rig.log.log_end(), rig.log.log_start());
     Log::open(open).unwrap()
