@@ -16,7 +16,7 @@ use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings};
 use crate::quorum;
 use crate::rt::fs::disk::disk;
-use crate::rt::{clock, rand};
+use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Limits, Listeners};
 use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
@@ -47,6 +47,9 @@ fn sentence(error: impl std::fmt::Display) -> Error {
 /// One sentence that says what to do.
 pub async fn run(startup: Startup) -> Result<(), Error> {
     let stop = stop_signals().map_err(sentence)?;
+    if process::raise_open_files().is_none() {
+        warn!("the limit of open files could not be raised; many partitions or connections may hit it");
+    }
     let settings = Arc::clone(startup.config.settings());
     let node = Node::start(startup.config).await?;
     node.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
@@ -253,10 +256,10 @@ impl Node {
         let flushers = self.flushers;
         let controller = Arc::clone(&self.ctx.controller);
         let closed = tokio::task::spawn_blocking(move || {
+            manager.close(epoch);
             for flusher in &flushers {
                 flusher.stop();
             }
-            manager.close(epoch);
             controller.close();
         })
         .await;

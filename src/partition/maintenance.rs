@@ -4,9 +4,13 @@ use super::manager::Manager;
 use super::state::{Partition, Slot};
 use crate::model::{Offset, TimestampMs, TopicPartition};
 use crate::rt::clock;
+use crate::rt::fs::File;
 use crate::storage::checkpoint;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// How many logs are closed with one flush: their files stay open meanwhile.
+const CLOSED_TOGETHER: usize = 1000;
 
 /// What the checkpoint files of one log directory hold, by partition.
 #[derive(Debug, Default)]
@@ -73,20 +77,28 @@ impl Partition {
         checkpoint.high_watermarks.insert(self.name.clone(), high_watermark);
     }
 
-    /// Flushes and closes the log. Whether it may be called clean.
-    fn close(&self) -> bool {
+    /// The first half of a clean stop: everything is written, and these files are to be synced. `Err`: the
+    /// directory may not be called clean.
+    fn prepare_close(&self) -> Result<Vec<Arc<dyn File>>, ()> {
         let mut state = self.state.lock();
-        let Slot::Open(log) = &mut state.log else { return !matches!(state.log, Slot::Offline) };
-        match log.close() {
-            Ok(()) => {
-                let (recovery_point, log_start) = (log.log_end(), log.log_start());
-                state.log = Slot::Cold { clean: true, recovery_point, log_start };
-                true
-            }
+        let Slot::Open(log) = &mut state.log else {
+            return if matches!(state.log, Slot::Offline) { Err(()) } else { Ok(Vec::new()) };
+        };
+        match log.prepare_close() {
+            Ok(job) => Ok(job.map_or_else(Vec::new, |job| job.files)),
             Err(error) => {
                 tracing::error!(partition = %self.name, %error, "cannot close the log cleanly");
-                false
+                Err(())
             }
+        }
+    }
+
+    /// The second half: what [`Partition::prepare_close`] named is on disk.
+    fn closed(&self) {
+        let mut state = self.state.lock();
+        if let Slot::Open(log) = &state.log {
+            let (recovery_point, log_start) = (log.log_end(), log.log_start());
+            state.log = Slot::Cold { clean: true, recovery_point, log_start };
         }
     }
 }
@@ -166,10 +178,34 @@ impl Manager {
     /// Nothing may be appended any more.
     pub fn close(&self, broker_epoch: i64) {
         let all = self.all();
-        let mut clean = vec![true; self.dirs.all().len()];
+        let mut by_dir: Vec<Vec<Arc<Partition>>> = vec![Vec::new(); self.dirs.all().len()];
         for partition in &all {
             let dir = partition.state.lock().dir;
-            clean[dir] &= partition.close();
+            by_dir[dir].push(Arc::clone(partition));
+        }
+        let mut clean = vec![true; by_dir.len()];
+        for (dir, partitions) in by_dir.iter().enumerate() {
+            // Many logs share one sync of the volume.
+            for group in partitions.chunks(CLOSED_TOGETHER) {
+                let mut files = Vec::new();
+                for partition in group {
+                    match partition.prepare_close() {
+                        Ok(dirty) => files.extend(dirty),
+                        Err(()) => clean[dir] = false,
+                    }
+                }
+                if files.is_empty() {
+                    group.iter().for_each(|partition| partition.closed());
+                    continue;
+                }
+                match self.flushers[dir].flush(files) {
+                    Ok(()) => group.iter().for_each(|partition| partition.closed()),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot flush the logs of a directory");
+                        clean[dir] = false;
+                    }
+                }
+            }
         }
         self.write_checkpoints(&all);
         for (dir, clean) in self.dirs.all().iter().zip(clean) {
