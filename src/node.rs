@@ -47,7 +47,7 @@ fn sentence(error: impl std::fmt::Display) -> Error {
 /// One sentence that says what to do.
 pub async fn run(startup: Startup) -> Result<(), Error> {
     let stop = stop_signals().map_err(sentence)?;
-    if process::raise_open_files().is_none() {
+    if !process::raise_open_files() {
         warn!("the limit of open files could not be raised; many partitions or connections may hit it");
     }
     let settings = Arc::clone(startup.config.settings());

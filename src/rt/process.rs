@@ -54,15 +54,15 @@ pub fn resident_bytes() -> Option<u64> {
 }
 
 /// Lets this process open as many files as it may (the hard limit), as the JVM does for Kafka: a broker holds one for
-/// each connection and several for each log in use. Answers the number.
-pub fn raise_open_files() -> Option<u64> {
+/// each connection and several for each log in use. Answers whether it worked.
+pub fn raise_open_files() -> bool {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        setrlimit(Resource::Nofile, limit).ok()?;
+    if limit.current == limit.maximum {
+        return true;
     }
-    limit.current
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).is_ok()
 }
 
 #[cfg(test)]
