@@ -174,7 +174,7 @@ impl Node {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
         });
         register_collectors(&metrics, &manager);
-        let limits = Limits::new(&settings, Arc::clone(&metrics));
+        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {
             ctx,

@@ -254,6 +254,21 @@ pub fn served() -> &'static [Served] {
     APIS
 }
 
+/// What the decoded form of a request will occupy, to be known before [`place`] makes it. Nothing for Fetch, whose
+/// codec makes slices of the body, and for what [`place`] does not decode.
+///
+/// # Errors
+/// The body is not what it says: the connection is to be closed.
+pub fn cost(header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
+    let decoded = runner(header.key).is_some()
+        && APIS.iter().any(|api| api.key == header.key && api.versions.contains(header.version));
+    if !decoded {
+        return Ok(wire::Cost(0));
+    }
+    wire::guard::check(header.key, header.version, body)
+        .map_err(|refused| format!("API {} version {}: {refused}", header.key, header.version))
+}
+
 /// Places a request other than Produce.
 ///
 /// # Errors
