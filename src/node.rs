@@ -347,7 +347,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     let flushers: Vec<Arc<Flusher>> = dirs
         .all()
         .iter()
-        .map(|dir| Flusher::start(&*fs, dir.path()).map(Arc::new))
+        .map(|dir| Flusher::start(&*fs, dir.path(), Arc::clone(&metrics.flush)).map(Arc::new))
         .collect::<Result<_, _>>()
         .map_err(sentence)?;
     // Before the partitions: they resolve their settings from the live configuration.
