@@ -174,6 +174,8 @@ pub struct Log {
     recovery_point: Offset,
     /// Where a clean stop left no producer snapshot, there were no producers: nothing below is replayed.
     no_producers_below: Offset,
+    /// What [`Log::high_watermark_advanced`] was told.
+    high_watermark: Offset,
     producers: OnceLock<Producers>,
     epochs: OnceLock<Epochs>,
     /// The last segment's end, once something is appended to it.

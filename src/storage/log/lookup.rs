@@ -167,8 +167,10 @@ impl Log {
         Ok(self.load_producers()?.first_unstable().map(|offset| offset.max(self.log_start)))
     }
 
-    /// Transactions whose markers lie below it are decided for readers too. Call whenever it advances.
+    /// Transactions whose markers lie below it are decided for readers too. Call after opening, and whenever
+    /// it advances.
     pub fn high_watermark_advanced(&mut self, high_watermark: Offset) {
+        self.high_watermark = self.high_watermark.max(high_watermark);
         if let Some(producers) = self.producers.get_mut() {
             producers.stable_below(high_watermark);
         }
@@ -274,7 +276,11 @@ impl Log {
     }
 
     pub(super) fn load_producers(&self) -> Result<&Producers, StorageError> {
-        load(&self.producers, || self.rebuild_producers(self.log_end))
+        load(&self.producers, || {
+            let mut producers = self.rebuild_producers(self.log_end)?;
+            producers.stable_below(self.high_watermark);
+            Ok(producers)
+        })
     }
 
     /// The producers as they were when the log ended at `end`: the newest snapshot up to there that can be

@@ -116,6 +116,7 @@ impl Log {
             log_start: open.log_start,
             log_end: open.log_start,
             recovery_point: open.recovery_point.max(Offset::ZERO),
+            high_watermark: Offset::ZERO,
             producers: OnceLock::new(),
             epochs: OnceLock::new(),
             writer: None,
