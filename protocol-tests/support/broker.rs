@@ -25,7 +25,11 @@ impl Broker {
 
     /// A broker with settings as `--set` takes them.
     pub(crate) fn with(settings: &[&str]) -> Broker {
-        let dir = tempfile::tempdir().unwrap();
+        Broker::within(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// As `with`, in a directory that the settings may name.
+    pub(crate) fn within(dir: tempfile::TempDir, settings: &[&str]) -> Broker {
         let port = free_port();
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let child = spawn(dir.path(), port, &settings);
@@ -110,7 +114,10 @@ impl Drop for Broker {
 
 fn spawn(dir: &Path, port: u16, settings: &[String]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klamm"));
-    command.arg("--data-dir").arg(dir.join("data")).args(["--listen", &format!("127.0.0.1:{port}")]);
+    if !settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
+        command.arg("--data-dir").arg(dir.join("data"));
+    }
+    command.args(["--listen", &format!("127.0.0.1:{port}")]);
     command.args(["--set", "admin.listener=127.0.0.1:0"]);
     for setting in settings {
         command.args(["--set", setting]);

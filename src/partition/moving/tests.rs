@@ -13,7 +13,7 @@ use crate::record::Batch;
 use crate::record::build::BatchBuilder;
 use crate::rt::fs::Fs;
 use crate::rt::fs::sim::SimFs;
-use crate::storage::dirs::{LogDirs, Owner};
+use crate::storage::dirs::{DirsError, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use uuid::Uuid;
 
@@ -30,8 +30,14 @@ struct Rig {
 impl Rig {
     fn start(fs: &SimFs, config: &TopicConfig, assigned: DirectoryId) -> Option<Rig> {
         let owner = Owner { node_id: NodeId(1), cluster_id: Some("c".into()) };
-        let dirs = Arc::new(LogDirs::open(fs.shared(), &DIRS.map(PathBuf::from), &owner).ok()?);
-        let flushers = dirs.all().iter().map(|dir| Flusher::start(fs, dir.path()).map(Arc::new));
+        let dirs = loop {
+            match LogDirs::open(fs.shared(), &DIRS.map(PathBuf::from), &owner) {
+                // The last one's flushers may still be at work.
+                Err(DirsError::Locked(_)) => std::thread::sleep(std::time::Duration::from_millis(1)),
+                other => break Arc::new(other.ok()?),
+            }
+        };
+        let flushers = dirs.all().iter().map(|dir| Flusher::start(fs, dir.path(), Arc::default()).map(Arc::new));
         let flushers = flushers.collect::<io::Result<Vec<_>>>().ok()?;
         let config = Arc::new(config.clone());
         let settings = ManagerSettings {
