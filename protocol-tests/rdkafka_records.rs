@@ -3,9 +3,9 @@
 
 mod support;
 
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
-use rdkafka::consumer::Consumer;
 use rdkafka::producer::{BaseRecord, FutureProducer, FutureRecord, Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -29,9 +29,9 @@ fn producer(broker: &Broker, settings: &[(&str, &str)]) -> FutureProducer {
 /// Sends numbered records to a partition, without waiting between them.
 async fn send_numbers(producer: &FutureProducer, topic: &str, partition: i32, numbers: std::ops::Range<usize>) {
     let payloads: Vec<String> = numbers.map(|n| format!("record {n}")).collect();
-    let sent = payloads
-        .iter()
-        .map(|payload| producer.send(FutureRecord::<str, str>::to(topic).partition(partition).payload(payload), PATIENCE));
+    let sent = payloads.iter().map(|payload| {
+        producer.send(FutureRecord::<str, str>::to(topic).partition(partition).payload(payload), PATIENCE)
+    });
     for delivery in futures_util::future::join_all(sent).await {
         delivery.unwrap();
     }
@@ -63,8 +63,13 @@ async fn a_record_keeps_its_key_value_headers_and_timestamp() {
     assert_eq!(got.payload(), Some(&b"the value"[..]));
     assert_eq!(got.timestamp(), rdkafka::Timestamp::CreateTime(1_700_000_000_123));
     let headers: Vec<_> = got.headers().unwrap().iter().map(|header| (header.key, header.value)).collect();
-    let want: Vec<(&str, Option<&[u8]>)> =
-        vec![("one", Some(b"1")), ("two", Some(b"zwei")), ("one", Some(b"again")), ("empty", Some(b"")), ("null", None)];
+    let want: Vec<(&str, Option<&[u8]>)> = vec![
+        ("one", Some(b"1")),
+        ("two", Some(b"zwei")),
+        ("one", Some(b"again")),
+        ("empty", Some(b"")),
+        ("null", None),
+    ];
     assert_eq!(headers, want);
 }
 
@@ -77,7 +82,8 @@ async fn null_and_empty_keys_and_values_stay_what_they_are() {
         send(&producer, record).await.unwrap();
     }
     let got = read_all(&broker, "nulls", 0);
-    let shapes: Vec<_> = got.iter().map(|record| (record.key().map(<[u8]>::len), record.payload().map(<[u8]>::len))).collect();
+    let shapes: Vec<_> =
+        got.iter().map(|record| (record.key().map(<[u8]>::len), record.payload().map(<[u8]>::len))).collect();
     assert_eq!(shapes, [(None, None), (Some(0), None), (None, Some(0)), (Some(0), Some(0))]);
 }
 
@@ -239,7 +245,11 @@ async fn a_waiting_consumer_hears_of_a_record_at_once() {
     send_numbers(&producer, "prompt", 0, 1..2).await;
     let record = take(&slow_poll, 1);
     assert_eq!(texts(&record), ["record 1"]);
-    assert!(sent.elapsed() < Duration::from_secs(10), "half of what the long poll would have waited: {:?}", sent.elapsed());
+    assert!(
+        sent.elapsed() < Duration::from_secs(10),
+        "half of what the long poll would have waited: {:?}",
+        sent.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

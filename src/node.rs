@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-/// How often the directories of deleted partitions are looked at.
-const REAP_EVERY: Duration = Duration::from_secs(1);
+/// How often indexes are brought up to their logs and the directories of deleted partitions are looked at.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Why the node did not start or had to stop: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -230,7 +230,7 @@ impl Node {
         loop {
             tokio::select! {
                 error = self.ctx.controller.failed() => return sentence(error),
-                () = tokio::time::sleep(REAP_EVERY) => {}
+                () = tokio::time::sleep(TICK) => {}
             }
             if !self.manager.offline_failed_dirs() {
                 return Error(
@@ -275,7 +275,7 @@ impl Node {
         let log = &settings.log;
         self.every(log.initial_task_delay, log.retention_check_interval, Manager::retain);
         self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
-        self.every(REAP_EVERY, REAP_EVERY, Manager::reap);
+        self.every(TICK, TICK, Manager::tick);
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }

@@ -61,11 +61,25 @@ class Broker:
         self.work = os.path.join(work, self.name)
         self.data = os.path.join(self.work, "data")
         self.settings = dict(settings or {})
-        self.port = free_port()
+        self.port, self.controller_port = free_port(), free_port()
         self.process = None
         self.log_path = os.path.join(self.work, "broker.log")
         shutil.rmtree(self.work, ignore_errors=True)
         os.makedirs(self.data)
+
+    def kraft_properties(self):
+        """A server.properties for one node that is broker and controller; both brokers get the same one."""
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": self.data,
+            **self.settings,
+        }
 
     @property
     def bootstrap(self):
@@ -149,21 +163,10 @@ class Kafka(Broker):
         if name:
             self.name = name
         super().__init__(work, settings)
-        self.controller_port = free_port()
+        self.properties = self.write_properties(self.kraft_properties())
         self._format()
 
     def _format(self):
-        self.properties = self.write_properties({
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "log.dirs": self.data,
-            **self.settings,
-        })
         argv = jars.java("kafka.tools.StorageTool",
                          ["format", "--cluster-id", "5L6g3nShT-eMCtK--X86sw", "-c", self.properties])
         r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -179,7 +182,7 @@ class Kafka(Broker):
 
 
 class Klamm(Broker):
-    """The binary under test, with the same settings in a server.properties of its own."""
+    """The binary under test, with the same server.properties (and a free port for its metrics)."""
 
     name = "klamm"
     start_timeout = 30
@@ -187,14 +190,7 @@ class Klamm(Broker):
     def __init__(self, work, settings=None, binary=None):
         super().__init__(work, settings)
         self.binary = binary or paths.klamm_bin()
-        self.properties = self.write_properties({
-            "node.id": "1",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "log.dirs": self.data,
-            "admin.listener": f"127.0.0.1:{free_port()}",
-            **self.settings,
-        })
+        self.properties = self.write_properties({**self.kraft_properties(), "admin.listener": "127.0.0.1:0"})
 
     def command(self):
         return [self.binary, "--config", self.properties]

@@ -123,6 +123,13 @@ pub trait Api {
     const NAME: &'static str;
     const VERSIONS: Versions;
 
+    /// The version that `version` looks like on the wire, where a version changed only what a field may mean and the
+    /// crate does not know it yet.
+    #[must_use]
+    fn form(version: i16) -> i16 {
+        version
+    }
+
     fn handle(
         ctx: Arc<Context>,
         call: Call,
@@ -178,11 +185,18 @@ pub struct Served {
     pub advertised_min: i16,
 }
 
+/// How a request other than Produce and Fetch is served.
+#[derive(Clone, Copy)]
+struct Runner {
+    run: Run,
+    form: fn(i16) -> i16,
+}
+
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
 
 /// Decodes, handles and encodes one request of `A`.
 fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
-    let version = call.version;
+    let version = A::form(call.version);
     let request: A::Request = wire::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
@@ -217,9 +231,9 @@ macro_rules! apis {
             },)*
         ];
 
-        fn runner(key: i16) -> Option<Run> {
+        fn runner(key: i16) -> Option<Runner> {
             $(if key == <<$api as Api>::Request as Request>::KEY {
-                return Some(run::<$api>);
+                return Some(Runner { run: run::<$api>, form: <$api as Api>::form });
             })*
             None
         }
@@ -260,12 +274,9 @@ pub fn served() -> &'static [Served] {
 /// # Errors
 /// The body is not what it says: the connection is to be closed.
 pub fn cost(header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
-    let decoded = runner(header.key).is_some()
-        && APIS.iter().any(|api| api.key == header.key && api.versions.contains(header.version));
-    if !decoded {
-        return Ok(wire::Cost(0));
-    }
-    wire::guard::check(header.key, header.version, body)
+    let served = APIS.iter().any(|api| api.key == header.key && api.versions.contains(header.version));
+    let Some(runner) = runner(header.key).filter(|_| served) else { return Ok(wire::Cost(0)) };
+    wire::guard::check(header.key, (runner.form)(header.version), body)
         .map_err(|refused| format!("API {} version {}: {refused}", header.key, header.version))
 }
 
@@ -288,7 +299,7 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         }
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
-    let Some(run) = runner(header.key) else {
+    let Some(Runner { run, .. }) = runner(header.key) else {
         return fetch::place(ctx, header, &body);
     };
     let call = Call {

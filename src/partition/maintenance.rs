@@ -8,6 +8,7 @@ use crate::rt::fs::File;
 use crate::storage::checkpoint;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How many logs are closed with one flush: their files stay open meanwhile.
 const CLOSED_TOGETHER: usize = 1000;
@@ -59,6 +60,20 @@ impl Partition {
         let Slot::Open(log) = &state.log else { return };
         if let Some(job) = log.sealed_flush_job() {
             self.submit(&mut state, job);
+        }
+    }
+
+    /// Writes what appends keep back: see [`crate::storage::Log::write_behind`].
+    pub(super) fn write_behind(&self) {
+        // Without the lock: of 10 000 partitions few are written to.
+        if !self.appended.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.state.lock();
+        let Slot::Open(log) = &mut state.log else { return };
+        if let Err(error) = log.write_behind() {
+            tracing::error!(partition = %self.name, %error, "cannot write the indexes");
+            self.storage_failed(&mut state, &error);
         }
     }
 
@@ -130,8 +145,12 @@ impl Manager {
         live.contains(&true)
     }
 
-    /// Removes the directories of deleted partitions whose delay has passed.
-    pub fn reap(&self) {
+    /// What happens often: indexes follow their logs, and the directories of deleted partitions go when their delay
+    /// has passed.
+    pub fn tick(&self) {
+        for partition in self.all() {
+            partition.write_behind();
+        }
         self.dirs.reap(clock::now_ms());
     }
 

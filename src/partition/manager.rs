@@ -17,6 +17,7 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The effective settings of a topic, from the image and the broker's own.
 pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> Arc<TopicConfig> + Send + Sync>;
@@ -237,6 +238,7 @@ impl Manager {
             dirs: Arc::clone(&self.dirs),
             producer_expiry_ms: self.settings.producer_expiry_ms,
             config: ArcSwap::new(Arc::clone(config)),
+            appended: AtomicBool::new(false),
             state: Mutex::new(State {
                 log,
                 dir,

@@ -84,6 +84,24 @@ impl Log {
         self.last_flush
     }
 
+    /// Writes what was kept back for want of urgency (index entries, the epoch checkpoint), so that who looks into the
+    /// directory sees what Kafka would show there. Syncs nothing, and a full disk is no fault: it waits on.
+    pub fn write_behind(&mut self) -> Result<(), StorageError> {
+        let wrote = match self.writer.take() {
+            Some(mut writer) => {
+                let waits = !(writer.offsets.is_written() && writer.times.is_written());
+                let wrote = if waits { writer.write_indexes(self).map(drop) } else { Ok(()) };
+                self.writer = Some(writer);
+                wrote
+            }
+            None => Ok(()),
+        };
+        match wrote.and_then(|()| self.stage_epochs()) {
+            Err(StorageError::Full { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
     /// The first half of a clean stop: everything is written; the job, if any, has to be synced before the
     /// directory counts as cleanly shut down. Many logs can share one sync of the volume.
     /// Nothing may be appended after.
