@@ -49,10 +49,8 @@ impl Broker {
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let kib = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        1024 * kib.unwrap_or_else(|| panic!("the broker is gone"))
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
+        1024 * line.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_else(|| panic!("the broker is gone"))
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
