@@ -16,7 +16,7 @@ use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings};
 use crate::quorum;
 use crate::rt::fs::disk::disk;
-use crate::rt::{clock, rand};
+use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Limits, Listeners};
 use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-/// How often the directories of deleted partitions are looked at.
-const REAP_EVERY: Duration = Duration::from_secs(1);
+/// How often indexes are brought up to their logs and the directories of deleted partitions are looked at.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Why the node did not start or had to stop: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,9 @@ fn sentence(error: impl std::fmt::Display) -> Error {
 /// One sentence that says what to do.
 pub async fn run(startup: Startup) -> Result<(), Error> {
     let stop = stop_signals().map_err(sentence)?;
+    if !process::raise_open_files() {
+        warn!("the limit of open files could not be raised; many partitions or connections may hit it");
+    }
     let settings = Arc::clone(startup.config.settings());
     let node = Node::start(startup.config).await?;
     node.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
@@ -171,7 +174,7 @@ impl Node {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
         });
         register_collectors(&metrics, &manager);
-        let limits = Limits::new(&settings, Arc::clone(&metrics));
+        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {
             ctx,
@@ -227,7 +230,7 @@ impl Node {
         loop {
             tokio::select! {
                 error = self.ctx.controller.failed() => return sentence(error),
-                () = tokio::time::sleep(REAP_EVERY) => {}
+                () = tokio::time::sleep(TICK) => {}
             }
             if !self.manager.offline_failed_dirs() {
                 return Error(
@@ -253,10 +256,10 @@ impl Node {
         let flushers = self.flushers;
         let controller = Arc::clone(&self.ctx.controller);
         let closed = tokio::task::spawn_blocking(move || {
+            manager.close(epoch);
             for flusher in &flushers {
                 flusher.stop();
             }
-            manager.close(epoch);
             controller.close();
         })
         .await;
@@ -272,7 +275,7 @@ impl Node {
         let log = &settings.log;
         self.every(log.initial_task_delay, log.retention_check_interval, Manager::retain);
         self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
-        self.every(REAP_EVERY, REAP_EVERY, Manager::reap);
+        self.every(TICK, TICK, Manager::tick);
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }
@@ -344,7 +347,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     let flushers: Vec<Arc<Flusher>> = dirs
         .all()
         .iter()
-        .map(|dir| Flusher::start(&*fs, dir.path()).map(Arc::new))
+        .map(|dir| Flusher::start(&*fs, dir.path(), Arc::clone(&metrics.flush)).map(Arc::new))
         .collect::<Result<_, _>>()
         .map_err(sentence)?;
     // Before the partitions: they resolve their settings from the live configuration.

@@ -1,6 +1,6 @@
 """Fetches Apache Kafka's jars through Maven, compiles the few Java programs of ours against them.
 
-The jars go into compat/java/work/libs. A stamp holds the hash of the pom, so that a second run costs nothing.
+The jars go into the folder `work` beside the pom. A stamp holds the hash of the pom, so that a second run costs nothing.
 """
 
 import glob

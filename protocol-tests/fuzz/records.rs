@@ -89,7 +89,8 @@ fn judged(choice: u8, bytes: Vec<u8>) {
         timestamp_before_max_ms: if choice & 0x20 != 0 { 1000 } else { i64::MAX },
         ..TopicConfig::default()
     };
-    let rules = Rules { config: &config, now: TimestampMs(1_700_000_000_000), decompressed_bytes_max: LIMIT };
+    let at = klamm::model::TopicPartition::new("t".into(), klamm::model::PartitionId(0));
+    let rules = Rules { partition: &at, config: &config, now: TimestampMs(1_700_000_000_000), decompressed_bytes_max: LIMIT };
     let Ok(mut batch) = validate(Bytes::from(bytes), &rules) else { return };
     batch.assign(Offset(1000), LeaderEpoch(3));
     let stored = batch.as_slices().concat();

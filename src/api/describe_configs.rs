@@ -14,6 +14,7 @@ use crate::config::BrokerConfig;
 use crate::config::describe::{self, Entry};
 use crate::metadata::{ConfigResource, Image, ResourceType};
 use crate::model::{ErrorCode, NodeId, TopicName};
+use crate::rt::logging::{self, Loggers};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -77,8 +78,10 @@ fn entries(image: &Image, config: &BrokerConfig, asked: &DescribeConfigsResource
             Err(invalid(format!("Unexpected broker id, expected {} or empty string, but received {name}", node.0)))
         }
         Some(ResourceType::BrokerLogger) if name.is_empty() => Err(invalid("Broker id must not be empty")),
-        // See `loggers`: there are none.
-        Some(ResourceType::BrokerLogger) if broker_id(name)? == node => Ok(describe::broker_loggers([])),
+        Some(ResourceType::BrokerLogger) if broker_id(name)? == node => {
+            let levels = logging::loggers().map(Loggers::levels).unwrap_or_default();
+            Ok(describe::broker_loggers(levels.iter().map(|(name, level)| (name.as_str(), *level))))
+        }
         Some(ResourceType::BrokerLogger) => {
             Err(invalid(format!("Unexpected broker id, expected {} but received {name}", node.0)))
         }

@@ -50,11 +50,11 @@ impl Api for DescribeLogDirs {
                 if !dir.is_live() {
                     return result.with_error_code(ErrorCode::KAFKA_STORAGE_ERROR.0);
                 }
-                if call.version >= 4 {
-                    if let Ok(space) = dirs.space(dir) {
-                        result.total_bytes = i64::try_from(space.total).unwrap_or(i64::MAX);
-                        result.usable_bytes = i64::try_from(space.usable).unwrap_or(i64::MAX);
-                    }
+                if call.version >= 4
+                    && let Ok(space) = dirs.space(dir)
+                {
+                    result.total_bytes = i64::try_from(space.total).unwrap_or(i64::MAX);
+                    result.usable_bytes = i64::try_from(space.usable).unwrap_or(i64::MAX);
                 }
                 let topics = found.remove(&index).unwrap_or_default();
                 result.with_topics(

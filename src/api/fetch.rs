@@ -193,7 +193,7 @@ impl Fetching {
     }
 
     async fn wait(mut self, max_wait: Duration) -> Answer {
-        let deadline = tokio::time::Instant::now() + max_wait;
+        let deadline = tokio::time::Instant::from_std(clock::now()) + max_wait;
         let waiter = FetchWaiter::new();
         loop {
             let in_time = {
@@ -248,6 +248,8 @@ impl Fetching {
                 }
                 if let Some(records) = &found.records {
                     metrics.bytes_out.add(records.len as u64);
+                    let offsets = records.upper_bound.0.saturating_sub(wanted.from.0);
+                    metrics.records_out.add(u64::try_from(offsets).unwrap_or(0));
                 }
             }
             if !news {

@@ -14,6 +14,7 @@ use crate::config::{BrokerConfig, broker_keys};
 use crate::controller::{AlterOp, ConfigChange, Service};
 use crate::metadata::{ConfigResource, Image, ResourceType};
 use crate::model::{ErrorCode, NodeId};
+use crate::rt::logging;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
@@ -70,7 +71,7 @@ fn plan(
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, node, image, check).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, node, image, check, request.validate_only).unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
@@ -80,11 +81,13 @@ fn preprocess(
     node: NodeId,
     image: &Image,
     check: BrokerCheck<'_>,
+    validate_only: bool,
 ) -> Result<Step<Vec<ConfigChange>>, ApiError> {
     let deletes = |config: &AlterableConfig| config.config_operation == AlterOp::Delete as i8;
     alter::check_keys(asked.configs.iter().map(|c| (&*c.name, c.value.is_none() && !deletes(c))))?;
     if asked.resource_type == ResourceType::BrokerLogger.code() {
-        return Ok(Step::Done(loggers::alter(node, &asked.resource_name, &asked.configs)));
+        let (name, configs) = (&asked.resource_name, &asked.configs);
+        return Ok(Step::Done(loggers::alter(logging::loggers(), node, name, configs, validate_only)));
     }
     let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
     let changes = asked.configs.iter().map(change).collect::<Result<Vec<_>, _>>()?;

@@ -1,8 +1,8 @@
-//! ListOffsets (2), v1-10: offsets by timestamp and the special ones.
+//! ListOffsets (2), v1-11: offsets by timestamp and the special ones.
 //!
 //! v2 isolation level · v4 leader epoch · v7 max timestamp (-3) · v8 earliest local (-4) · v9 latest
-//! tiered (-5) · v10 timeout. Version 11 (-6, earliest pending upload) is beyond what the crate can
-//! encode. Nothing is tiered here: earliest local is earliest, latest tiered is none.
+//! tiered (-5) · v10 timeout · v11 earliest pending upload (-6; on the wire the same as v10).
+//! Nothing is tiered here: earliest local is earliest, latest tiered and pending upload are none.
 
 use super::{Api, Call, Context, Versions};
 use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId, TimestampMs};
@@ -18,6 +18,7 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// See the module.
 pub struct ListOffsets;
@@ -25,7 +26,11 @@ pub struct ListOffsets;
 impl Api for ListOffsets {
     type Request = ListOffsetsRequest;
     const NAME: &'static str = "ListOffsets";
-    const VERSIONS: Versions = Versions { min: 1, max: 10 };
+    const VERSIONS: Versions = Versions { min: 1, max: 11 };
+
+    fn form(version: i16) -> i16 {
+        version.min(10)
+    }
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
         let isolation = if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted };
@@ -88,6 +93,7 @@ fn look_up(
         EARLIEST => earliest(partition, positions.log_start, positions.leader_epoch),
         EARLIEST_LOCAL if version >= 8 => earliest(partition, positions.log_start, positions.leader_epoch),
         LATEST_TIERED if version >= 9 => Ok(NOT_FOUND),
+        EARLIEST_PENDING_UPLOAD if version >= 11 => Ok(NOT_FOUND),
         MAX_TIMESTAMP if version >= 7 => Ok(partition
             .max_timestamp()?
             .map_or(NOT_FOUND, |found| (found.offset, found.timestamp, found.leader_epoch))),

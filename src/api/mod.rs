@@ -123,6 +123,13 @@ pub trait Api {
     const NAME: &'static str;
     const VERSIONS: Versions;
 
+    /// The version that `version` looks like on the wire, where a version changed only what a field may mean and the
+    /// crate does not know it yet.
+    #[must_use]
+    fn form(version: i16) -> i16 {
+        version
+    }
+
     fn handle(
         ctx: Arc<Context>,
         call: Call,
@@ -178,11 +185,18 @@ pub struct Served {
     pub advertised_min: i16,
 }
 
+/// How a request other than Produce and Fetch is served.
+#[derive(Clone, Copy)]
+struct Runner {
+    run: Run,
+    form: fn(i16) -> i16,
+}
+
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
 
 /// Decodes, handles and encodes one request of `A`.
 fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
-    let version = call.version;
+    let version = A::form(call.version);
     let request: A::Request = wire::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
@@ -217,9 +231,9 @@ macro_rules! apis {
             },)*
         ];
 
-        fn runner(key: i16) -> Option<Run> {
+        fn runner(key: i16) -> Option<Runner> {
             $(if key == <<$api as Api>::Request as Request>::KEY {
-                return Some(run::<$api>);
+                return Some(Runner { run: run::<$api>, form: <$api as Api>::form });
             })*
             None
         }
@@ -254,6 +268,18 @@ pub fn served() -> &'static [Served] {
     APIS
 }
 
+/// What the decoded form of a request will occupy, to be known before [`place`] makes it. Nothing for Fetch, whose
+/// codec makes slices of the body, and for what [`place`] does not decode.
+///
+/// # Errors
+/// The body is not what it says: the connection is to be closed.
+pub fn cost(header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
+    let served = APIS.iter().any(|api| api.key == header.key && api.versions.contains(header.version));
+    let Some(runner) = runner(header.key).filter(|_| served) else { return Ok(wire::Cost(0)) };
+    wire::guard::check(header.key, (runner.form)(header.version), body)
+        .map_err(|refused| format!("API {} version {}: {refused}", header.key, header.version))
+}
+
 /// Places a request other than Produce.
 ///
 /// # Errors
@@ -273,7 +299,7 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         }
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
-    let Some(run) = runner(header.key) else {
+    let Some(Runner { run, .. }) = runner(header.key) else {
         return fetch::place(ctx, header, &body);
     };
     let call = Call {
@@ -282,4 +308,46 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         peer: Arc::clone(peer),
     };
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::fmt::Write as _;
+
+    const BEGIN: &str = "<!-- apis:begin -->\n";
+    const END: &str = "<!-- apis:end -->\n";
+
+    fn table() -> String {
+        let mut table = String::from("| Key | API | Versions |\n|---:|---|---|\n");
+        let mut apis: Vec<&Served> = served().iter().collect();
+        apis.sort_by_key(|api| api.key);
+        for Served { key, name, versions: Versions { min, max }, .. } in apis {
+            let versions = if min == max { min.to_string() } else { format!("{min}-{max}") };
+            writeln!(table, "| {key} | {name} | {versions} |").unwrap();
+        }
+        table
+    }
+
+    /// `UPDATE_README=1` has it written instead of compared.
+    #[test]
+    fn the_readme_has_the_apis_that_are_served() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (shown, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("UPDATE_README").is_some() {
+            std::fs::write(path, [before, BEGIN, &table(), END, after].concat()).unwrap();
+        } else {
+            assert_eq!(shown, table(), "scripts/fix renews the table");
+        }
+    }
+
+    #[test]
+    fn each_api_is_listed_once() {
+        let mut keys: Vec<i16> = served().iter().map(|api| api.key).collect();
+        keys.sort_unstable();
+        assert!(keys.is_sorted_by(|a, b| a < b));
+    }
 }

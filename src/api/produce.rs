@@ -196,11 +196,10 @@ impl Placer {
                     *answer = PartitionResponse::appended(number, done.first, done.append_time, done.log_start);
                     placed.waits.push((entry.topic, entry.slot, wait));
                 }
-                Outcome::Failed { error, message, log_start } => {
+                Outcome::Failed { error, log_start } => {
                     metrics.failed_produce_requests.inc();
                     ctx.metrics.api(KEY).error(error);
                     *answer = PartitionResponse::failed(number, error);
-                    answer.error_message = message;
                     answer.log_start = log_start;
                 }
             }
@@ -234,7 +233,7 @@ impl Placed {
 
     /// Waits until everything appended is committed or `timeout.ms` has passed.
     pub async fn committed(mut self) -> Placed {
-        let deadline = tokio::time::Instant::now() + self.timeout;
+        let deadline = tokio::time::Instant::from_std(clock::now()) + self.timeout;
         for (topic, slot, wait) in std::mem::take(&mut self.waits) {
             let error = match tokio::time::timeout_at(deadline, wait.outcome()).await {
                 Ok(error) => error,
@@ -295,18 +294,20 @@ fn validated(
             return Err(PartitionResponse::failed(number, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
         }
         if header.attributes.is_transactional() {
-            let mut refused = PartitionResponse::failed(number, ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-            refused.error_message = Some("This broker does not coordinate transactions.".into());
-            return Err(refused);
+            return Err(PartitionResponse::failed(number, ErrorCode::INVALID_PRODUCER_ID_MAPPING));
         }
     }
     let config = partition.config();
     let decompressed_bytes_max = ctx.settings().network.request_bytes_max;
-    let rules = Rules { config: &config, now, decompressed_bytes_max };
+    let rules = Rules { partition: partition.name(), config: &config, now, decompressed_bytes_max };
     record::validate(records, &rules).map_err(|rejected| {
         let mut refused = PartitionResponse::failed(number, rejected.error);
-        refused.error_message = rejected.message;
-        refused.record_errors = rejected.records;
+        // As in Kafka, only records that were refused one by one come with a text of the broker's; for the rest the
+        // client has its own.
+        if !rejected.records.is_empty() {
+            refused.error_message = rejected.message;
+            refused.record_errors = rejected.records;
+        }
         refused.log_start = Offset::NONE;
         refused
     })

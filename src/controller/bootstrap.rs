@@ -7,7 +7,7 @@ use super::machine::{self, Decision, RECORDS_MAX};
 use super::request::{ApiError, ConfigRules, Defaults, Registration};
 use super::service::Service;
 use crate::metadata::{Record, Store};
-use crate::quorum::{self, Quorum, QuorumError};
+use crate::quorum::{self, ProposeError, Quorum, QuorumError};
 use crate::rt::clock;
 use crate::rt::fs::Fs;
 use machine::features::METADATA_VERSION;
@@ -21,6 +21,8 @@ pub enum StartError {
     Quorum(#[from] QuorumError),
     #[error("cannot register this broker: {0}")]
     Register(ApiError),
+    #[error("cannot register this broker: {0}")]
+    Commit(ProposeError),
     #[error(
         "the metadata log was written at metadata.version {0}; this program reads levels {min} to {max}",
         min = machine::features::FEATURES[3].min, max = machine::features::FEATURES[3].max
@@ -90,7 +92,7 @@ pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
         tickets.push(ticket);
     }
     for ticket in tickets {
-        ticket.wait().map_err(|error| StartError::Register(super::service::api_error(&error)))?;
+        ticket.wait().map_err(StartError::Commit)?;
     }
     Ok(service)
 }

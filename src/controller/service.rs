@@ -148,7 +148,8 @@ impl Service {
         one(self.decide(|image| machine::producer_ids::allocate(broker, broker_epoch, image))).await
     }
 
-    /// Notes in which of its directories a broker put replicas; one answer each, in order.
+    /// Notes in which of its directories a broker put replicas; one answer each, in order. At most
+    /// 10 000 a call.
     pub async fn assign_directories(
         &self,
         broker: NodeId,
@@ -213,7 +214,7 @@ async fn each<T>(
     outcome.unwrap_or_else(|error| (0..count).map(|_| Err(error.clone())).collect())
 }
 
-pub(super) fn api_error(error: &ProposeError) -> ApiError {
+fn api_error(error: &ProposeError) -> ApiError {
     let code = match error {
         // Nothing happened; the client finds the controller again and retries.
         ProposeError::TermOver => ErrorCode::NOT_CONTROLLER,
@@ -223,7 +224,13 @@ pub(super) fn api_error(error: &ProposeError) -> ApiError {
         // Whether it happened is not known.
         ProposeError::Failed(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
     };
-    ApiError::new(code, error.to_string())
+    // What exactly happened, paths included, is for the node's log, not for clients.
+    let text = match error {
+        ProposeError::Write(_) => "the metadata log could not be written; nothing was changed".into(),
+        ProposeError::Failed(_) => "the metadata log has failed; the outcome is not known".into(),
+        other => other.to_string(),
+    };
+    ApiError::new(code, text)
 }
 
 fn unexpected(error: &dyn fmt::Display) -> ApiError {

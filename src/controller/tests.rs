@@ -84,7 +84,7 @@ fn an_empty_directory_becomes_a_cluster_with_one_write_and_this_node_in_it() {
     // Offset 0 begins the epoch, six features and a config follow.
     assert_eq!((broker.epoch, broker.fenced), (8, false));
     assert_eq!(image.offset, crate::model::Offset(8));
-    // The parent's names, the directory's names, the records.
+    // The records, the directory's names, the parent's names.
     assert_eq!(disk.syncs(), 3);
 }
 

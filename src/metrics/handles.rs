@@ -112,7 +112,8 @@ pub struct TopicMetrics {
     pub bytes_in: Count,
     pub records_in: Count,
     pub bytes_out: Count,
-    /// Records that left in answers to Fetch, where the count is known without reading them.
+    /// Records that left in answers to Fetch, counted by their offsets, since nobody reads them: gaps that compaction left
+    /// and markers count, too.
     pub records_out: Count,
     pub produce_requests: Count,
     pub fetch_requests: Count,

@@ -32,9 +32,10 @@ pub struct Metrics {
     topics: DashMap<TopicName, Arc<TopicMetrics>>,
     listeners: Mutex<Vec<(String, Arc<ListenerMetrics>)>>,
     rejected: [Count; Rejection::ALL.len()],
-    /// Bytes of the requests that were admitted and are not answered yet (`queued.max.request.bytes`).
+    /// Bytes granted to requests that are not answered yet (`queued.max.request.bytes`): for large frames, and for
+    /// what bodies were decoded to.
     pub request_bytes_in_flight: Level,
-    pub flush: FlushMetrics,
+    pub flush: Arc<FlushMetrics>,
     started: TimestampMs,
     collectors: Mutex<Vec<Collect>>,
 }
@@ -64,7 +65,7 @@ impl Metrics {
             listeners: Mutex::new(Vec::new()),
             rejected: std::array::from_fn(|_| Count::default()),
             request_bytes_in_flight: Level::default(),
-            flush: FlushMetrics::default(),
+            flush: Arc::default(),
             started,
             collectors: Mutex::new(Vec::new()),
         })

@@ -107,7 +107,7 @@ const TOPIC_COUNTERS: [OfTopic; 8] = [
     ("topic_bytes_in", "Bytes of record batches appended by producers, by topic.", |t| t.bytes_in.get()),
     ("topic_records_in", "Records appended by producers, by topic.", |t| t.records_in.get()),
     ("topic_bytes_out", "Bytes of record batches sent to consumers, by topic.", |t| t.bytes_out.get()),
-    ("topic_records_out", "Records sent to consumers where their number is known, by topic.", |t| t.records_out.get()),
+    ("topic_records_out", "Records (by their offsets) sent to consumers, by topic.", |t| t.records_out.get()),
     ("topic_produce_requests", "Produce requests that named the topic.", |t| t.produce_requests.get()),
     ("topic_fetch_requests", "Fetch requests that named the topic.", |t| t.fetch_requests.get()),
     ("topic_produce_failures", "Produce requests for the topic that were refused.", |t| {

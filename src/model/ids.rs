@@ -120,7 +120,7 @@ impl TopicName {
             return Some("Topic name is invalid: the empty string is not allowed".into());
         }
         if name == "." || name == ".." {
-            return Some("Topic name is invalid: '.' or '..' is not allowed".into());
+            return Some(format!("Topic name is invalid: '{name}' is not allowed"));
         }
         if name.len() > Self::MAX_LENGTH {
             return Some(format!(

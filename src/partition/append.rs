@@ -1,6 +1,6 @@
 //! Appending as the leader: order is fixed here, durability may be waited for elsewhere.
 
-use super::partition::{Partition, Slot, State};
+use super::state::{Partition, Slot, State};
 use super::waiting::CommitWait;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use crate::record::Batch;
@@ -10,6 +10,7 @@ use crate::storage::{AppendError, Appended, FlushJob, FlushMark};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What a producer asked to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Outcome {
     /// Appended; not to be acknowledged before the wait is over.
     Waits(Appended, CommitWait),
     /// Not appended.
-    Failed { error: ErrorCode, message: Option<String>, log_start: Offset },
+    Failed { error: ErrorCode, log_start: Offset },
 }
 
 impl Partition {
@@ -39,24 +40,18 @@ impl Partition {
     pub fn append(self: &Arc<Self>, batches: &mut [Batch], acks: Acks, now: TimestampMs) -> SmallVec<[Outcome; 4]> {
         let config = self.config.load();
         let mut state = self.state.lock();
-        let refuse = |error: ErrorCode, message: Option<String>| {
-            (0..batches.len())
-                .map(|_| Outcome::Failed { error, message: message.clone(), log_start: Offset::NONE })
-                .collect()
-        };
+        let refuse =
+            |error: ErrorCode| (0..batches.len()).map(|_| Outcome::Failed { error, log_start: Offset::NONE }).collect();
         if let Err(error) = self.opened(&mut state) {
-            return refuse(error, None);
+            return refuse(error);
         }
         if acks == Acks::All && state.in_sync < usize::try_from(config.min_insync_replicas).unwrap_or(1) {
-            let message = format!(
-                "The size of the current ISR : {} is insufficient to satisfy the min.isr requirement of {} for partition {}",
-                state.in_sync, config.min_insync_replicas, self.name
-            );
-            return refuse(ErrorCode::NOT_ENOUGH_REPLICAS, Some(message));
+            return refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
         }
         let epoch = state.leader_epoch;
-        let Slot::Open(log) = &mut state.log else { return refuse(ErrorCode::KAFKA_STORAGE_ERROR, None) };
+        let Slot::Open(log) = &mut state.log else { return refuse(ErrorCode::KAFKA_STORAGE_ERROR) };
         let appended = log.append(batches, epoch, now);
+        self.appended.store(true, Ordering::Relaxed);
         let log_end = log.log_end();
         let log_start = log.log_start();
         let unflushed = log.unflushed_records();
@@ -78,8 +73,8 @@ impl Partition {
                     if let AppendError::Storage(failure) = &error {
                         broken = Some(Arc::clone(failure));
                     }
-                    let (error, message) = Self::refusal(&error);
-                    Outcome::Failed { error, message, log_start }
+                    tracing::debug!(partition = %self.name, %error, "a batch was not appended");
+                    Outcome::Failed { error: error.code(), log_start }
                 }
             })
             .collect();
@@ -89,11 +84,6 @@ impl Partition {
             self.flush(&mut state);
         }
         outcomes
-    }
-
-    /// Kafka's code for why a batch was not appended.
-    fn refusal(error: &AppendError) -> (ErrorCode, Option<String>) {
-        (error.code(), Some(error.to_string()))
     }
 
     /// Queues a flush of what is not on disk yet, unless one runs: that one's end starts the next.
@@ -146,10 +136,10 @@ impl Partition {
         );
         state.leader_epoch = epoch;
         state.in_sync = in_sync;
-        if let Slot::Open(log) = &mut state.log {
-            if let Err(error) = log.assign_epoch(epoch) {
-                self.storage_failed(&mut state, &error);
-            }
+        if let Slot::Open(log) = &mut state.log
+            && let Err(error) = log.assign_epoch(epoch)
+        {
+            self.storage_failed(&mut state, &error);
         }
     }
 }

@@ -1,12 +1,17 @@
 //! What happens to logs by the clock: retention, flushes by time, checkpoints, and the clean stop.
 
 use super::manager::Manager;
-use super::partition::{Partition, Slot};
+use super::state::{Partition, Slot};
 use crate::model::{Offset, TimestampMs, TopicPartition};
 use crate::rt::clock;
+use crate::rt::fs::File;
 use crate::storage::checkpoint;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How many logs are closed with one flush: their files stay open meanwhile.
+const CLOSED_TOGETHER: usize = 1000;
 
 /// What the checkpoint files of one log directory hold, by partition.
 #[derive(Debug, Default)]
@@ -58,6 +63,20 @@ impl Partition {
         }
     }
 
+    /// Writes what appends keep back: see [`crate::storage::Log::write_behind`].
+    pub(super) fn write_behind(&self) {
+        // Without the lock: of 10 000 partitions few are written to.
+        if !self.appended.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.state.lock();
+        let Slot::Open(log) = &mut state.log else { return };
+        if let Err(error) = log.write_behind() {
+            tracing::error!(partition = %self.name, %error, "cannot write the indexes");
+            self.storage_failed(&mut state, &error);
+        }
+    }
+
     fn checkpoint(&self, into: &mut [Checkpoint]) {
         let state = self.state.lock();
         let Some(checkpoint) = into.get_mut(state.dir) else { return };
@@ -73,20 +92,28 @@ impl Partition {
         checkpoint.high_watermarks.insert(self.name.clone(), high_watermark);
     }
 
-    /// Flushes and closes the log. Whether it may be called clean.
-    fn close(&self) -> bool {
+    /// The first half of a clean stop: everything is written, and these files are to be synced. `Err`: the
+    /// directory may not be called clean.
+    fn prepare_close(&self) -> Result<Vec<Arc<dyn File>>, ()> {
         let mut state = self.state.lock();
-        let Slot::Open(log) = &mut state.log else { return !matches!(state.log, Slot::Offline) };
-        match log.close() {
-            Ok(()) => {
-                let (recovery_point, log_start) = (log.log_end(), log.log_start());
-                state.log = Slot::Cold { clean: true, recovery_point, log_start };
-                true
-            }
+        let Slot::Open(log) = &mut state.log else {
+            return if matches!(state.log, Slot::Offline) { Err(()) } else { Ok(Vec::new()) };
+        };
+        match log.prepare_close() {
+            Ok(job) => Ok(job.map_or_else(Vec::new, |job| job.files)),
             Err(error) => {
                 tracing::error!(partition = %self.name, %error, "cannot close the log cleanly");
-                false
+                Err(())
             }
+        }
+    }
+
+    /// The second half: what [`Partition::prepare_close`] named is on disk.
+    fn closed(&self) {
+        let mut state = self.state.lock();
+        if let Slot::Open(log) = &state.log {
+            let (recovery_point, log_start) = (log.log_end(), log.log_start());
+            state.log = Slot::Cold { clean: true, recovery_point, log_start };
         }
     }
 }
@@ -118,8 +145,12 @@ impl Manager {
         live.contains(&true)
     }
 
-    /// Removes the directories of deleted partitions whose delay has passed.
-    pub fn reap(&self) {
+    /// What happens often: indexes follow their logs, and the directories of deleted partitions go when their delay
+    /// has passed.
+    pub fn tick(&self) {
+        for partition in self.all() {
+            partition.write_behind();
+        }
         self.dirs.reap(clock::now_ms());
     }
 
@@ -166,10 +197,34 @@ impl Manager {
     /// Nothing may be appended any more.
     pub fn close(&self, broker_epoch: i64) {
         let all = self.all();
-        let mut clean = vec![true; self.dirs.all().len()];
+        let mut by_dir: Vec<Vec<Arc<Partition>>> = vec![Vec::new(); self.dirs.all().len()];
         for partition in &all {
             let dir = partition.state.lock().dir;
-            clean[dir] &= partition.close();
+            by_dir[dir].push(Arc::clone(partition));
+        }
+        let mut clean = vec![true; by_dir.len()];
+        for (dir, partitions) in by_dir.iter().enumerate() {
+            // Many logs share one sync of the volume.
+            for group in partitions.chunks(CLOSED_TOGETHER) {
+                let mut files = Vec::new();
+                for partition in group {
+                    match partition.prepare_close() {
+                        Ok(dirty) => files.extend(dirty),
+                        Err(()) => clean[dir] = false,
+                    }
+                }
+                if files.is_empty() {
+                    group.iter().for_each(|partition| partition.closed());
+                    continue;
+                }
+                match self.flushers[dir].flush(files) {
+                    Ok(()) => group.iter().for_each(|partition| partition.closed()),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot flush the logs of a directory");
+                        clean[dir] = false;
+                    }
+                }
+            }
         }
         self.write_checkpoints(&all);
         for (dir, clean) in self.dirs.all().iter().zip(clean) {

@@ -1,7 +1,7 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
 use super::machine::Visibility;
-use super::partition::{Partition, Slot, State};
+use super::state::{Partition, Slot, State};
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, Image, PartitionImage, Publisher, ResourceType, TopicImage};
@@ -17,6 +17,7 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The effective settings of a topic, from the image and the broker's own.
 pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> Arc<TopicConfig> + Send + Sync>;
@@ -237,6 +238,7 @@ impl Manager {
             dirs: Arc::clone(&self.dirs),
             producer_expiry_ms: self.settings.producer_expiry_ms,
             config: ArcSwap::new(Arc::clone(config)),
+            appended: AtomicBool::new(false),
             state: Mutex::new(State {
                 log,
                 dir,

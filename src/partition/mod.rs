@@ -11,12 +11,12 @@ mod append;
 mod maintenance;
 mod manager;
 mod open;
-mod partition;
+mod state;
 mod read;
 mod waiting;
 
 pub use append::{Acks, Outcome};
 pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
-pub use partition::{Partition, Positions};
 pub use read::{Isolation, Read, ReadRequest};
+pub use state::{Partition, Positions};
 pub use waiting::{CommitWait, FetchWaiter};

@@ -2,7 +2,7 @@
 
 use super::machine::Visibility;
 use super::manager::Manager;
-use super::partition::{Partition, Slot, State};
+use super::state::{Partition, Slot, State};
 use crate::model::{ErrorCode, Offset};
 use crate::rt::clock;
 use crate::storage::{Log, OpenLog, RecoveryProgress, StorageError};

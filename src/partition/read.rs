@@ -1,6 +1,6 @@
 //! Reading as the leader: where the bytes lie, and what the client must be told with them.
 
-use super::partition::{Partition, Positions, Slot};
+use super::state::{Partition, Positions, Slot};
 use super::waiting::FetchWaiter;
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
 use crate::storage::{EpochEnd, FileSlice, ReadError};

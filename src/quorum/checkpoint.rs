@@ -3,13 +3,13 @@
 //! renamed: a checkpoint that is there is whole.
 
 use super::QuorumError;
-use super::log::{at, decode, scan};
+use super::log::{WriteError, at, decode, scan};
 use crate::metadata::{Image, Record};
 use crate::model::{LeaderEpoch, Offset, TimestampMs};
 use crate::record::build::{BatchBuilder, ControlType};
 use crate::record::records;
-use crate::rt::fs::{Fs, Open};
-use std::io::IoSlice;
+use crate::rt::fs::{File, Fs, Open};
+use std::io::{self, IoSlice};
 use std::path::Path;
 
 /// Bytes of records after which a batch of a snapshot is closed.
@@ -68,17 +68,29 @@ pub(super) fn read(
     }
 }
 
-/// Writes a snapshot of `image`.
-pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<(), QuorumError> {
+/// Writes a snapshot of `image`. If it cannot be written nothing of it stays.
+pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<(), WriteError> {
     let path = dir.join(id.name());
     let staged = dir.join(format!("{}.part", id.name()));
-    let file = fs.open(&staged, Open::Truncate).map_err(|error| at(&staged, error))?;
+    let undo = |error| {
+        // If it stays, the next one of this name truncates it.
+        let _ = fs.remove_file(&staged);
+        WriteError::Undone(error)
+    };
+    let file = fs.open(&staged, Open::Truncate).map_err(undo)?;
+    write_records(file.as_ref(), id, image).map_err(undo)?;
+    file.sync_data().map_err(|error| WriteError::sync(&staged, error))?;
+    fs.rename(&staged, &path).map_err(undo)?;
+    fs.sync_dir(dir).map_err(|error| WriteError::sync(dir, error))
+}
+
+fn write_records(file: &dyn File, id: Id, image: &Image) -> io::Result<()> {
     let level = image.feature("metadata.version");
     let (mut pos, mut next) = (0u64, Offset::ZERO);
-    let mut append = |batch: BatchBuilder, next: &mut Offset| -> Result<(), QuorumError> {
+    let mut append = |batch: BatchBuilder, next: &mut Offset| -> io::Result<()> {
         let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-        let bytes = batch.build().map_err(|bad| super::bad_batch(&staged, bad))?;
-        file.write_all_at(&mut [IoSlice::new(&bytes)], pos).map_err(|error| at(&staged, error))?;
+        let bytes = batch.build().map_err(io::Error::other)?;
+        file.write_all_at(&mut [IoSlice::new(&bytes)], pos)?;
         pos += bytes.len() as u64;
         *next = next.plus(count);
         Ok(())
@@ -101,11 +113,7 @@ pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<()
         append(batch, &mut next)?;
     }
     // SnapshotFooterRecord 0: its version, no tagged fields.
-    append(control(next, id.epoch, 4, &[0, 0, 0]), &mut next)?;
-
-    file.sync_data().map_err(|error| at(&staged, error))?;
-    fs.rename(&staged, &path).map_err(|error| at(&path, error))?;
-    fs.sync_dir(dir).map_err(|error| at(dir, error))
+    append(control(next, id.epoch, 4, &[0, 0, 0]), &mut next)
 }
 
 fn control(base: Offset, epoch: LeaderEpoch, kind: u8, value: &[u8]) -> BatchBuilder {

@@ -19,10 +19,18 @@ const CHUNK: usize = 1 << 20;
 /// A compressed batch of another program's log may grow to this.
 const DECOMPRESSED_MAX: usize = 64 << 20;
 
-pub(super) enum AppendError {
-    /// The log is as it was before.
+/// How a write failed.
+pub(super) enum WriteError {
+    /// What is on disk is as it was before.
     Undone(io::Error),
     Fatal(QuorumError),
+}
+
+impl WriteError {
+    /// A sync failed: nobody knows what is on disk.
+    pub(super) fn sync(path: &Path, error: io::Error) -> WriteError {
+        WriteError::Fatal(at(path, error))
+    }
 }
 
 /// See the module.
@@ -34,6 +42,9 @@ pub(super) struct Log {
     segments: Vec<Offset>,
     file: Arc<dyn File>,
     file_len: u64,
+    /// Directories with names that are not durable yet; synced with the first append to the segment
+    /// they name. In this order one commit of a journal serves them all.
+    new_names: Vec<PathBuf>,
     end: Offset,
     epoch: LeaderEpoch,
     snapshot: Option<Id>,
@@ -107,18 +118,22 @@ impl Log {
 
         let replayed = Replayed { records: replay.records, cut, in_transaction: replay.replica.in_transaction() };
         replay.finish(epoch)?;
-        let (file, file_len) = match tail {
+        let (file, file_len, new_names) = match tail {
             // An empty one may be there without its name being durable: whoever made it was killed.
-            Some((file, len, next)) if next == end && len > 0 => (file, len),
+            Some((file, len, next)) if next == end && len > 0 => (file, len, Vec::new()),
             // The log may end before the snapshot: then it goes on after it.
             _ => {
                 if segments.last() != Some(&end) {
                     segments.push(end);
                 }
-                (first_segment(fs.as_ref(), &dir, end)?, 0)
+                let parent = dir.parent().map(Path::to_owned);
+                let new_names = std::iter::once(dir.clone()).chain(parent).collect();
+                let file = create_segment(fs.as_ref(), &dir, end).map_err(|error| at(&dir, error))?;
+                (file, 0, new_names)
             }
         };
-        let mut log = Log { fs, dir, settings, segments, file, file_len, end, epoch, snapshot, since_snapshot };
+        let mut log =
+            Log { fs, dir, settings, segments, file, file_len, new_names, end, epoch, snapshot, since_snapshot };
         log.trim();
         Ok((log, replayed))
     }
@@ -132,21 +147,24 @@ impl Log {
     }
 
     /// Appends batches with one write and one sync.
-    pub(super) fn append(&mut self, batches: &[&Batch], epoch: LeaderEpoch) -> Result<(), AppendError> {
+    pub(super) fn append(&mut self, batches: &[&Batch], epoch: LeaderEpoch) -> Result<(), WriteError> {
         let Some(last) = batches.last() else { return Ok(()) };
         if self.file_len >= self.settings.segment_bytes {
-            self.roll().map_err(AppendError::Fatal)?;
+            self.roll().map_err(WriteError::Undone)?;
         }
         let path = self.dir.join(segment_name(self.segments.last().copied().unwrap_or_default()));
         let mut slices: Vec<IoSlice<'_>> = batches.iter().map(|batch| IoSlice::new(&batch.bytes)).collect();
         if let Err(error) = self.file.write_all_at(&mut slices, self.file_len) {
             return Err(match self.file.set_len(self.file_len) {
-                Ok(()) => AppendError::Undone(error),
-                Err(error) => AppendError::Fatal(at(&path, error)),
+                Ok(()) => WriteError::Undone(error),
+                Err(error) => WriteError::Fatal(at(&path, error)),
             });
         }
         // After a failed sync nobody knows what is on the disk: never tried again.
-        self.file.sync_data().map_err(|error| AppendError::Fatal(at(&path, error)))?;
+        self.file.sync_data().map_err(|error| WriteError::sync(&path, error))?;
+        for dir in self.new_names.drain(..) {
+            self.fs.sync_dir(&dir).map_err(|error| WriteError::sync(&dir, error))?;
+        }
         let len: u64 = batches.iter().map(|batch| batch.bytes.len() as u64).sum();
         self.file_len += len;
         self.since_snapshot += len;
@@ -155,10 +173,11 @@ impl Log {
         Ok(())
     }
 
-    fn roll(&mut self) -> Result<(), QuorumError> {
+    fn roll(&mut self) -> io::Result<()> {
         if self.file_len > 0 {
             self.file = create_segment(self.fs.as_ref(), &self.dir, self.end)?;
             self.file_len = 0;
+            self.new_names.push(self.dir.clone());
             self.segments.push(self.end);
         }
         Ok(())
@@ -171,15 +190,25 @@ impl Log {
             return Ok(());
         }
         let id = Id { end: self.end, epoch: self.epoch };
-        checkpoint::write(self.fs.as_ref(), &self.dir, id, image)?;
-        let older = self.snapshot.replace(id);
-        self.since_snapshot = 0;
-        self.roll()?;
-        self.trim();
-        if let Some(older) = older.filter(|older| *older != id) {
-            self.remove(&older.name());
+        let written = checkpoint::write(self.fs.as_ref(), &self.dir, id, image);
+        let rolled = written.and_then(|()| {
+            let older = self.snapshot.replace(id).filter(|older| *older != id);
+            self.since_snapshot = 0;
+            if let Some(older) = older {
+                self.remove(&older.name());
+            }
+            self.roll().map_err(WriteError::Undone)
+        });
+        match rolled {
+            Ok(()) => tracing::info!(offset = %id.end, "wrote a metadata snapshot"),
+            Err(WriteError::Fatal(error)) => return Err(error),
+            Err(WriteError::Undone(error)) => {
+                // A full disk, say. The log has everything; the next attempt is some way off.
+                tracing::warn!(%error, offset = %id.end, "cannot write a metadata snapshot");
+                self.since_snapshot = self.settings.snapshot_bytes / 2;
+            }
         }
-        tracing::info!(offset = %id.end, bytes = self.file_len, "wrote a metadata snapshot");
+        self.trim();
         Ok(())
     }
 
@@ -294,19 +323,8 @@ pub(super) fn scan(path: &Path, file: &dyn File, visit: Visit<'_>) -> Result<Sca
     }
 }
 
-/// A segment whose name, and the name of the directory it is in, are durable.
-fn first_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> Result<Arc<dyn File>, QuorumError> {
-    if let Some(parent) = dir.parent() {
-        fs.sync_dir(parent).map_err(|error| at(parent, error))?;
-    }
-    create_segment(fs, dir, base)
-}
-
-fn create_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> Result<Arc<dyn File>, QuorumError> {
-    let path = dir.join(segment_name(base));
-    let file = fs.open(&path, Open::Truncate).map_err(|error| at(&path, error))?;
-    fs.sync_dir(dir).map_err(|error| at(dir, error))?;
-    Ok(file)
+fn create_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> io::Result<Arc<dyn File>> {
+    fs.open(&dir.join(segment_name(base)), Open::Truncate)
 }
 
 fn segment_name(base: Offset) -> String {

@@ -381,6 +381,14 @@ impl Quorum {
     }
 }
 
+impl Drop for Quorum {
+    /// Lets the worker go; whoever wants to know that all is committed calls [`Quorum::close`].
+    fn drop(&mut self) {
+        self.shared.queue.lock().stopping = true;
+        self.shared.wake.notify_one();
+    }
+}
+
 fn bad_batch(path: &Path, bad: BadBatch) -> QuorumError {
     QuorumError::Damaged { path: path.to_owned(), at: 0, error: bad.to_string() }
 }

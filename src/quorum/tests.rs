@@ -94,6 +94,26 @@ fn a_snapshot_replaces_the_segments_before_it() {
 }
 
 #[test]
+fn a_snapshot_that_cannot_be_written_is_tried_again_later() {
+    let disk = SimFs::new();
+    let (quorum, store) = open(&disk);
+    let path = std::path::Path::new(DIR).join(LOG_DIR);
+    // Nothing can be created under the name of the staged file: a directory is in its place.
+    for end in 0..40 {
+        disk.shared().create_dir_all(&path.join(format!("{end:020}-0000000001.checkpoint.part"))).unwrap();
+    }
+    for n in 0..100 {
+        propose(&quorum, vec![set("a", n)]).unwrap();
+        if n == 30 {
+            assert!(files(&disk, ".checkpoint").is_empty());
+        }
+    }
+    quorum.close();
+    assert_eq!(files(&disk, ".checkpoint").len(), 1);
+    assert_eq!(get(&store, "a"), Some(99));
+}
+
+#[test]
 fn a_write_that_fails_takes_its_term_along_and_the_log_goes_on() {
     let disk = SimFs::new();
     let (quorum, store) = open(&disk);

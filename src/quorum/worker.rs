@@ -1,7 +1,7 @@
 //! The thread that commits: takes all proposals that wait, writes them at once, syncs once, then
 //! applies and publishes them one by one and answers.
 
-use super::log::{AppendError, Log};
+use super::log::{Log, WriteError};
 use super::{Batch, Proposal, ProposeError, QuorumError, Shared, Term};
 use crate::metadata::Replica;
 use crate::model::LeaderEpoch;
@@ -67,8 +67,8 @@ impl Worker {
             let batches: Vec<&Batch> = proposals.iter().filter_map(|p| p.batch.as_ref()).collect();
             match self.log.append(&batches, self.epoch) {
                 Ok(()) => self.commit(proposals)?,
-                Err(AppendError::Undone(error)) => self.end_term(proposals, error),
-                Err(AppendError::Fatal(error)) => return Err(error),
+                Err(WriteError::Undone(error)) => self.end_term(proposals, error),
+                Err(WriteError::Fatal(error)) => return Err(error),
             }
         }
         Ok(())

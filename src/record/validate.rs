@@ -17,13 +17,15 @@ use super::build::{self, Body};
 use super::records::{self, Records, Walk};
 use super::{BadBatch, Batch, BatchHeader, Compression, HEADER_LEN, LOG_OVERHEAD, MAGIC, compression, crc};
 use crate::config::topic::{TimestampType, TopicCompression, TopicConfig};
-use crate::model::{ErrorCode, Offset, TimestampMs};
+use crate::model::{ErrorCode, Offset, TimestampMs, TopicPartition};
 use bytes::Bytes;
 use std::borrow::Cow;
 
 /// What a batch is checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
+    /// Named in what is said of single records.
+    pub partition: &'a TopicPartition,
     pub config: &'a TopicConfig,
     pub now: TimestampMs,
     /// The most that the records of one batch may decompress to.
@@ -263,7 +265,9 @@ fn check_records(header: &BatchHeader, payload: &[u8], walk: Walk, rules: &Rules
         let record = record?;
         let index = i32::try_from(index).unwrap_or(i32::MAX);
         if rules.config.cleanup_compact && record.key.is_none() {
-            found.add(index, false, || "Compacted topic cannot accept message without key".into());
+            found.add(index, false, || {
+                format!("Compacted topic cannot accept message without key in topic partition {}", rules.partition)
+            });
         } else if create_time && record.timestamp != TimestampMs::NONE {
             if out_of_range(record.timestamp, rules) {
                 found.add(index, true, || {

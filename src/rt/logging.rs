@@ -98,10 +98,17 @@ impl Loggers {
         parts.chain([(ROOT.to_owned(), root)]).collect()
     }
 
-    /// May this logger have this level?
+    /// Is there such a logger?
+    #[must_use]
+    pub fn has(&self, logger: &str) -> bool {
+        known(logger).is_ok()
+    }
+
+    /// May this logger have this level? Kafka takes capitals only.
     pub fn check(&self, logger: &str, level: &str) -> Result<(), BadLevel> {
         known(logger)?;
         kafka_level(level)
+            .filter(|known| *known == level)
             .map(|_| ())
             .ok_or_else(|| BadLevel::NoSuchLevel { logger: logger.to_owned(), level: level.to_owned() })
     }
@@ -123,6 +130,12 @@ impl Loggers {
         }
         (self.apply)(EnvFilter::new(directives(&self.base, &levels)));
         Ok(())
+    }
+
+    /// Levels that reach no log.
+    #[cfg(test)]
+    pub(crate) fn unapplied(base: &str) -> Loggers {
+        Loggers { base: base.to_owned(), levels: Mutex::default(), apply: Box::new(|_| {}) }
     }
 
     fn base_level(&self) -> &'static str {
@@ -177,7 +190,7 @@ mod tests {
         let (loggers, applied) = loggers("info,hyper=warn");
         assert_eq!(level(&loggers, "root"), "INFO");
         assert_eq!(level(&loggers, "klamm::storage"), "INFO");
-        loggers.set("klamm::storage", Some("debug")).unwrap();
+        loggers.set("klamm::storage", Some("DEBUG")).unwrap();
         assert_eq!(level(&loggers, "klamm::storage"), "DEBUG");
         loggers.set("root", Some("ERROR")).unwrap();
         assert_eq!(level(&loggers, "klamm::api"), "ERROR");

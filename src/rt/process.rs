@@ -53,6 +53,18 @@ pub fn resident_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// Lets this process open as many files as it may (the hard limit), as the JVM does for Kafka: a broker holds one for
+/// each connection and several for each log in use. Answers whether it worked.
+pub fn raise_open_files() -> bool {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return true;
+    }
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -5,13 +5,13 @@
 //! unless it is exclusive. A request that cannot be understood ends the connection, as in Kafka:
 //! what was placed before it is still answered.
 
-use super::limits::{FREE, Limits};
+use super::limits::{FREE, Grant, Limits};
 use super::outgoing::Outgoing;
-use super::queue::{Queue, Slot, State};
+use super::queue::{Grants, Queue, Slot, State};
 use crate::api::{self, Answer, Peer, Placement};
 use crate::metrics::Rejection;
 use crate::rt::clock;
-use crate::wire::{FrameCodec, FrameError, header};
+use crate::wire::{Cost, FrameCodec, FrameError, header};
 use bytes::{BufMut, BytesMut};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::codec::Decoder;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
@@ -55,6 +54,15 @@ pub(super) enum Closed {
     Io(#[from] io::Error),
 }
 
+/// A request that was received and may not be decoded yet.
+struct Parked {
+    header: header::RequestHeader,
+    body: bytes::Bytes,
+    cost: Cost,
+    /// For its frame, and, in the end, for its decoded form.
+    grants: Grants,
+}
+
 pub(super) struct Connection<S> {
     stream: S,
     ctx: Arc<api::Context>,
@@ -68,10 +76,13 @@ pub(super) struct Connection<S> {
     outgoing: Outgoing,
     /// When the bytes now being placed were read.
     read_at: Instant,
-    memory: PollSemaphore,
+    frame_memory: PollSemaphore,
+    decoded_memory: PollSemaphore,
     limits: Arc<Limits>,
-    /// Granted for the large frame that is being received.
-    permit: Option<OwnedSemaphorePermit>,
+    /// For the large frame that is being received.
+    grant: Option<Grant>,
+    /// Next to be placed, once there is memory for what its body becomes.
+    parked: Option<Parked>,
     /// A request was refused: answer what was placed, then close.
     refused: Option<Closed>,
     stopping: CancellationToken,
@@ -93,7 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stream,
             codec: FrameCodec::new(network.request_bytes_max),
             idle_max: network.idle_max,
-            memory: PollSemaphore::new(Arc::clone(&limits.request_memory)),
+            frame_memory: PollSemaphore::new(limits.frames.semaphore()),
+            decoded_memory: PollSemaphore::new(limits.decoded.semaphore()),
             ctx,
             peer,
             incoming: BytesMut::new(),
@@ -103,7 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             outgoing: Outgoing::default(),
             read_at: now,
             limits,
-            permit: None,
+            grant: None,
+            parked: None,
             refused: None,
             stopping,
             used_at: now,
@@ -121,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // What was placed before is still answered, if the client takes it in time.
                 self.refused = Some(why);
                 draining = true;
-                idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
+                idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
             }
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
@@ -140,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Progress => {}
                 Step::Stop => {
                     draining = true;
-                    idle.as_mut().reset(tokio::time::Instant::now() + DRAIN_MAX);
+                    idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
                 }
                 Step::Drained => break self.refused.take().unwrap_or(Closed::Stopping),
                 Step::Tick if draining => break self.refused.take().unwrap_or(Closed::Stopping),
@@ -152,9 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                             break Closed::Idle(max);
                         }
                         let rest = max.saturating_sub(unused).max(Duration::from_millis(100));
-                        idle.as_mut().reset(tokio::time::Instant::now() + rest);
+                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + rest);
                     } else {
-                        idle.as_mut().reset(tokio::time::Instant::now() + Duration::from_secs(3600));
+                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + Duration::from_secs(3600));
                     }
                 }
                 Step::Closed(why) => break why,
@@ -169,13 +182,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn may_place(&self) -> bool {
-        !self.queue.is_exclusive() && self.queue.len() < IN_FLIGHT_MAX && self.outgoing.buffered() < BACKLOG_MAX
+        self.parked.is_none()
+            && !self.queue.is_exclusive()
+            && self.queue.len() < IN_FLIGHT_MAX
+            && self.outgoing.buffered() < BACKLOG_MAX
     }
 
     /// Places every complete request that has been read.
     fn place(&mut self) -> Result<(), Closed> {
-        let mut outcome = Ok(());
-        while self.may_place() {
+        let mut outcome = self.place_parked();
+        while outcome.is_ok() && self.may_place() {
             let frame = match self.codec.decode(&mut self.incoming) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
@@ -184,10 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     break;
                 }
             };
-            let permit = self.permit.take();
+            let grant = self.grant.take();
             let placed = header::parse(&frame)
                 .map_err(|error| error.to_string())
-                .and_then(|(header, body)| self.place_one(&header, body, frame.len(), permit));
+                .and_then(|(header, body)| self.place_one(header, body, frame.len(), grant));
             if let Err(why) = placed {
                 outcome = Err(Closed::BadRequest(why));
                 break;
@@ -199,23 +215,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn place_one(
         &mut self,
-        header: &header::RequestHeader,
+        header: header::RequestHeader,
         body: bytes::Bytes,
         length: usize,
-        permit: Option<OwnedSemaphorePermit>,
+        grant: Option<Grant>,
     ) -> Result<(), String> {
         self.ctx.metrics.api(header.key).request(length);
         if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
             // Appended with the others of this wake-up, at the latest before anything else is placed.
-            return self.placer.add(&self.ctx, header, &body);
+            return self.placer.add(&self.ctx, &header, &body);
         }
         self.place_produces().map_err(|why| why.to_string())?;
+        let cost = api::cost(&header, &body)?;
+        if cost.0 <= FREE {
+            return self.place_other(&header, body, [grant, None]);
+        }
+        if !self.limits.decoded.could_hold(cost) {
+            return Err(format!("API {}: the request would take {} bytes of memory", header.key, cost.0));
+        }
+        self.parked = Some(Parked { header, body, cost, grants: [grant, None] });
+        Ok(())
+    }
+
+    /// Places the parked request if it was granted its memory.
+    fn place_parked(&mut self) -> Result<(), Closed> {
+        match self.parked.take_if(|parked| parked.grants[1].is_some()) {
+            Some(Parked { header, body, grants, .. }) => {
+                self.place_other(&header, body, grants).map_err(Closed::BadRequest)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn place_other(
+        &mut self,
+        header: &header::RequestHeader,
+        body: bytes::Bytes,
+        grants: Grants,
+    ) -> Result<(), String> {
         let state = match api::place(&self.ctx, &self.peer, header, body)? {
             Placement::Done(answer) => State::Done(answer),
             Placement::Waiting(later) => State::Waiting(later),
             Placement::Exclusive(later) => State::Exclusive(later),
         };
-        self.enqueue(header.key, state, permit);
+        self.enqueue(header.key, state, grants);
         Ok(())
     }
 
@@ -244,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             } else {
                 State::Waiting(Box::pin(async move { encoded(placed.committed().await) }))
             };
-            self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _permit: None });
+            self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _grants: Grants::default() });
         }
         if failed {
             return Err(Closed::BadRequest("a produce request with acks=0 failed, which has no other answer".into()));
@@ -252,10 +295,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn enqueue(&mut self, key: i16, state: State, permit: Option<OwnedSemaphorePermit>) {
+    fn enqueue(&mut self, key: i16, state: State, grants: Grants) {
         match state {
             State::Done(answer) if self.queue.is_empty() && !answer.is_empty() => self.send(key, self.read_at, answer),
-            state => self.queue.push(Slot { key, received: self.read_at, state, _permit: permit }),
+            state => self.queue.push(Slot { key, received: self.read_at, state, _grants: grants }),
         }
     }
 
@@ -287,6 +330,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let done = self.queue.is_empty() && self.outgoing.is_empty();
             return if done { Poll::Ready(Step::Drained) } else { Poll::Pending };
         }
+        if let Some(parked) = &mut self.parked {
+            let units = self.limits.decoded.units(parked.cost.0);
+            return self.decoded_memory.poll_acquire_many(cx, units).map(|permit| match permit {
+                Some(permit) => {
+                    parked.grants[1] = Some(self.limits.granted(permit));
+                    Step::Progress
+                }
+                None => Step::Closed(Closed::Stopping),
+            });
+        }
         if !self.may_place() {
             return Poll::Pending;
         }
@@ -303,11 +356,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(error) => return Poll::Ready(Step::Closed(error.into())),
         };
         if let Some(length) = begun.filter(|length| *length > FREE)
-            && self.permit.is_none()
+            && self.grant.is_none()
         {
             // Before the body is read: a client cannot make us hold what we have no room for.
-            match self.memory.poll_acquire_many(cx, self.limits.units(length)) {
-                Poll::Ready(permit) => self.permit = permit,
+            match self.frame_memory.poll_acquire_many(cx, self.limits.frames.units(length)) {
+                Poll::Ready(permit) => self.grant = permit.map(|permit| self.limits.granted(permit)),
                 Poll::Pending => return Poll::Pending,
             }
         }

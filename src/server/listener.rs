@@ -135,11 +135,6 @@ impl Accept {
     async fn run(self) {
         let counts = self.ctx.metrics.listener(self.bound.listener.name.as_str());
         loop {
-            let slot = tokio::select! {
-                () = self.stopping.cancelled() => return,
-                slot = self.limits.slot() => slot,
-            };
-            let Some(slot) = slot else { return };
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => return,
                 accepted = self.bound.socket.accept() => accepted,
@@ -147,7 +142,11 @@ impl Accept {
             match accepted {
                 Ok((stream, address)) => {
                     counts.accepted.inc();
-                    let Some(admission) = self.limits.admit(address.ip(), slot) else {
+                    let admission = tokio::select! {
+                        () = self.stopping.cancelled() => return,
+                        admission = self.limits.admit(&self.bound.listener, address.ip()) => admission,
+                    };
+                    let Some(admission) = admission else {
                         debug!(%address, "too many connections from this address");
                         continue;
                     };
@@ -185,10 +184,10 @@ impl Accept {
             debug!(%error, %address, "the connection is gone already");
             return None;
         }
-        if let Some(size) = self.bound.send_buffer {
-            if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(size) {
-                debug!(%error, %address, "cannot set the send buffer");
-            }
+        if let Some(size) = self.bound.send_buffer
+            && let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(size)
+        {
+            debug!(%error, %address, "cannot set the send buffer");
         }
         let peer = Arc::new(Peer {
             listener: self.bound.listener.name.as_str().to_owned(),

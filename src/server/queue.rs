@@ -1,12 +1,12 @@
 //! The requests of a connection that were placed and not yet answered, in their order.
 
+use super::limits::Grant;
 use crate::api::Answer;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// An answer that is still to come.
 pub(super) type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -16,9 +16,12 @@ pub(super) struct Slot {
     pub(super) key: i16,
     pub(super) received: Instant,
     pub(super) state: State,
-    /// The memory that the request's frame was granted; given back when it is answered.
-    pub(super) _permit: Option<OwnedSemaphorePermit>,
+    /// Given back when the request is answered.
+    pub(super) _grants: Grants,
 }
+
+/// The memory that a request was granted: for its frame, and for its decoded form.
+pub(super) type Grants = [Option<Grant>; 2];
 
 pub(super) enum State {
     Done(Answer),

@@ -9,6 +9,8 @@ use super::log::EpochEnd;
 use crate::model::{LeaderEpoch, Offset};
 
 pub(super) const FILE: &str = "leader-epoch-checkpoint";
+/// Its name while it is written.
+pub(super) const STAGED: &str = "leader-epoch-checkpoint.tmp";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EpochStart {
@@ -27,6 +29,10 @@ pub(super) struct Epochs {
 impl Epochs {
     /// Reads the checkpoint. `None`: not a checkpoint (then recovery rebuilds it).
     pub(super) fn parse(content: &[u8]) -> Option<Epochs> {
+        // A torn one may end anywhere, also inside of the last number.
+        if !content.ends_with(b"\n") || content.iter().filter(|byte| **byte == b'\n').count() < 2 {
+            return None;
+        }
         let mut epochs = Epochs::default();
         for line in checkpoint::lines(content).ok()? {
             let (epoch, start) = line.trim().split_once(' ')?;
@@ -195,7 +201,7 @@ mod tests {
         let epochs = cache(&[(1, 0), (3, 20)]);
         assert_eq!(epochs.encode(), b"0\n2\n1 0\n3 20\n");
         assert_eq!(pairs(&Epochs::parse(b"0\n2\n1 0\n3 20\n").unwrap()), [(1, 0), (3, 20)]);
-        for bad in ["1\n0\n", "0\n2\n1 0\n", "0\n1\nx 0\n", "0\n1\n-1 0\n"] {
+        for bad in ["", "0\n", "0\n1\n0 4", "1\n0\n", "0\n2\n1 0\n", "0\n1\nx 0\n", "0\n1\n-1 0\n"] {
             assert!(Epochs::parse(bad.as_bytes()).is_none(), "{bad:?}");
         }
     }

@@ -6,6 +6,8 @@
 //! A failed sync is never retried, since the kernel may have dropped the pages: everybody who waits
 //! and everybody who comes later gets the error, and the directory is to be failed.
 
+use crate::metrics::FlushMetrics;
+use crate::rt::clock;
 use crate::rt::fs::{File, Fs, Volume};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashSet;
@@ -86,12 +88,13 @@ impl Flusher {
     ///
     /// # Errors
     /// `dir` cannot be opened, or the operating system gives no thread.
-    pub fn start(fs: &dyn Fs, dir: &Path) -> io::Result<Flusher> {
+    pub fn start(fs: &dyn Fs, dir: &Path, metrics: Arc<FlushMetrics>) -> io::Result<Flusher> {
         let volume = fs.volume(dir)?;
         let shared = Arc::new(Shared::default());
         let for_thread = shared.clone();
-        let thread =
-            std::thread::Builder::new().name("klamm-flusher".into()).spawn(move || run(&*volume, &for_thread))?;
+        let thread = std::thread::Builder::new()
+            .name("klamm-flusher".into())
+            .spawn(move || run(&*volume, &for_thread, &metrics))?;
         Ok(Flusher { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -149,7 +152,7 @@ fn stopped() -> io::Error {
     io::Error::other("the flusher has stopped")
 }
 
-fn run(volume: &dyn Volume, shared: &Shared) {
+fn run(volume: &dyn Volume, shared: &Shared, metrics: &FlushMetrics) {
     loop {
         let (requests, stop, failed) = {
             let mut queue = shared.queue.lock();
@@ -161,7 +164,17 @@ fn run(volume: &dyn Volume, shared: &Shared) {
         let result = match (failed, stop) {
             (Some(failure), _) => Err(failure),
             (None, Stop::Now) => Err(Failure { kind: io::ErrorKind::Other, message: stopped().to_string() }),
-            (None, _) => sync(volume, &requests),
+            (None, _) if requests.is_empty() => Ok(()),
+            (None, _) => {
+                let begun = clock::now();
+                let result = sync(volume, &requests);
+                metrics.latency.observe(clock::now().saturating_duration_since(begun));
+                metrics.partitions.add(requests.len() as u64);
+                if result.is_err() {
+                    metrics.failed.inc();
+                }
+                result
+            }
         };
         if let Err(failure) = &result
             && stop != Stop::Now
@@ -229,10 +242,21 @@ mod tests {
     fn what_was_flushed_is_durable() {
         for count in [1, SYNC_VOLUME_ABOVE, SYNC_VOLUME_ABOVE + 1, 50] {
             let fs = SimFs::new();
-            let flusher = Flusher::start(&fs, Path::new("/")).unwrap();
+            let flusher = Flusher::start(&fs, Path::new("/"), Arc::default()).unwrap();
             flusher.flush(files(&fs, count)).unwrap();
             assert!(durable(&fs, count), "{count} files");
         }
+    }
+
+    #[test]
+    fn flushes_are_counted_with_whom_they_served() {
+        let fs = SimFs::new();
+        let metrics = Arc::new(FlushMetrics::default());
+        let flusher = Flusher::start(&fs, Path::new("/"), Arc::clone(&metrics)).unwrap();
+        flusher.flush(files(&fs, 1)).unwrap();
+        flusher.flush(files(&fs, 3)).unwrap();
+        flusher.stop();
+        assert_eq!((metrics.latency.count(), metrics.partitions.get(), metrics.failed.get()), (2, 2, 0));
     }
 
     #[test]
@@ -241,7 +265,7 @@ mod tests {
             let fs = SimFs::new();
             let files = files(&fs, count);
             let before = fs.syncs();
-            Flusher::start(&fs, Path::new("/")).unwrap().flush(files).unwrap();
+            Flusher::start(&fs, Path::new("/"), Arc::default()).unwrap().flush(files).unwrap();
             assert_eq!(fs.syncs() - before, syncs as u64, "{count} files");
         }
     }
@@ -272,7 +296,7 @@ mod tests {
     fn requests_that_wait_for_the_same_file_share_one_sync() {
         let fs = SimFs::new();
         let files = files(&fs, 2);
-        let flusher = Flusher::start(&fs, Path::new("/")).unwrap();
+        let flusher = Flusher::start(&fs, Path::new("/"), Arc::default()).unwrap();
         let before = fs.syncs();
         let answers = with_queue(&flusher, vec![files.clone(), vec![files[0].clone()], vec![files[1].clone()]]);
         assert!(answers.iter().all(Result::is_ok));
@@ -283,7 +307,7 @@ mod tests {
     fn a_failed_sync_fails_everybody_who_waits_and_everybody_who_comes_later_and_is_not_retried() {
         let fs = SimFs::new();
         let files = files(&fs, 2);
-        let flusher = Flusher::start(&fs, Path::new("/")).unwrap();
+        let flusher = Flusher::start(&fs, Path::new("/"), Arc::default()).unwrap();
         fs.fail_sync(1);
         let before = fs.syncs();
         let answers = with_queue(&flusher, vec![vec![files[0].clone()], vec![files[1].clone()]]);
@@ -296,7 +320,7 @@ mod tests {
     fn stopping_serves_who_waits_and_refuses_who_comes_later() {
         let fs = SimFs::new();
         let files = files(&fs, 1);
-        let flusher = Flusher::start(&fs, Path::new("/")).unwrap();
+        let flusher = Flusher::start(&fs, Path::new("/"), Arc::default()).unwrap();
         let (tell, told) = mpsc::channel();
         flusher.submit(FlushRequest {
             files: files.clone(),
@@ -311,7 +335,7 @@ mod tests {
     #[test]
     fn a_callers_panic_does_not_stop_the_flusher() {
         let fs = SimFs::new();
-        let flusher = Flusher::start(&fs, Path::new("/")).unwrap();
+        let flusher = Flusher::start(&fs, Path::new("/"), Arc::default()).unwrap();
         flusher.submit(FlushRequest { files: Vec::new(), done: Box::new(|_| panic!("a caller's mistake")) });
         flusher.flush(files(&fs, 1)).unwrap();
     }

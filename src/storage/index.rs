@@ -111,6 +111,10 @@ impl<E: Entry> Tail<E> {
         (self.len() - self.written) as usize >= WRITE_AT
     }
 
+    pub(super) fn is_written(&self) -> bool {
+        self.len() == self.written
+    }
+
     /// Writes what is not in the file. After an error the next call does it again.
     pub(super) fn write_to(&mut self, file: &dyn File) -> io::Result<()> {
         let from = (self.written - self.first) as usize * E::LEN;

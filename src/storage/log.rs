@@ -172,6 +172,8 @@ pub struct Log {
     recovery_point: Offset,
     /// Where a clean stop left no producer snapshot, there were no producers: nothing below is replayed.
     no_producers_below: Offset,
+    /// What [`Log::high_watermark_advanced`] was told.
+    high_watermark: Offset,
     producers: OnceLock<Producers>,
     epochs: OnceLock<Epochs>,
     /// The last segment's end, once something is appended to it.
@@ -180,6 +182,8 @@ pub struct Log {
     seals: u32,
     names: u32,
     names_synced: u32,
+    /// The epoch checkpoint, if it was written and not synced, and how many names there were then.
+    staged_epochs: Option<(u32, Arc<dyn File>)>,
     /// The partition's directory may not have a durable name yet.
     parent_unsynced: bool,
     cuts: u32,

@@ -5,6 +5,7 @@ use super::features;
 use crate::controller::request::{AlterOp, ApiError, ConfigChange, ConfigRules, ConfigSet};
 use crate::metadata::{ConfigResource, Image, Record, ResourceType};
 use crate::model::{ErrorCode, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 const CORDONED_LOG_DIRS: &str = "cordoned.log.dirs";
@@ -119,7 +120,8 @@ fn refuse_nulls<'a>(values: impl Iterator<Item = (&'a str, Option<&'a str>)>) ->
     Err(ApiError::new(ErrorCode::INVALID_REQUEST, text))
 }
 
-/// Adds to or takes from a comma-separated list, with the quirks of Java's `split`.
+/// Adds to or takes from a comma-separated list, with the quirks of Java's `split`. Linear: both are as long as a client
+/// likes.
 fn edit_list(start: &str, value: &str, op: AlterOp) -> String {
     let mut list: Vec<&str> = start.split(',').filter(|item| !item.is_empty()).collect();
     let mut items: Vec<&str> = value.split(',').collect();
@@ -128,15 +130,22 @@ fn edit_list(start: &str, value: &str, op: AlterOp) -> String {
             items.pop();
         }
     }
-    for item in items {
-        let at = list.iter().position(|old| *old == item);
-        match (op, at) {
-            (AlterOp::Append, None) => list.push(item),
-            (AlterOp::Subtract, Some(at)) => {
-                list.remove(at);
-            }
-            _ => {}
+    if op == AlterOp::Subtract {
+        // Each item takes one of its kind away, the first that is left.
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        for item in items {
+            *taken.entry(item).or_default() += 1;
         }
+        list.retain(|item| match taken.get_mut(item) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                false
+            }
+            _ => true,
+        });
+    } else {
+        let mut there: BTreeSet<&str> = list.iter().copied().collect();
+        list.extend(items.into_iter().filter(|item| there.insert(item)));
     }
     list.join(",")
 }

@@ -28,6 +28,7 @@ pub(crate) fn create(
         return Decision { records: Vec::new(), answer: request.topics.iter().map(|_| Err(error.clone())).collect() };
     }
     let duplicates = duplicates(request.topics.iter().map(|topic| &topic.name));
+    let collisions = Collisions::of(&request.topics, image);
     let mut records = Vec::new();
     let answer = request
         .topics
@@ -36,7 +37,7 @@ pub(crate) fn create(
             if duplicates.contains(&topic.name) {
                 return Err(ApiError::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."));
             }
-            check_name(&topic.name, image)?;
+            check_name(&topic.name, image, &collisions)?;
             create_one(topic, image, defaults, rules, draw, &mut records)
         })
         .collect();
@@ -53,14 +54,15 @@ fn wanted_partitions(topic: &NewTopic, defaults: Defaults) -> i64 {
     if topic.assignments.is_empty() {
         match topic.partitions {
             -1 => i64::from(defaults.partitions),
-            count => i64::from(count.max(0)),
+            // A topic counts even if its number is absurd: an answer for each is work, too.
+            count => i64::from(count.max(1)),
         }
     } else {
         i64::try_from(topic.assignments.len()).unwrap_or(i64::MAX)
     }
 }
 
-fn check_name(name: &TopicName, image: &Image) -> Result<(), ApiError> {
+fn check_name(name: &TopicName, image: &Image, collisions: &Collisions<'_>) -> Result<(), ApiError> {
     if name.as_str() == TopicName::CLUSTER_METADATA {
         let text = format!("Creation of internal topic {name} is prohibited.");
         return Err(ApiError::new(ErrorCode::INVALID_REQUEST, text));
@@ -71,7 +73,7 @@ fn check_name(name: &TopicName, image: &Image) -> Result<(), ApiError> {
     if let Some(fault) = TopicName::fault(name.as_str()) {
         return Err(ApiError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, fault));
     }
-    match colliding(name.as_str(), image) {
+    match collisions.with(name.as_str()) {
         Some(other) => Err(ApiError::new(
             ErrorCode::INVALID_TOPIC_EXCEPTION,
             format!("Topic '{name}' collides with existing topic: {other}"),
@@ -80,15 +82,32 @@ fn check_name(name: &TopicName, image: &Image) -> Result<(), ApiError> {
     }
 }
 
-/// A topic whose name differs only in `.` and `_`: metrics names would be the same.
-fn colliding<'a>(name: &str, image: &'a Image) -> Option<&'a TopicName> {
-    if !name.contains(['.', '_']) {
-        return None;
+/// Topics whose names differ from a wanted one only in `.` and `_`: metrics names would be the same.
+struct Collisions<'a>(BTreeMap<String, &'a TopicName>);
+
+impl<'a> Collisions<'a> {
+    /// Looks at each existing topic once, however many are wanted.
+    fn of(wanted: &[NewTopic], image: &'a Image) -> Collisions<'a> {
+        let unified: BTreeSet<String> = wanted.iter().filter_map(|topic| unified(topic.name.as_str())).collect();
+        let mut found = BTreeMap::new();
+        if !unified.is_empty() {
+            for name in image.topics_by_name.keys() {
+                if let Some(key) = self::unified(name.as_str()).filter(|key| unified.contains(key)) {
+                    found.entry(key).or_insert(name);
+                }
+            }
+        }
+        Collisions(found)
     }
-    let unify = |b: u8| if b == b'.' { b'_' } else { b };
-    image.topics_by_name.keys().find(|other| {
-        other.as_str().len() == name.len() && other.as_str().bytes().map(unify).eq(name.bytes().map(unify))
-    })
+
+    fn with(&self, name: &str) -> Option<&'a TopicName> {
+        self.0.get(&unified(name)?).copied()
+    }
+}
+
+/// What all names that collide with this one have in common; nothing collides with a name without `.` and `_`.
+fn unified(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
 }
 
 fn create_one(

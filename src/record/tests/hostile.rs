@@ -34,7 +34,8 @@ fn use_all(bytes: &[u8], configs: &[TopicConfig]) {
         }
     }
     for config in configs {
-        let rules = Rules { config, now: TimestampMs(1_000), decompressed_bytes_max: LIMIT };
+        let at = crate::model::TopicPartition::new("t".into(), crate::model::PartitionId(0));
+        let rules = Rules { partition: &at, config, now: TimestampMs(1_000), decompressed_bytes_max: LIMIT };
         if let Ok(batch) = validate(Bytes::copy_from_slice(bytes), &rules) {
             // What was accepted can be stored and read.
             let stored = batch.to_bytes();

@@ -12,7 +12,8 @@ const HOUR: i64 = 3_600_000;
 const LIMIT: usize = 1 << 20;
 
 fn checked(bytes: &[u8], config: &TopicConfig) -> Result<Batch, Rejected> {
-    let rules = Rules { config, now: TimestampMs(NOW), decompressed_bytes_max: LIMIT };
+    let at = crate::model::TopicPartition::new("t".into(), crate::model::PartitionId(0));
+    let rules = Rules { partition: &at, config, now: TimestampMs(NOW), decompressed_bytes_max: LIMIT };
     validate(Bytes::copy_from_slice(bytes), &rules)
 }
 
@@ -59,7 +60,8 @@ fn a_good_batch_is_stored_as_it_came_and_not_copied() {
     for bytes in [good(), compressed(&[(NOW, None)], Compression::Zstd)] {
         let bytes = Bytes::from(bytes);
         let config = TopicConfig::default();
-        let rules = Rules { config: &config, now: TimestampMs(NOW), decompressed_bytes_max: LIMIT };
+        let at = crate::model::TopicPartition::new("t".into(), crate::model::PartitionId(0));
+        let rules = Rules { partition: &at, config: &config, now: TimestampMs(NOW), decompressed_bytes_max: LIMIT };
         let mut batch = validate(bytes.clone(), &rules).unwrap();
         assert_eq!(batch.to_bytes(), bytes);
         assert_eq!(batch.rest().as_ptr(), bytes[HEADER_LEN..].as_ptr());
@@ -412,7 +414,8 @@ fn records_that_do_not_decompress_are_invalid_where_they_have_to_be_opened() {
 #[test]
 fn records_that_decompress_to_too_much_are_too_large() {
     let config = compacted();
-    let rules = Rules { config: &config, now: TimestampMs(NOW), decompressed_bytes_max: 1_000 };
+    let at = crate::model::TopicPartition::new("t".into(), crate::model::PartitionId(0));
+    let rules = Rules { partition: &at, config: &config, now: TimestampMs(NOW), decompressed_bytes_max: 1_000 };
     let bytes = compressed(&vec![(NOW, Some("k")); 500], Compression::Zstd);
     let rejected = validate(Bytes::from(bytes), &rules).unwrap_err();
     assert_eq!(rejected.error, ErrorCode::MESSAGE_TOO_LARGE);

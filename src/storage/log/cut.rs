@@ -35,7 +35,9 @@ impl Log {
         let end = self.log_end;
         self.log_start = self.log_start.min(end);
         self.recovery_point = self.recovery_point.min(end);
-        let producers = self.rebuild_producers(end)?;
+        self.high_watermark = self.high_watermark.min(end);
+        let mut producers = self.rebuild_producers(end)?;
+        producers.stable_below(self.high_watermark);
         self.producers = producers.into();
         if let Some(epochs) = self.epochs.get_mut() {
             epochs.truncate_from_end(end);
@@ -131,6 +133,7 @@ impl Log {
         segment.set_size(0);
         self.segments = vec![segment];
         (self.log_start, self.log_end, self.recovery_point) = (offset, offset, offset);
+        self.high_watermark = offset;
         self.producers = Producers::default().into();
         if let Some(epochs) = self.epochs.get_mut() {
             epochs.clear();

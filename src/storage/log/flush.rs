@@ -34,6 +34,7 @@ impl Log {
     fn job(&self, up_to: Offset) -> FlushJob {
         let mut files: Vec<Arc<dyn File>> =
             self.unsynced.iter().flat_map(|sealed| sealed.files.iter().cloned()).collect();
+        files.extend(self.staged_epochs.iter().map(|(_, file)| file.clone()));
         if self.names != self.names_synced {
             let dir = |path: PathBuf| Arc::new(Directory { fs: self.files.fs.clone(), path }) as Arc<dyn File>;
             files.push(dir(self.files.dir.clone()));
@@ -52,6 +53,9 @@ impl Log {
             return;
         }
         self.unsynced.retain(|sealed| sealed.seal > mark.seals);
+        if self.staged_epochs.as_ref().is_some_and(|(names, _)| *names <= mark.names) {
+            self.staged_epochs = None;
+        }
         if mark.names > self.names_synced {
             self.names_synced = mark.names;
             self.parent_unsynced = false;
@@ -80,6 +84,24 @@ impl Log {
         self.last_flush
     }
 
+    /// Writes what was kept back for want of urgency (index entries, the epoch checkpoint), so that who looks into the
+    /// directory sees what Kafka would show there. Syncs nothing, and a full disk is no fault: it waits on.
+    pub fn write_behind(&mut self) -> Result<(), StorageError> {
+        let wrote = match self.writer.take() {
+            Some(mut writer) => {
+                let waits = !(writer.offsets.is_written() && writer.times.is_written());
+                let wrote = if waits { writer.write_indexes(self).map(drop) } else { Ok(()) };
+                self.writer = Some(writer);
+                wrote
+            }
+            None => Ok(()),
+        };
+        match wrote.and_then(|()| self.stage_epochs()) {
+            Err(StorageError::Full { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
     /// The first half of a clean stop: everything is written; the job, if any, has to be synced before the
     /// directory counts as cleanly shut down. Many logs can share one sync of the volume.
     /// Nothing may be appended after.
@@ -96,7 +118,7 @@ impl Log {
             self.drop_snapshots(|offset| offset < end && bases.binary_search(&offset).is_err())?;
             self.writer = Some(writer);
         }
-        self.write_epochs_if_dirty()?;
+        self.stage_epochs()?;
         let mut job = self.flush_job();
         if !files.is_empty() {
             job.get_or_insert_with(|| self.job(self.log_end)).files.extend(files);

@@ -7,13 +7,13 @@ use super::append::marker_in;
 use super::{AbortedTransaction, EpochEnd, Log, ProducerView, StorageError, TimestampedOffset};
 use crate::model::{LeaderEpoch, Offset, TimestampMs};
 use crate::record::{BatchHeader, records};
-use crate::rt::fs::File;
+use crate::rt::fs::{File, Open};
 use crate::storage::epochs::{self, Epochs};
 use crate::storage::files::Kind;
 use crate::storage::index::txn;
 use crate::storage::producers::{EndMarker, Producers, snapshot};
 use crate::storage::segment::{Largest, Walk};
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::OnceLock;
 
 /// The most that the records of a batch may decompress to when a time is looked for inside.
@@ -167,8 +167,10 @@ impl Log {
         Ok(self.load_producers()?.first_unstable().map(|offset| offset.max(self.log_start)))
     }
 
-    /// Transactions whose markers lie below it are decided for readers too. Call whenever it advances.
+    /// Transactions whose markers lie below it are decided for readers too. Call after opening, and whenever
+    /// it advances.
     pub fn high_watermark_advanced(&mut self, high_watermark: Offset) {
+        self.high_watermark = self.high_watermark.max(high_watermark);
         if let Some(producers) = self.producers.get_mut() {
             producers.stable_below(high_watermark);
         }
@@ -202,7 +204,7 @@ impl Log {
 
     pub(super) fn load_epochs(&self) -> Result<&Epochs, StorageError> {
         load(&self.epochs, || {
-            let mut epochs = self.read_epochs()?;
+            let mut epochs = self.read_epochs(self.log_end)?;
             let was_dirty = epochs.dirty;
             epochs.truncate_from_end(self.log_end);
             epochs.truncate_from_start(self.log_start);
@@ -212,19 +214,34 @@ impl Log {
         })
     }
 
-    /// What the checkpoint says. One that cannot be read is worth as much as none: the batches have the epochs.
-    pub(super) fn read_epochs(&self) -> Result<Epochs, StorageError> {
+    /// The epochs up to `end`: what the checkpoint says or, where it is missing or torn, what the batches say.
+    pub(super) fn read_epochs(&self, end: Offset) -> Result<Epochs, StorageError> {
         let path = self.files.dir.join(epochs::FILE);
-        match self.files.fs.read(&path) {
-            Ok(content) => Ok(Epochs::parse(&content).unwrap_or_else(|| {
-                tracing::warn!(partition = %self.partition, "{} is not a checkpoint and is ignored", path.display());
-                Epochs::default()
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Epochs::default()),
-            Err(error) => Err(StorageError::io(path, error)),
+        let content = match self.files.fs.read(&path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(StorageError::io(path, error)),
+        };
+        if let Some(epochs) = Epochs::parse(&content) {
+            return Ok(epochs);
         }
+        let mut epochs = Epochs::default();
+        for segment in self.segments.iter().take_while(|segment| segment.base < end) {
+            let size = segment.size(&self.files)?;
+            if size == 0 {
+                continue;
+            }
+            tracing::warn!(partition = %self.partition, "{} cannot be read, the batches are", path.display());
+            let file = self.files.reader(segment.base, Kind::Log)?;
+            let mut walk = Walk::new(&*file, 0, u64::from(size));
+            while let Some((_, header)) = walk.next().map_err(|stopped| self.files.stopped(segment.base, stopped))? {
+                epochs.assign(header.leader_epoch, header.base_offset);
+            }
+        }
+        Ok(epochs)
     }
 
+    /// Writes the checkpoint, durably, if the cache has changed.
     pub(super) fn write_epochs_if_dirty(&mut self) -> Result<(), StorageError> {
         let path = self.files.dir.join(epochs::FILE);
         if let Some(epochs) = self.epochs.get_mut()
@@ -237,8 +254,33 @@ impl Log {
         Ok(())
     }
 
+    /// As [`Log::write_epochs_if_dirty`], but leaves the sync to a flush job: until then a crash may tear the
+    /// checkpoint, and the batches say what it said.
+    pub(super) fn stage_epochs(&mut self) -> Result<(), StorageError> {
+        let path = self.files.dir.join(epochs::FILE);
+        let staged = self.files.dir.join(epochs::STAGED);
+        let fs = self.files.fs.clone();
+        let Some(epochs) = self.epochs.get_mut().filter(|epochs| epochs.dirty) else { return Ok(()) };
+        let content = epochs.encode();
+        let write = || {
+            let file = fs.open(&staged, Open::Truncate)?;
+            file.write_all_at(&mut [IoSlice::new(&content)], 0)?;
+            fs.rename(&staged, &path)?;
+            Ok(file)
+        };
+        let file = write().map_err(|error| StorageError::io(&path, error))?;
+        epochs.dirty = false;
+        self.names += 1;
+        self.staged_epochs = Some((self.names, file));
+        Ok(())
+    }
+
     pub(super) fn load_producers(&self) -> Result<&Producers, StorageError> {
-        load(&self.producers, || self.rebuild_producers(self.log_end))
+        load(&self.producers, || {
+            let mut producers = self.rebuild_producers(self.log_end)?;
+            producers.stable_below(self.high_watermark);
+            Ok(producers)
+        })
     }
 
     /// The producers as they were when the log ended at `end`: the newest snapshot up to there that can be

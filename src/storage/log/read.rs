@@ -113,7 +113,7 @@ impl Log {
                 None => Stop { pos: u64::from(self.segments[n].size(&self.files)?), offset: end },
             }
         };
-        let limit = pos + max_bytes as u64;
+        let limit = pos.saturating_add(max_bytes as u64);
         if stop.pos > limit {
             let first_end = pos + header.size() as u64;
             if first_end > limit && !min_one_batch {

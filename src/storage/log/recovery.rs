@@ -48,7 +48,7 @@ impl Log {
         self.log_end = self.segments[first].base;
         let mut rebuilt = Rebuilt {
             producers: self.rebuild_producers(self.segments[first].base)?,
-            epochs: self.read_epochs()?,
+            epochs: self.read_epochs(self.segments[first].base)?,
             done_bytes: 0,
             total_bytes: 0,
         };

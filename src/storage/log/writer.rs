@@ -338,14 +338,15 @@ impl Log {
 
     fn roll_from(&mut self, writer: &mut Writer, base: Offset, now: TimestampMs) -> Result<Writer, StorageError> {
         let mut files = writer.finish(self)?;
-        self.write_epochs_if_dirty()?;
+        self.stage_epochs()?;
         files.extend(self.write_snapshot(base)?);
         if self.recovery_point == self.log_end {
             // The checkpoint may say that recovery begins behind this segment, so its indexes have to be
             // on disk before there is a segment behind it.
-            for file in &files {
+            for file in files.iter().chain(self.staged_epochs.iter().map(|(_, file)| file)) {
                 file.sync_data().map_err(self.files.failed(writer.at.base, Kind::Index))?;
             }
+            self.files.sync_dir()?;
             return self.create_segment(base, now);
         }
         let next = self.create_segment(base, now)?;

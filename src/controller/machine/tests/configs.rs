@@ -57,6 +57,26 @@ fn append_and_subtract_edit_a_list_starting_from_its_default() {
 }
 
 #[test]
+fn a_list_as_long_as_a_request_is_edited_in_one_pass() {
+    // A comparison of each item with each would take minutes.
+    let many = |from: usize| (from..from + 300_000).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
+    for op in [AlterOp::Append, AlterOp::Subtract] {
+        let old = many(0);
+        let (_, answer) = decide(
+            &image(&[("cleanup.policy", &old)]),
+            topic(),
+            vec![change(op, "cleanup.policy", Some(&many(150_000)))],
+        );
+        let why = "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.";
+        assert_eq!(answer, error(ErrorCode::INVALID_CONFIG, why));
+    }
+    let one = image(&[("cleanup.policy", "a,b,a,c,a")]);
+    let cut = |value| decide(&one, topic(), vec![change(AlterOp::Subtract, "cleanup.policy", Some(value))]).0;
+    assert_eq!(cut("a,c"), vec![record(topic(), "cleanup.policy", Some("b,a,a"))]);
+    assert_eq!(cut("a,a,x"), vec![record(topic(), "cleanup.policy", Some("b,c,a"))]);
+}
+
+#[test]
 fn append_to_what_is_not_a_list_is_refused() {
     let (records, answer) = decide(&image(&[]), topic(), vec![change(AlterOp::Append, "x", Some("1"))]);
     assert_eq!(records, vec![]);

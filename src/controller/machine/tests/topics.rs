@@ -87,6 +87,29 @@ fn names_that_differ_only_in_dot_and_underscore_collide() {
 }
 
 #[test]
+fn as_many_colliding_names_as_fit_in_a_request_are_looked_up_in_one_pass() {
+    // A look at each topic for each name would take minutes.
+    let mut image = cluster(vec![broker(0)]);
+    for i in 0..5_000 {
+        image = with_topic(&image, &format!("t.{i}"), &[&[0]]);
+    }
+    let names: Vec<String> = (0..4_900).map(|i| format!("t_{i}")).collect();
+    let answer = decide(&image, names.iter().map(|name| new_topic(name)).collect()).answer;
+    assert_eq!(
+        answer[4_899],
+        error(ErrorCode::INVALID_TOPIC_EXCEPTION, "Topic 't_4899' collides with existing topic: t.4899")
+    );
+}
+
+#[test]
+fn topics_of_no_partitions_count_towards_the_limit_of_a_request() {
+    let absurd = |i| NewTopic { partitions: [0, -2, i32::MIN][(i % 3) as usize], ..new_topic(&format!("t{i}")) };
+    let answer = decide(&cluster(vec![broker(0)]), (0..10_001).map(absurd).collect()).answer;
+    let refused = error(ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request.");
+    assert!(answer.iter().all(|answer| *answer == refused));
+}
+
+#[test]
 fn a_name_given_twice_is_refused_each_time() {
     let decided = decide(&cluster(vec![broker(0)]), vec![new_topic("a"), new_topic("b"), new_topic("a")]);
     let duplicate = error(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");

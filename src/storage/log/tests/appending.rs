@@ -165,7 +165,8 @@ fn a_full_disk_is_told_from_a_broken_one_and_is_recovered_from() {
 fn log_append_time_is_answered_and_create_time_is_not() {
     let mut rig = Rig::new();
     let config = TopicConfig { timestamp_type: crate::config::topic::TimestampType::LogAppendTime, ..small() };
-    let rules = crate::record::Rules { config: &config, now: NOW, decompressed_bytes_max: 1 << 20 };
+    let at = crate::model::TopicPartition::new("t".into(), crate::model::PartitionId(0));
+    let rules = crate::record::Rules { partition: &at, config: &config, now: NOW, decompressed_bytes_max: 1 << 20 };
     let batch = crate::record::validate(plain(1, 0).to_bytes(), &rules).unwrap();
     assert_eq!(rig.append(vec![batch])[0].as_ref().unwrap().append_time, NOW);
     assert_eq!(rig.append(vec![plain(1, 0)])[0].as_ref().unwrap().append_time, TimestampMs::NONE);

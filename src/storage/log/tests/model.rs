@@ -18,6 +18,8 @@ struct Model {
     start: i64,
     end: i64,
     sequences: [i32; 3],
+    /// No producer has used this sequence yet.
+    fresh: i32,
 }
 
 fn check(rig: &Rig, model: &Model, dice: &mut Dice, seed: u64) {
@@ -108,17 +110,19 @@ fn step(rig: &mut Rig, model: &mut Model, dice: &mut Dice) {
         _ => {
             let at = model.end + dice.below(50) as i64;
             rig.log.truncate_and_restart_at(Offset(at), NOW).unwrap();
-            *model = Model { batches: Vec::new(), start: at, end: at, sequences: [0; 3] };
+            *model = Model { batches: Vec::new(), start: at, end: at, ..*model };
         }
     }
 }
 
-/// Each producer goes on where the log knows it to be, or anew.
+/// Each producer goes on where the log knows it to be, or anew, where it has never been: recovery may
+/// know its earlier batches again.
 fn follow_sequences(rig: &Rig, model: &mut Model) {
     let known = rig.log.producers().unwrap();
     for (id, sequence) in model.sequences.iter_mut().enumerate() {
         let view = known.iter().find(|view| view.producer_id.0 == id as i64);
-        *sequence = view.map_or(0, |view| view.last_sequence.0 + 1);
+        model.fresh += 1000;
+        *sequence = view.map_or(model.fresh, |view| view.last_sequence.0 + 1);
     }
 }
 
@@ -133,7 +137,7 @@ fn run(seed: u64, steps: u64) {
         ..TopicConfig::default()
     };
     let mut rig = Rig::with(config);
-    let mut model = Model { batches: Vec::new(), start: 0, end: 0, sequences: [0; 3] };
+    let mut model = Model { batches: Vec::new(), start: 0, end: 0, sequences: [0; 3], fresh: 0 };
     for _ in 0..steps {
         step(&mut rig, &mut model, &mut dice);
         follow_sequences(&rig, &mut model);

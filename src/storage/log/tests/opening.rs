@@ -281,3 +281,45 @@ fn a_mark_from_before_a_cut_is_void() {
     rig.log.flushed(job.mark, NOW);
     assert_eq!(rig.log.recovery_point(), Offset(0));
 }
+
+#[test]
+fn a_torn_epoch_checkpoint_is_rebuilt_from_the_batches() {
+    let mut rig = Rig::new();
+    for epoch in 0..40 {
+        rig.log.append(&mut [plain(3, 0)], LeaderEpoch(epoch * 2), NOW);
+    }
+    rig.flush();
+    rig.log.close().unwrap();
+    for clean in [true, false] {
+        damage(&rig, "leader-epoch-checkpoint", |file, _| file.set_len(0).unwrap());
+        rig.log = rig.open_again(clean);
+        assert_eq!(rig.log.epoch_at(Offset(7)).unwrap(), Some(LeaderEpoch(4)));
+        assert_eq!(rig.log.latest_epoch().unwrap(), Some(LeaderEpoch(78)));
+    }
+}
+
+#[test]
+fn transactions_below_the_high_watermark_are_stable_however_the_producers_were_loaded() {
+    let mut rig = Rig::new();
+    rig.put(in_transaction(1, 0, 0, 2));
+    end_transaction(&mut rig, Marker::Commit, 1, 0);
+    rig.log.close().unwrap();
+    // Without its snapshot the state is replayed, marker and all, after the high watermark is known.
+    for keep in [true, false] {
+        if !keep {
+            damage(&rig, "00000000000000000003.snapshot", |file, _| file.set_len(3).unwrap());
+        }
+        let mut log = rig.open_again(true);
+        log.high_watermark_advanced(Offset(3));
+        assert_eq!(log.first_unstable_offset().unwrap(), None);
+    }
+}
+
+#[test]
+fn a_reader_without_a_limit_gets_all_there_is() {
+    let mut rig = Rig::with(TopicConfig { segment_bytes: 100_000, ..small() });
+    rig.put_many(50, 2);
+    rig.reopen();
+    let slice = rig.log.read(Offset(3), usize::MAX, Offset(100), true).unwrap().unwrap();
+    assert_eq!(headers(&slice).len(), 49);
+}

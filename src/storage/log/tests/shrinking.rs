@@ -22,7 +22,7 @@ fn retention_by_size_is_per_partition_and_drops_whole_segments() {
     let size = rig.log.size_bytes().unwrap();
     rig.log.apply_retention(Offset(120), NOW).unwrap();
     let now = rig.log.size_bytes().unwrap();
-    assert!(now >= 5000 && now < 5000 + 2000 && now < size, "{now}");
+    assert!((5000..7000).contains(&now) && now < size, "{now}");
     assert_eq!(rig.log.log_start(), rig.log.segments[0].base);
     assert_eq!(read_all(&rig.log, rig.log.log_start(), 300).last().unwrap().1, 119);
 }

@@ -12,6 +12,7 @@ use crate::storage::{AbortedTransaction, EpochEnd, Log, ProducerView, StorageErr
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A partition. Shared by everyone who serves it; every call takes one short lock.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Partition {
     pub(super) producer_expiry_ms: i64,
     /// Outside the lock: validation reads it for every batch.
     pub(super) config: ArcSwap<TopicConfig>,
+    /// Appended to since the last [`Partition::write_behind`].
+    pub(super) appended: AtomicBool,
     pub(super) state: Mutex<State>,
 }
 
