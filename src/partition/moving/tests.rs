@@ -31,7 +31,7 @@ impl Rig {
     fn start(fs: &SimFs, config: &TopicConfig, assigned: DirectoryId) -> Option<Rig> {
         let owner = Owner { node_id: NodeId(1), cluster_id: Some("c".into()) };
         let dirs = Arc::new(LogDirs::open(fs.shared(), &DIRS.map(PathBuf::from), &owner).ok()?);
-        let flushers = dirs.all().iter().map(|dir| Flusher::start(fs, dir.path()).map(Arc::new));
+        let flushers = dirs.all().iter().map(|dir| Flusher::start(fs, dir.path(), Arc::default()).map(Arc::new));
         let flushers = flushers.collect::<io::Result<Vec<_>>>().ok()?;
         let config = Arc::new(config.clone());
         let settings = ManagerSettings {
