@@ -1,5 +1,6 @@
 //! Limits that all connections share: how many there may be, and how many bytes of requests.
 
+use super::incoming::Buffers;
 use crate::config::Settings;
 use crate::metrics::{Metrics, Rejection};
 use dashmap::DashMap;
@@ -21,6 +22,7 @@ pub struct Limits {
     per_ip: DashMap<IpAddr, usize>,
     pub(super) request_memory: Arc<Semaphore>,
     request_units: usize,
+    pub(super) buffers: Buffers,
     metrics: Arc<Metrics>,
 }
 
@@ -56,6 +58,7 @@ impl Limits {
             per_ip: DashMap::new(),
             request_memory: Arc::new(Semaphore::new(request_units)),
             request_units,
+            buffers: Buffers::default(),
             metrics,
         })
     }
