@@ -312,9 +312,10 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     let settings = Arc::clone(live.load().settings());
     let fs = disk();
     let owner = Owner { node_id: settings.node_id, cluster_id: settings.cluster_id.clone() };
-    let dirs = Arc::new(LogDirs::open(Arc::clone(&fs), &settings.log.dirs, &owner).map_err(sentence)?);
+    let dirs = Arc::new(LogDirs::open_unsettled(Arc::clone(&fs), &settings.log.dirs, &owner).map_err(sentence)?);
     let clean = dirs.all().iter().all(crate::storage::dirs::LogDir::was_closed_cleanly);
     let store = Arc::new(Store::default());
+    let to_settle = Arc::clone(&dirs);
     let controller = controller::start(
         controller::Start {
             fs: Arc::clone(&fs),
@@ -337,6 +338,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
             },
             rules: Arc::new(api::ConfigRules::new(Arc::clone(live))),
             clean,
+            founding: quorum::Founding::Early { settle: Box::new(move || to_settle.settle()) },
         },
         Arc::clone(&store),
     )
