@@ -7,6 +7,7 @@
 //! are taken in this order and never the other way round, so that nobody waits for somebody who waits: the frames,
 //! taken before a body is read, and what bodies become when they are decoded, taken before they are.
 
+use super::incoming::Buffers;
 use crate::config::settings::Network;
 use crate::config::{Listener, ListenerName, Live};
 use crate::metrics::{Metrics, Rejection};
@@ -37,6 +38,7 @@ pub struct Limits {
     freed: Notify,
     pub(super) frames: Memory,
     pub(super) decoded: Memory,
+    pub(super) buffers: Buffers,
     metrics: Arc<Metrics>,
 }
 
@@ -107,6 +109,7 @@ impl Limits {
             freed: Notify::new(),
             frames: Memory::new(whole - decoded),
             decoded: Memory::new(decoded),
+            buffers: Buffers::default(),
             metrics,
         })
     }
