@@ -5,7 +5,7 @@
 //! unless it is exclusive. A request that cannot be understood ends the connection, as in Kafka:
 //! what was placed before it is still answered.
 
-use super::limits::{FREE, Grant, Limits};
+use super::limits::{DECODED_FREE, FREE, Grant, Limits};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
 use crate::api::{self, Answer, Peer, Placement};
@@ -20,18 +20,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::codec::Decoder;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
-/// The read-ahead buffer starts small, since most connections are quiet, and grows to this.
-const READ_AHEAD_MIN: usize = 4 * 1024;
+/// The read-ahead buffer starts small, since most connections are quiet, and doubles while reads fill it.
+const READ_AHEAD_MIN: usize = 1024;
+/// From here it grows on a permit of the memory that all connections share for it.
+const READ_AHEAD_FREE: usize = 16 * 1024;
 const READ_AHEAD_MAX: usize = 256 * 1024;
+/// A connection that has neither read nor sent for this long gives its buffers back.
+const QUIET: Duration = Duration::from_secs(10);
 /// Requests of one connection that were placed and not answered; Kafka has one. Past this the
 /// connection is not read, which TCP tells the client.
 const IN_FLIGHT_MAX: usize = 1000;
-/// Answer bytes in memory past which nothing more is placed until the client reads.
-const BACKLOG_MAX: usize = 4 * 1024 * 1024;
+/// Answer bytes in memory past which nothing more is placed until the client reads: a client that never does
+/// holds this and one answer more.
+const BACKLOG_MAX: usize = 64 * 1024;
 /// How long a stopping broker waits for a client to take its last answers.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
@@ -69,8 +75,9 @@ pub(super) struct Connection<S> {
     peer: Arc<Peer>,
     codec: FrameCodec,
     incoming: BytesMut,
-    /// How much is asked of the socket at a time; doubles while reads fill it.
+    /// How much is asked of the socket at a time.
     read_ahead: usize,
+    read_ahead_permits: Option<OwnedSemaphorePermit>,
     placer: api::produce::Placer,
     queue: Queue,
     outgoing: Outgoing,
@@ -87,7 +94,9 @@ pub(super) struct Connection<S> {
     refused: Option<Closed>,
     stopping: CancellationToken,
     idle_max: Option<Duration>,
+    /// When bytes were last read or sent.
     used_at: Instant,
+    sent: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -110,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             peer,
             incoming: BytesMut::new(),
             read_ahead: READ_AHEAD_MIN,
+            read_ahead_permits: None,
             placer: api::produce::Placer::default(),
             queue: Queue::default(),
             outgoing: Outgoing::default(),
@@ -120,12 +130,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             refused: None,
             stopping,
             used_at: now,
+            sent: 0,
         }
     }
 
     /// Serves until either side ends it.
     pub(super) async fn serve(mut self) -> Closed {
-        let mut idle = Box::pin(tokio::time::sleep(self.idle_max.unwrap_or(Duration::from_secs(3600))));
+        let mut idle = Box::pin(tokio::time::sleep(self.idle_max.unwrap_or(QUIET).min(QUIET)));
+        // The buffers may be worth giving back at the next tick.
+        let mut awake = true;
         let stopping = self.stopping.clone();
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
@@ -150,7 +163,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             })
             .await;
             match step {
-                Step::Progress => {}
+                Step::Progress => {
+                    if !std::mem::replace(&mut awake, true) {
+                        idle.as_mut().reset(tokio::time::Instant::from_std(self.read_at + QUIET));
+                    }
+                }
                 Step::Stop => {
                     draining = true;
                     idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
@@ -158,17 +175,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Drained => break self.refused.take().unwrap_or(Closed::Stopping),
                 Step::Tick if draining => break self.refused.take().unwrap_or(Closed::Stopping),
                 Step::Tick => {
-                    if let Some(max) = self.idle_max {
-                        let unused = clock::now().saturating_duration_since(self.used_at);
-                        if unused >= max && self.queue.is_empty() && self.outgoing.is_empty() {
-                            self.ctx.metrics.rejected(Rejection::Idle);
-                            break Closed::Idle(max);
-                        }
-                        let rest = max.saturating_sub(unused).max(Duration::from_millis(100));
-                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + rest);
-                    } else {
-                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + Duration::from_secs(3600));
+                    let quiet = self.quiet_for();
+                    if let Some(max) = self.idle_max.filter(|max| quiet >= *max)
+                        // A client that waits for us is not idle; one that takes no answer is.
+                        && (self.queue.is_empty() || !self.outgoing.is_empty())
+                    {
+                        self.ctx.metrics.rejected(Rejection::Idle);
+                        break Closed::Idle(max);
                     }
+                    awake = quiet < QUIET;
+                    if !awake {
+                        self.give_buffers_back();
+                    }
+                    let next = if awake { QUIET } else { Duration::from_secs(3600) };
+                    let rest = self.idle_max.unwrap_or(next).min(next).saturating_sub(quiet);
+                    let wait = rest.max(Duration::from_millis(100));
+                    idle.as_mut().reset(tokio::time::Instant::from_std(clock::now() + wait));
                 }
                 Step::Closed(why) => break why,
             }
@@ -179,6 +201,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ => {}
         }
         closed
+    }
+
+    /// For how long no byte was read or sent.
+    fn quiet_for(&mut self) -> Duration {
+        let now = clock::now();
+        if self.sent != self.outgoing.sent {
+            self.sent = self.outgoing.sent;
+            self.used_at = now;
+        }
+        now.saturating_duration_since(self.used_at)
+    }
+
+    fn give_buffers_back(&mut self) {
+        self.incoming = BytesMut::from(&self.incoming[..]);
+        self.outgoing.give_buffers_back();
+        self.read_ahead = READ_AHEAD_MIN;
+        self.read_ahead_permits = None;
+    }
+
+    /// Asks more of the socket from now on, if the memory for it may be taken.
+    fn read_further_ahead(&mut self) {
+        let next = self.read_ahead * 2;
+        if next > READ_AHEAD_FREE {
+            match self.limits.read_ahead.try_take(next - self.read_ahead.max(READ_AHEAD_FREE)) {
+                Some(permits) => match &mut self.read_ahead_permits {
+                    Some(held) => held.merge(permits),
+                    none => *none = Some(permits),
+                },
+                None => return,
+            }
+        }
+        self.read_ahead = next;
     }
 
     fn may_place(&self) -> bool {
@@ -227,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.place_produces().map_err(|why| why.to_string())?;
         let cost = api::cost(&header, &body)?;
-        if cost.0 <= FREE {
+        if cost.0 <= DECODED_FREE {
             return self.place_other(&header, body, [grant, None]);
         }
         if !self.limits.decoded.could_hold(cost) {
@@ -375,7 +429,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Ready(Ok(0)) => Poll::Ready(Step::Closed(Closed::ByClient)),
             Poll::Ready(Ok(read)) => {
                 if read == room && self.read_ahead < READ_AHEAD_MAX {
-                    self.read_ahead *= 2;
+                    self.read_further_ahead();
                 }
                 self.read_at = clock::now();
                 self.used_at = self.read_at;
