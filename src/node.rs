@@ -8,10 +8,10 @@
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
-use crate::controller::{self, CreateTopics, NewTopic};
+use crate::controller::{self, CreateTopics, DirectoryAssignment, NewTopic};
 use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
 use crate::metrics::{Metrics, PartitionSample, Sample};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, NodeId};
 use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings};
 use crate::quorum;
@@ -22,6 +22,7 @@ use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,9 @@ use tracing::{error, info, warn};
 
 /// How often indexes are brought up to their logs and the directories of deleted partitions are looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Most directories of partitions told to the controller at once.
+const ASSIGNMENTS_MAX: usize = 1000;
 
 /// Why the node did not start or had to stop: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -279,6 +283,16 @@ impl Node {
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }
+        let (manager, controller) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.controller));
+        let (node, stopping) = (settings.node_id, self.stopping.clone());
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    placed = manager.assignments() => tell_directories(&controller, node, placed).await,
+                }
+            }
+        });
     }
 
     /// Does `work` on a thread that may block, first after `delay`, then at every `interval`.
@@ -302,6 +316,21 @@ impl Node {
     }
 }
 
+/// Tells the controller in which directories partitions lie. What it does not take is told again at the next
+/// start, when it is seen that they lie elsewhere than the metadata says.
+async fn tell_directories(controller: &controller::Service, node: NodeId, placed: Vec<DirectoryAssignment>) {
+    for some in placed.chunks(ASSIGNMENTS_MAX) {
+        for answer in controller.assign_directories(node, some.to_vec()).await {
+            match answer {
+                // The topic is gone again.
+                Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_ID => {}
+                Err(error) => warn!(%error, "the controller does not note a partition's log directory"),
+                Ok(()) => {}
+            }
+        }
+    }
+}
+
 struct Opened {
     store: Arc<Store>,
     controller: Arc<controller::Service>,
@@ -315,7 +344,10 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     let settings = Arc::clone(live.load().settings());
     let fs = disk();
     let owner = Owner { node_id: settings.node_id, cluster_id: settings.cluster_id.clone() };
-    let dirs = Arc::new(LogDirs::open(Arc::clone(&fs), &settings.log.dirs, &owner).map_err(sentence)?);
+    // Clients see them, and name them in AlterReplicaLogDirs, as absolute paths.
+    let paths: Vec<PathBuf> =
+        settings.log.dirs.iter().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone())).collect();
+    let dirs = Arc::new(LogDirs::open(Arc::clone(&fs), &paths, &owner).map_err(sentence)?);
     let clean = dirs.all().iter().all(crate::storage::dirs::LogDir::was_closed_cleanly);
     let store = Arc::new(Store::default());
     let controller = controller::start(
@@ -359,6 +391,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
             producer_expiry_ms: i64::try_from(settings.transactions.producer_id_expiration.as_millis())
                 .unwrap_or(i64::MAX),
             recovery_threads_per_dir: settings.log.recovery_threads_per_dir,
+            move_threads: settings.log.move_threads,
             resolve_config: Box::new(move |image, topic| {
                 resolve.load().topic(image.config(&ConfigResource::topic(topic)))
             }),
@@ -371,6 +404,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
     manager.set_strays_aside();
     manager.recover();
+    manager.resume_moves();
     Ok(Opened { store, controller: Arc::new(controller), manager, flushers, dirs })
 }
 

@@ -1,11 +1,12 @@
 //! DescribeLogDirs (35), v1-4: what lies in each log directory, and how large it is.
 //!
+//! A replica on its way to another directory is shown in both: there as a future one, with its lag.
 //! v3 top-level error · v4 total and usable bytes. Version 5 (cordoned directories) is beyond what
 //! the crate can encode.
 
 use super::{Api, Call, Context, Versions};
 use crate::model::{ErrorCode, PartitionId};
-use crate::partition::Partition;
+use crate::partition::{Manager, Partition};
 use kafka_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
@@ -36,8 +37,9 @@ impl Api for DescribeLogDirs {
                 })
                 .collect(),
         };
+        let manager = Arc::clone(&ctx.partitions);
         // Sizes may open 10 000 logs: not on a worker that others need.
-        let found = tokio::task::spawn_blocking(move || sizes(&asked)).await.unwrap_or_default();
+        let found = tokio::task::spawn_blocking(move || sizes(&manager, &asked)).await.unwrap_or_default();
         let dirs = ctx.partitions.dirs();
         let mut found = found;
         let results = dirs
@@ -75,19 +77,27 @@ impl Api for DescribeLogDirs {
 
 type Found = BTreeMap<usize, BTreeMap<String, Vec<DescribeLogDirsPartition>>>;
 
-fn sizes(partitions: &[Arc<Partition>]) -> Found {
+fn sizes(manager: &Manager, partitions: &[Arc<Partition>]) -> Found {
     let mut found = Found::new();
     for partition in partitions {
+        let name = partition.name();
+        let mut add = |dir: usize, size: u64, lag: i64, is_future: bool| {
+            found.entry(dir).or_default().entry(name.topic.as_str().to_owned()).or_default().push(
+                DescribeLogDirsPartition::default()
+                    .with_partition_index(name.partition.0)
+                    .with_partition_size(i64::try_from(size).unwrap_or(i64::MAX))
+                    .with_offset_lag(lag)
+                    .with_is_future_key(is_future),
+            );
+        };
+        // Asked first: a copy that takes over meanwhile is then seen as the replica.
+        let future = manager.future_replica(name);
         // A log that cannot be opened lies in a directory that has failed, and is told there.
         let Ok((size, dir)) = partition.size_and_dir() else { continue };
-        let name = partition.name();
-        found.entry(dir).or_default().entry(name.topic.as_str().to_owned()).or_default().push(
-            DescribeLogDirsPartition::default()
-                .with_partition_index(name.partition.0)
-                .with_partition_size(i64::try_from(size).unwrap_or(i64::MAX))
-                .with_offset_lag(0)
-                .with_is_future_key(false),
-        );
+        add(dir, size, 0, false);
+        if let Some(future) = future.filter(|future| future.dir != dir) {
+            add(future.dir, future.size, future.lag, true);
+        }
     }
     for topics in found.values_mut() {
         for partitions in topics.values_mut() {

@@ -21,6 +21,7 @@ mod text;
 mod view;
 
 pub mod alter_configs;
+pub mod alter_replica_log_dirs;
 pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
@@ -251,6 +252,7 @@ apis![
     offset_for_leader_epoch::OffsetForLeaderEpoch,
     describe_configs::DescribeConfigs,
     alter_configs::AlterConfigs,
+    alter_replica_log_dirs::AlterReplicaLogDirs,
     describe_log_dirs::DescribeLogDirs,
     create_partitions::CreatePartitions,
     incremental_alter_configs::IncrementalAlterConfigs,

@@ -78,8 +78,7 @@ pub(super) const KEYS: &[Key] = &[
         .check(Check::AtLeast(1))
         .cluster_wide()
         .no_effect(POOLS),
-    Key::new("num.replica.alter.log.dirs.threads", Int, None, "Threads that move replicas between log directories.")
-        .no_effect(POOLS),
+    Key::new("num.replica.alter.log.dirs.threads", Int, None, "Threads that move replicas between log directories."),
     Key::new("background.threads", Int, Some("10"), "Threads for housekeeping.")
         .check(Check::AtLeast(1))
         .cluster_wide()

@@ -304,7 +304,9 @@ fn connections_per_ip(text: &str) -> Result<Vec<(IpAddr, usize)>, ConfigError> {
 
 fn log(read: &Read<'_>) -> Result<Log, ConfigError> {
     let dirs = read.optional_list("log.dirs").unwrap_or_else(|| read.list("log.dir"));
+    let move_threads = read.optional_long("num.replica.alter.log.dirs.threads");
     Ok(Log {
+        move_threads: move_threads.and_then(|given| usize::try_from(given).ok()).unwrap_or(dirs.len()).max(1),
         dirs: dirs.into_iter().map(PathBuf::from).collect(),
         retention_check_interval: read.ms("log.retention.check.interval.ms"),
         flush_check_interval: read.ms_or_never("log.flush.scheduler.interval.ms"),

@@ -188,6 +188,8 @@ pub struct Log {
     pub log_start_checkpoint_interval: Duration,
     /// `num.recovery.threads.per.data.dir`
     pub recovery_threads_per_dir: usize,
+    /// `num.replica.alter.log.dirs.threads`; by default one for each directory.
+    pub move_threads: usize,
     /// `log.initial.task.delay.ms`
     pub initial_task_delay: Duration,
     pub cleaner: Cleaner,

@@ -100,14 +100,20 @@ impl Partition {
         }
         state.flushing = true;
         let this = Arc::clone(self);
-        let mark = job.mark;
-        state
-            .flusher
-            .submit(FlushRequest { files: job.files, done: Box::new(move |result| this.flushed(mark, result)) });
+        let (mark, dir, moves) = (job.mark, state.dir, state.moves);
+        let done = Box::new(move |result| this.flushed(mark, (dir, moves), result));
+        state.flusher.submit(FlushRequest { files: job.files, done });
     }
 
-    fn flushed(self: &Arc<Self>, mark: FlushMark, result: std::io::Result<()>) {
+    fn flushed(self: &Arc<Self>, mark: FlushMark, (dir, moves): (usize, u32), result: std::io::Result<()>) {
         let mut state = self.state.lock();
+        if moves != state.moves {
+            // The log has moved, and everything was synced with the move.
+            if let Err(error) = result {
+                self.fail_dir(dir, &format!("flush of {}: {error}", self.name));
+            }
+            return;
+        }
         state.flushing = false;
         if let Err(error) = result {
             // Never retried: the kernel may have dropped the pages and called the next sync a success.
@@ -145,7 +151,7 @@ impl Partition {
 }
 
 impl State {
-    fn high_watermark_moved(&mut self) {
+    pub(super) fn high_watermark_moved(&mut self) {
         let to = self.visibility.high_watermark();
         if let Slot::Open(log) = &mut self.log {
             log.high_watermark_advanced(to);

@@ -176,6 +176,7 @@ impl Manager {
         for partition in all {
             partition.checkpoint(&mut checkpoints);
         }
+        let _alone = self.checkpointing.lock();
         for (dir, held) in self.dirs.all().iter().zip(&checkpoints) {
             if !dir.is_live() {
                 continue;
@@ -196,6 +197,7 @@ impl Manager {
     /// The clean stop: every log flushed and closed, checkpoints and the clean-shutdown mark written.
     /// Nothing may be appended any more.
     pub fn close(&self, broker_epoch: i64) {
+        self.stop_moves();
         let all = self.all();
         let mut by_dir: Vec<Vec<Arc<Partition>>> = vec![Vec::new(); self.dirs.all().len()];
         for partition in &all {

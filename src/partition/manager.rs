@@ -1,20 +1,22 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
 use super::machine::Visibility;
+use super::moving::Moves;
 use super::state::{Partition, Slot, State};
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
-use crate::metadata::{Delta, Image, PartitionImage, Publisher, ResourceType, TopicImage};
+use crate::metadata::{Delta, DirectoryId, Image, PartitionImage, Publisher, ResourceType, TopicImage};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::model::{NodeId, Offset, PartitionId, TopicId, TopicName, TopicPartition};
 use crate::rt::clock;
-use crate::rt::fs::Fs;
+use crate::rt::fs::{Fs, will_pass};
 use crate::storage::checkpoint;
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +31,8 @@ pub struct ManagerSettings {
     pub producer_expiry_ms: i64,
     /// `num.recovery.threads.per.data.dir`
     pub recovery_threads_per_dir: usize,
+    /// `num.replica.alter.log.dirs.threads`
+    pub move_threads: usize,
     pub resolve_config: ResolveConfig,
 }
 
@@ -83,8 +87,12 @@ pub struct Manager {
     pub(super) metrics: Arc<Metrics>,
     by_name: DashMap<TopicName, Arc<Topic>>,
     by_id: DashMap<TopicId, Arc<Topic>>,
-    /// Where each partition's directory was found at start; taken out as partitions are made.
-    found: Mutex<BTreeMap<TopicPartition, usize>>,
+    /// Where each partition's directory was found at start; taken out as partitions are made. More than one if
+    /// the last life was cut short while it moved.
+    found: Mutex<BTreeMap<TopicPartition, SmallVec<[usize; 1]>>>,
+    pub(super) moves: Moves,
+    /// Whoever writes the checkpoint files.
+    pub(super) checkpointing: Mutex<()>,
     /// Newest image this manager has acted on.
     pub(super) image: ArcSwap<Image>,
 }
@@ -99,9 +107,11 @@ impl Manager {
         flushers: Vec<Arc<Flusher>>,
         metrics: Arc<Metrics>,
     ) -> Arc<Manager> {
-        let mut found = BTreeMap::new();
+        let mut found: BTreeMap<TopicPartition, SmallVec<[usize; 1]>> = BTreeMap::new();
         for (index, dir) in dirs.all().iter().enumerate() {
-            found.extend(dir.found_at_start().iter().map(|partition| (partition.clone(), index)));
+            for partition in dir.found_at_start() {
+                found.entry(partition.clone()).or_default().push(index);
+            }
         }
         let read = |file| dirs.all().iter().map(|dir| dirs.read_checkpoint(dir, file)).collect();
         let (recovery_points, log_starts) = (read(checkpoint::RECOVERY_POINTS), read(checkpoint::LOG_STARTS));
@@ -116,6 +126,8 @@ impl Manager {
             by_name: DashMap::new(),
             by_id: DashMap::new(),
             found: Mutex::new(found),
+            moves: Moves::default(),
+            checkpointing: Mutex::new(()),
             image: ArcSwap::from_pointee(Image::default()),
         })
     }
@@ -164,12 +176,17 @@ impl Manager {
         };
         let fresh: Vec<PartitionId> =
             changed.iter().filter(ours).filter(|number| known.partition(**number).is_none()).copied().collect();
-        let mut places = self.places(&topic.name, topic.id, &fresh).into_iter();
+        let mut places = self.places(topic, &fresh).into_iter();
         for number in changed.iter().filter(ours) {
             let Some(wanted) = topic.partition(*number) else { continue };
             let partition = known.partition(*number).unwrap_or_else(|| {
                 let place = places.next().unwrap_or((0, Slot::Offline));
+                let home = DirectoryId(self.dirs.all()[place.0].id());
+                let is_news = !matches!(place.1, Slot::Offline) && self.assigned(wanted) != Some(home);
                 let partition = self.make(&known, *number, wanted, &config, place);
+                if is_news {
+                    self.moves.placed(&partition, home);
+                }
                 let at = usize::try_from(number.0).unwrap_or_default();
                 let mut partitions = known.partitions.write();
                 if partitions.len() <= at {
@@ -182,16 +199,17 @@ impl Manager {
         }
     }
 
-    /// The log directory and the state in which each partition begins: where it was found at start, or in the
-    /// directory with the fewest partitions, made there.
-    fn places(&self, topic: &TopicName, id: TopicId, numbers: &[PartitionId]) -> Vec<(usize, Slot)> {
+    /// The log directory and the state in which each partition begins: where it was found at start, or where it
+    /// is to be made: where it was asked for, where the metadata says, or in the directory with the fewest.
+    fn places(&self, topic: &TopicImage, numbers: &[PartitionId]) -> Vec<(usize, Slot)> {
         let dirs = self.dirs.all();
         let mut added: Vec<Vec<(TopicPartition, TopicId)>> = vec![Vec::new(); dirs.len()];
         let mut places: Vec<(usize, Slot)> = numbers
             .iter()
             .map(|number| {
-                let name = TopicPartition::new(topic.clone(), *number);
-                if let Some(dir) = self.found.lock().remove(&name) {
+                let name = TopicPartition::new(topic.name.clone(), *number);
+                let assigned = topic.partition(*number).and_then(|wanted| self.assigned(wanted));
+                if let Some(dir) = self.found_in(&name, assigned) {
                     if !dirs[dir].is_live() {
                         return (dir, Slot::Offline);
                     }
@@ -201,24 +219,82 @@ impl Manager {
                     let (recovery_point, log_start) = (known(&self.recovery_points), known(&self.log_starts));
                     return (dir, Slot::Cold { clean: dirs[dir].was_closed_cleanly(), recovery_point, log_start });
                 }
-                let emptiest = (0..dirs.len())
-                    .filter(|dir| dirs[*dir].is_live())
-                    .min_by_key(|dir| dirs[*dir].partitions() + added[*dir].len());
-                let Some(dir) = emptiest else { return (0, Slot::Offline) };
-                added[dir].push((name, id));
+                if let Some(failed) = assigned.and_then(|id| self.failed_home(id)) {
+                    // It has a log, which cannot be read now. An empty one in its place would be a loss.
+                    tracing::error!(partition = %name, "its log directory has failed: offline");
+                    return (failed, Slot::Offline);
+                }
+                let live = |dir: &usize| dirs[*dir].is_live();
+                let dir = self.moves.take_preferred(&name).filter(live);
+                let dir = dir.or_else(|| assigned.and_then(|id| dirs.iter().position(|dir| dir.id() == id.0)));
+                let dir = dir.or_else(|| {
+                    (0..dirs.len()).filter(live).min_by_key(|dir| dirs[*dir].partitions() + added[*dir].len())
+                });
+                let Some(dir) = dir else { return (0, Slot::Offline) };
+                added[dir].push((name, topic.id));
                 (dir, Slot::Cold { clean: true, recovery_point: Offset::ZERO, log_start: Offset::ZERO })
             })
             .collect();
         for (dir, new) in added.iter().enumerate().filter(|(_, new)| !new.is_empty()) {
-            if let Err(error) = self.dirs.create_partitions(&dirs[dir], new) {
-                tracing::error!(%topic, %error, "cannot create the topic's directories");
-                self.dirs.fail(&dirs[dir], &error.to_string());
-                for place in places.iter_mut().filter(|(at, _)| *at == dir) {
-                    place.1 = Slot::Offline;
+            match self.dirs.create_partitions(&dirs[dir], new) {
+                Ok(()) => {}
+                Err(error) if will_pass(&error) => {
+                    tracing::warn!(topic = %topic.name, %error, "the topic's directories are made when there is room");
+                }
+                Err(error) => {
+                    tracing::error!(topic = %topic.name, %error, "cannot create the topic's directories");
+                    self.dirs.fail(&dirs[dir], &error.to_string());
+                    for place in places.iter_mut().filter(|(at, _)| *at == dir) {
+                        place.1 = Slot::Offline;
+                    }
                 }
             }
         }
         places
+    }
+
+    /// The directory that the metadata names for this broker's replica.
+    fn assigned(&self, partition: &PartitionImage) -> Option<DirectoryId> {
+        let replica = partition.replicas.iter().position(|id| *id == self.settings.node)?;
+        let named = partition.directories.get(replica).copied()?;
+        let says_nothing = [DirectoryId::UNASSIGNED, DirectoryId::MIGRATING, DirectoryId::LOST].contains(&named);
+        (!says_nothing).then_some(named)
+    }
+
+    /// Where a partition was found at start. In two directories: the metadata decides, since it is told of a move
+    /// after the move; the other one is set aside.
+    fn found_in(&self, name: &TopicPartition, assigned: Option<DirectoryId>) -> Option<usize> {
+        let found = self.found.lock().remove(name)?;
+        let dirs = self.dirs.all();
+        let named = found.iter().copied().find(|dir| assigned.is_some_and(|id| dirs[*dir].id() == id.0));
+        let home =
+            named.or_else(|| found.iter().copied().find(|dir| dirs[*dir].is_live())).or(found.first().copied())?;
+        for other in found.into_iter().filter(|dir| *dir != home) {
+            tracing::warn!(
+                partition = %name,
+                used = %dirs[home].path().display(),
+                set_aside = %dirs[other].path().display(),
+                "it lies in two log directories: a move was cut short"
+            );
+            self.set_stray_aside(name, other);
+        }
+        Some(home)
+    }
+
+    /// The directory, failed, in which a partition must lie that was found nowhere.
+    fn failed_home(&self, assigned: DirectoryId) -> Option<usize> {
+        let dirs = self.dirs.all();
+        match dirs.iter().position(|dir| dir.id() == assigned.0) {
+            Some(dir) => (!dirs[dir].is_live()).then_some(dir),
+            // One that failed before it could be asked for its id; or it is not in log.dirs any more.
+            None => dirs.iter().position(|dir| !dir.is_live() && dir.id().is_nil()),
+        }
+    }
+
+    fn set_stray_aside(&self, partition: &TopicPartition, dir: usize) {
+        if let Err(error) = self.dirs.set_stray_aside(&self.dirs.all()[dir], partition) {
+            tracing::error!(%partition, %error, "cannot rename a stray directory");
+        }
     }
 
     /// A partition whose log is opened when somebody asks for it.
@@ -243,6 +319,7 @@ impl Manager {
                 log,
                 dir,
                 flusher: Arc::clone(&self.flushers[dir]),
+                moves: 0,
                 leader_epoch: wanted.leader_epoch,
                 in_sync: wanted.isr.len(),
                 visibility: Visibility::opened(Offset::ZERO),
@@ -290,11 +367,9 @@ impl Manager {
     /// Sets aside the directories that no topic of the metadata claims, as Kafka does (`-stray`).
     /// Call once the first image has been acted on.
     pub fn set_strays_aside(&self) {
-        for (partition, dir) in std::mem::take(&mut *self.found.lock()) {
-            match self.dirs.set_stray_aside(&self.dirs.all()[dir], &partition) {
-                Ok(()) => tracing::warn!(%partition, "no topic claims this directory: renamed to -stray"),
-                Err(error) => tracing::error!(%partition, %error, "cannot rename a stray directory"),
-            }
+        for (partition, dirs) in std::mem::take(&mut *self.found.lock()) {
+            tracing::warn!(%partition, "no topic claims this directory: renamed to -stray");
+            dirs.into_iter().for_each(|dir| self.set_stray_aside(&partition, dir));
         }
     }
 }

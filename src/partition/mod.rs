@@ -10,6 +10,7 @@ pub mod machine;
 mod append;
 mod maintenance;
 mod manager;
+mod moving;
 mod open;
 mod state;
 mod read;
@@ -17,6 +18,7 @@ mod waiting;
 
 pub use append::{Acks, Outcome};
 pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
+pub use moving::FutureReplica;
 pub use read::{Isolation, Read, ReadRequest};
 pub use state::{Partition, Positions};
 pub use waiting::{CommitWait, FetchWaiter};

@@ -37,6 +37,8 @@ pub(super) struct State {
     /// Index of the log directory in [`LogDirs`].
     pub(super) dir: usize,
     pub(super) flusher: Arc<Flusher>,
+    /// How often the log has moved to another directory.
+    pub(super) moves: u32,
     pub(super) leader_epoch: LeaderEpoch,
     /// Size of the in-sync replica set, against which `min.insync.replicas` is held.
     pub(super) in_sync: usize,
@@ -176,8 +178,10 @@ impl Partition {
     /// # Errors
     /// As [`Partition::positions`].
     pub fn size_and_dir(&self) -> Result<(u64, usize), ErrorCode> {
-        let dir = self.state.lock().dir;
-        Ok((self.with_log(|log| log.size_bytes())?, dir))
+        let mut state = self.state.lock();
+        let size = self.opened(&mut state)?.size_bytes();
+        let dir = state.dir;
+        Ok((size.map_err(|error| self.storage_failed(&mut state, &error))?, dir))
     }
 
     /// Moves the log start to `before`; `-1` is the high watermark. Answers the new log start.
@@ -215,7 +219,17 @@ impl Partition {
         state.dir
     }
 
-    fn with_log<T>(&self, look: impl FnOnce(&mut Log) -> Result<T, StorageError>) -> Result<T, ErrorCode> {
+    /// The index of its log directory; `KAFKA_STORAGE_ERROR` if that has failed.
+    pub(super) fn dir(&self) -> Result<usize, ErrorCode> {
+        let state = self.state.lock();
+        match state.log {
+            Slot::Offline => Err(ErrorCode::KAFKA_STORAGE_ERROR),
+            Slot::Deleted => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            Slot::Open(_) | Slot::Cold { .. } => Ok(state.dir),
+        }
+    }
+
+    pub(super) fn with_log<T>(&self, look: impl FnOnce(&mut Log) -> Result<T, StorageError>) -> Result<T, ErrorCode> {
         let mut state = self.state.lock();
         let looked = look(self.opened(&mut state)?);
         looked.map_err(|error| self.storage_failed(&mut state, &error))

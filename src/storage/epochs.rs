@@ -19,7 +19,7 @@ pub(super) struct EpochStart {
 }
 
 /// Epochs and start offsets, both strictly rising.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epochs {
     entries: Vec<EpochStart>,
     /// The file does not say what the cache says.

@@ -1,6 +1,7 @@
 //! What can go wrong in a log, and the error code a client sees for it.
 
 use crate::model::{ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence};
+use crate::rt::fs::will_pass;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -11,6 +12,9 @@ pub enum StorageError {
     /// No room. The log is as it was and goes on when there is room again; the directory has not failed.
     #[error("no space left for {}", path.display())]
     Full { path: PathBuf },
+    /// The process or the system has no file descriptor left. As [`StorageError::Full`], it passes.
+    #[error("too many open files to open {}", path.display())]
+    TooManyFiles { path: PathBuf },
     /// Any other error of the file system: the log directory is to be failed.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
@@ -28,11 +32,18 @@ impl StorageError {
         let path = path.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { path },
+            _ if will_pass(&source) => StorageError::TooManyFiles { path },
             _ => StorageError::Io { path, source },
         }
     }
 
-    /// True when the log directory has to be taken out of service. A full disk is not such a fault.
+    /// True for what is over as soon as there is room, or a descriptor, again: the log goes on by itself.
+    #[must_use]
+    pub fn will_pass(&self) -> bool {
+        matches!(self, StorageError::Full { .. } | StorageError::TooManyFiles { .. })
+    }
+
+    /// True when the log directory has to be taken out of service. What passes is not such a fault.
     #[must_use]
     pub fn fails_directory(&self) -> bool {
         matches!(self, StorageError::Io { .. } | StorageError::Corrupt { .. })

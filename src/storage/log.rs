@@ -12,6 +12,7 @@
 mod append;
 mod cut;
 mod flush;
+mod future;
 mod lookup;
 mod open;
 mod read;
@@ -33,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 use writer::Writer;
 
 pub use append::Answers;
+pub use future::{FutureError, FutureLog, Piece};
 pub use open::RecoveryProgress;
 
 /// Where a log lies and what is known about it from the checkpoints of its directory.

@@ -16,6 +16,6 @@ mod segment;
 
 pub use error::{AppendError, ReadError, StorageError};
 pub use log::{
-    AbortedTransaction, Answers, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, Log, OpenLog, Origin,
-    ProducerView, RecoveryProgress, TimestampedOffset,
+    AbortedTransaction, Answers, Appended, EpochEnd, FileSlice, FlushJob, FlushMark, FutureError, FutureLog, Log,
+    OpenLog, Origin, Piece, ProducerView, RecoveryProgress, TimestampedOffset,
 };

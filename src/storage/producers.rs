@@ -176,7 +176,7 @@ pub(super) struct Change {
 }
 
 /// The producers of one partition.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Producers {
     entries: HashMap<i64, Entry>,
     /// Open transactions: first offset to producer.

@@ -39,6 +39,15 @@ pub struct Space {
     pub usable: u64,
 }
 
+/// Whether an error says that something ran out that may come back (room on the disk, a quota, descriptors of
+/// this process or the system), and not that the disk is broken.
+#[must_use]
+pub fn will_pass(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// Held while this process owns a data directory; freed when dropped.
 pub trait Lock: Send + Sync + fmt::Debug {}
 

@@ -6,12 +6,15 @@
 //! partitions by their names alone: no partition's directory is read. A directory that cannot be
 //! used is failed and the others go on, as long as there is one. A deleted partition is renamed at
 //! once and removed later by [`LogDirs::reap`], as are those that an earlier life left behind.
-//! Left out: moving partitions between directories (`-future` is left alone), cordoned directories.
+//! Copies of partitions on their way between directories are in `moving`. Left out: cordoned directories.
 
 mod meta;
+mod moving;
 mod names;
 #[cfg(test)]
 mod tests;
+
+pub use moving::PromoteError;
 
 use super::checkpoint;
 use crate::model::{NodeId, Offset, TimestampMs, TopicId, TopicName, TopicPartition};
@@ -63,6 +66,7 @@ pub struct LogDir {
     clean: bool,
     clean_epoch: Option<i64>,
     found: Vec<TopicPartition>,
+    futures: Vec<(TopicPartition, PathBuf)>,
     partitions: AtomicUsize,
     failure: Mutex<Option<String>>,
     volume: Option<Arc<dyn Volume>>,
@@ -99,6 +103,12 @@ impl LogDir {
         &self.found
     }
 
+    /// The copies that were on their way here when the last life ended, and where they lie.
+    #[must_use]
+    pub fn futures_at_start(&self) -> &[(TopicPartition, PathBuf)] {
+        &self.futures
+    }
+
     /// How many partitions are here now.
     #[must_use]
     pub fn partitions(&self) -> usize {
@@ -130,6 +140,7 @@ impl LogDir {
             clean: false,
             clean_epoch: None,
             found: Vec::new(),
+            futures: Vec::new(),
             partitions: AtomicUsize::new(0),
             failure: Mutex::new(Some(why)),
             volume: None,
@@ -494,12 +505,13 @@ fn enter(
         fs.sync_dir(path)?;
     }
 
-    let mut found = Vec::new();
+    let (mut found, mut futures) = (Vec::new(), Vec::new());
     for entry in fs.read_dir(path)?.into_iter().filter(|entry| entry.is_dir) {
         match names::parse(&entry.name) {
             Name::Partition(at) if at.topic.as_str() == TopicName::CLUSTER_METADATA => {}
             Name::Partition(at) => found.push(at),
             Name::Deleted => deleted.push(Deleted { path: path.join(&entry.name), due: TimestampMs(i64::MIN) }),
+            Name::Future(at) => futures.push((at, path.join(&entry.name))),
             Name::Kept => tracing::warn!(dir = %path.display(), name = entry.name, "left alone"),
             Name::Other => tracing::warn!(dir = %path.display(), name = entry.name, "is not a partition; ignored"),
         }
@@ -511,6 +523,7 @@ fn enter(
         clean_epoch: clean.as_deref().and_then(meta::parse_clean_shutdown),
         partitions: AtomicUsize::new(found.len()),
         found,
+        futures,
         failure: Mutex::new(None),
         volume: Some(volume),
         _lock: Some(claim.lock),

@@ -15,20 +15,27 @@ pub(super) enum Name {
     Partition(TopicPartition),
     /// A partition that was deleted: to be removed.
     Deleted,
-    /// A partition on its way to another directory, or one that the cluster does not know: left alone.
+    /// A copy of a partition that was on its way to this directory.
+    Future(TopicPartition),
+    /// A partition that the cluster does not know: left alone.
     Kept,
     /// Nothing of ours.
     Other,
 }
 
 pub(super) fn parse(name: &str) -> Name {
-    for (suffix, meaning) in [(DELETE, Name::Deleted), (FUTURE, Name::Kept), (STRAY, Name::Kept)] {
+    for suffix in [DELETE, FUTURE, STRAY] {
         if let Some(stem) = name.strip_suffix(suffix) {
             // `<topic>-<partition>.<unique>`
-            let is_ours = stem.rsplit_once('.').is_some_and(|(partition, unique)| {
+            let of = stem.rsplit_once('.').filter(|(partition, unique)| {
                 !unique.is_empty() && !unique.contains('-') && partition.rsplit_once('-').is_some()
             });
-            return if is_ours { meaning } else { Name::Other };
+            return match (of, suffix) {
+                (None, _) => Name::Other,
+                (Some(_), DELETE) => Name::Deleted,
+                (Some((of, _)), FUTURE) => partition(of).map_or(Name::Kept, Name::Future),
+                (Some(_), _) => Name::Kept,
+            };
         }
     }
     partition(name).map_or(Name::Other, Name::Partition)
@@ -52,6 +59,13 @@ pub(super) fn stray(at: &TopicPartition) -> String {
     set_aside(at, STRAY)
 }
 
+/// `LocalLog.logFutureDirName`: the same with `-future`, but the topic is never cut, since the name has to say
+/// whose copy it is. `None`: the topic's name is too long.
+pub(super) fn future(at: &TopicPartition) -> Option<String> {
+    let name = format!("{at}.{}{FUTURE}", rand::uuid().simple());
+    (name.len() <= NAME_MAX).then_some(name)
+}
+
 fn set_aside(at: &TopicPartition, why: &str) -> String {
     let suffix = format!("-{}.{}{why}", at.partition.0, rand::uuid().simple());
     let topic = at.topic.as_str();
@@ -62,6 +76,8 @@ fn set_aside(at: &TopicPartition, why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn at(topic: &str, partition: i32) -> TopicPartition {
@@ -74,7 +90,7 @@ mod tests {
         assert_eq!(parse("a-b.c-d-12"), Name::Partition(at("a-b.c-d", 12)));
         assert_eq!(parse("my-delete-0"), Name::Partition(at("my-delete", 0)));
         assert_eq!(parse("a-0.0123456789abcdef0123456789abcdef-delete"), Name::Deleted);
-        assert_eq!(parse("a-0.0123456789abcdef0123456789abcdef-future"), Name::Kept);
+        assert_eq!(parse("a-0.0123456789abcdef0123456789abcdef-future"), Name::Future(at("a", 0)));
         assert_eq!(parse("a-0.0123456789abcdef0123456789abcdef-stray"), Name::Kept);
         for other in [
             "lost+found",
@@ -102,5 +118,14 @@ mod tests {
             assert_ne!(name, deleted(&at(topic, 2_000_000_000)));
         }
         assert!(deleted(&at("a", 3)).starts_with("a-3."));
+    }
+
+    #[test]
+    fn a_copys_name_says_whose_it_is_or_there_is_none() {
+        let name = future(&at("a.b-c", 3)).unwrap();
+        assert!(name.starts_with("a.b-c-3.") && name.ends_with("-future"));
+        assert_eq!(parse(&name), Name::Future(at("a.b-c", 3)));
+        assert!(future(&at(&"t".repeat(211), 0)).is_some());
+        assert!(future(&at(&"t".repeat(249), 0)).is_none());
     }
 }

@@ -182,6 +182,7 @@ fn partitions_are_found_by_name_and_what_is_not_one_is_left_alone() {
     assert_eq!(dirs.all()[0].found_at_start(), [at("t", 0), at("t", 1)]);
     assert_eq!(dirs.all()[0].partitions(), 2);
     assert_eq!(dirs.reap(TimestampMs(i64::MAX)), 0);
+    assert_eq!(dirs.all()[0].futures_at_start(), [(at("x", 0), "/a/x-0.0123-future".into())]);
     assert!(fs.exists(Path::new("/a/x-0.0123-future")) && fs.exists(Path::new("/a/lost+found")));
 }
 
@@ -307,6 +308,56 @@ fn what_was_deleted_stays_deleted_after_a_crash_and_is_removed_by_the_next_life(
     let dirs = open(&fs, &["/a"]);
     assert!(dirs.all()[0].found_at_start().is_empty());
     assert_eq!(dirs.reap(TimestampMs(0)), 1);
+}
+
+/// Puts a copy in a partition's place and cuts the power at the `n`-th sync. Says whether it was done before.
+fn promote_until(n: u64, seed: u64) -> bool {
+    let fs = SimFs::new();
+    let dirs = open(&fs, &["/a", "/b"]);
+    let [a, b] = dirs.all() else { panic!("two directories") };
+    dirs.create_partitions(a, &[(at("t", 0), id(9))]).unwrap();
+    fs.crash_at_sync(fs.syncs() + n);
+    let done = dirs
+        .create_future(b, &at("t", 0), id(9))
+        .is_ok_and(|future| dirs.promote(&future, (a, b), &at("t", 0), TimestampMs(0), 0).is_ok());
+    drop(dirs);
+    fs.crash(seed);
+    let dirs = open(&fs, &["/a", "/b"]);
+    let [a, b] = dirs.all() else { panic!("two directories") };
+    let (old, new) = (!a.found_at_start().is_empty(), !b.found_at_start().is_empty());
+    assert!(old || new, "sync {n}, seed {seed}: the partition is nowhere");
+    assert!(!done || (new && !old), "sync {n}, seed {seed}: a finished move is not there");
+    assert!(!new || dirs.topic_id(&b.partition_path(&at("t", 0))).unwrap() == Some(id(9)));
+    for (of, path) in b.futures_at_start() {
+        assert_eq!(*of, at("t", 0));
+        dirs.discard_future(path).unwrap();
+    }
+    drop(dirs);
+    assert!(open(&fs, &["/a", "/b"]).all()[1].futures_at_start().is_empty());
+    done
+}
+
+#[test]
+fn whenever_the_power_fails_a_partition_that_moves_is_in_one_directory_or_both() {
+    let mut n = 1;
+    while (0..30).filter(|seed| !promote_until(n, *seed)).count() > 0 {
+        n += 1;
+    }
+    assert!(n > 4, "the syncs were not visited");
+}
+
+#[test]
+fn a_move_that_the_target_refuses_leaves_the_partition_where_it_was() {
+    let fs = SimFs::new();
+    let dirs = open(&fs, &["/a", "/b"]);
+    let [a, b] = dirs.all() else { panic!("two directories") };
+    dirs.create_partitions(a, &[(at("t", 0), id(9))]).unwrap();
+    let future = dirs.create_future(b, &at("t", 0), id(9)).unwrap();
+    fs.fail_sync(1);
+    let refused = dirs.promote(&future, (a, b), &at("t", 0), TimestampMs(0), 0);
+    assert!(matches!(refused, Err(PromoteError::Target(_))));
+    assert!(fs.exists(&a.partition_path(&at("t", 0))) && !fs.exists(&b.partition_path(&at("t", 0))));
+    assert_eq!((a.partitions(), b.partitions()), (1, 0));
 }
 
 #[test]

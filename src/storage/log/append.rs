@@ -239,8 +239,8 @@ impl Log {
         if writer.offsets.wants_writing() || writer.times.wants_writing() {
             match writer.write_indexes(self) {
                 // They wait in memory until there is room.
-                Ok(_) | Err(StorageError::Full { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) if !error.will_pass() => return Err(error),
+                _ => {}
             }
         }
         let completed = group.staged().find_map(|staged| staged.change.and_then(|change| change.completed));

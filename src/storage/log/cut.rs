@@ -75,8 +75,8 @@ impl Log {
         if let Some(mut writer) = self.writer.take() {
             // So that the files say all there is to say; entries that are missing only cost time.
             match writer.write_indexes(self) {
-                Ok(_) | Err(StorageError::Full { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) if !error.will_pass() => return Err(error),
+                _ => {}
             }
         }
         let n = self.segments.len() - 1;

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod appending;
+mod copying;
 mod model;
 mod opening;
 mod reading;
