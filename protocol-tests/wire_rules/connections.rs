@@ -141,13 +141,15 @@ fn pipelined_requests_are_answered_in_their_order_also_when_a_fetch_waits_betwee
 #[test]
 fn metadata_names_the_address_of_the_listener_on_which_it_was_asked() {
     let (inside, outside) = (free_port(), free_port());
-    let broker = Broker::with(&[
-        &format!("listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://127.0.0.1:{outside}"),
-        &format!("advertised.listeners=INSIDE://inside.example:{inside},OUTSIDE://outside.example:1234"),
-        "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
-        "inter.broker.listener.name=INSIDE",
-    ]);
-    let _ = &broker;
+    let _broker = Broker::on(
+        inside,
+        &[
+            &format!("listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://127.0.0.1:{outside}"),
+            &format!("advertised.listeners=INSIDE://inside.example:{inside},OUTSIDE://outside.example:1234"),
+            "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
+            "inter.broker.listener.name=INSIDE",
+        ],
+    );
     for (port, host, advertised) in [(inside, "inside.example", i32::from(inside)), (outside, "outside.example", 1234)]
     {
         let mut client = Client::connect(&format!("127.0.0.1:{port}"));
