@@ -8,6 +8,7 @@
 //! connections read ahead. Who holds of the first may wait for the second, never the other way round, so that nobody
 //! waits for somebody who waits. Nobody waits for the third: without it a connection reads ahead less.
 
+use super::incoming::Buffers;
 use crate::config::settings::Network;
 use crate::config::{Listener, ListenerName, Live};
 use crate::metrics::{Metrics, Rejection};
@@ -39,7 +40,7 @@ pub struct Limits {
     freed: Notify,
     pub(super) frames: Memory,
     pub(super) decoded: Memory,
-    pub(super) read_ahead: Memory,
+    pub(super) buffers: Buffers,
     metrics: Arc<Metrics>,
 }
 
@@ -110,7 +111,7 @@ impl Limits {
             freed: Notify::new(),
             frames: Memory::new(whole - decoded - read_ahead),
             decoded: Memory::new(decoded),
-            read_ahead: Memory::new(read_ahead),
+            buffers: Buffers::new(read_ahead),
             metrics,
         })
     }
@@ -192,11 +193,6 @@ impl Memory {
     /// Permits for `bytes`. What is larger than the whole takes all of it, alone.
     pub(super) fn units(&self, bytes: usize) -> u32 {
         u32::try_from((bytes / UNIT + 1).min(self.units)).unwrap_or(u32::MAX)
-    }
-
-    /// Permits for `bytes` if there are any now.
-    pub(super) fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        self.semaphore().try_acquire_many_owned(self.units(bytes)).ok()
     }
 
     /// There could be room for `cost`, if nobody else had any.
@@ -315,8 +311,8 @@ mod tests {
     #[test]
     fn request_memory_is_one_limit_in_three_parts_and_what_exceeds_its_part_cannot_be_held() {
         let limits = limits(&[("queued.max.request.bytes", "104857600")]);
-        let parts = [&limits.frames, &limits.decoded, &limits.read_ahead].map(|memory| memory.units * UNIT);
-        assert_eq!(parts.iter().sum::<usize>(), 104_857_600);
+        let parts = [&limits.frames, &limits.decoded].map(|memory| memory.units * UNIT);
+        assert_eq!(parts.iter().sum::<usize>() + limits.buffers.lent_max(), 104_857_600);
         assert!(limits.decoded.could_hold(Cost(25 * 1024 * 1024 - 1)));
         assert!(!limits.decoded.could_hold(Cost(25 * 1024 * 1024)));
         // A frame of the largest size is received, alone.
