@@ -249,7 +249,14 @@ fn a_connection_without_traffic_is_closed_after_connections_max_idle_ms() {
         std::thread::sleep(Duration::from_millis(300));
         client.call(0, &ApiVersionsRequest::default());
     }
-    // One that waits for us is not idle.
+    // One that gets no answers is not idle while it sends.
+    assert_eq!(client.create_topic("silent", 1, &[]), code::NONE);
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(300));
+        client.send(12, &produce("silent", 0, 0, &batch(&["x"])));
+    }
+    assert_eq!(client.fetch("silent", 0, 0).high_watermark, 8);
+    // Nor is one that waits for us.
     assert_eq!(client.create_topic("t", 1, &[]), code::NONE);
     client.call(12, &fetch("t", 0, 0, 2000));
     client.assert_closed("a connection that fell silent");
