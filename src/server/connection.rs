@@ -90,7 +90,7 @@ pub(super) struct Connection<S> {
     refused: Option<Closed>,
     stopping: CancellationToken,
     idle_max: Option<Duration>,
-    /// When bytes were last read or sent.
+    /// When it was last seen that bytes had been sent, and how many.
     used_at: Instant,
     sent: u64,
 }
@@ -221,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.sent = self.outgoing.sent;
             self.used_at = now;
         }
-        now.saturating_duration_since(self.used_at)
+        now.saturating_duration_since(self.used_at.max(self.read_at))
     }
 
     fn may_place(&self) -> bool {
