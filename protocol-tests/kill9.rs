@@ -263,8 +263,12 @@ fn verify(broker: &Broker, history: &Mutex<History>, when: &str) -> usize {
     };
     let mut total = 0;
     for partition in 0..PARTITIONS {
-        let consumer: BaseConsumer =
-            client(broker).set("group.id", "unused").set("auto.offset.reset", "error").create().unwrap();
+        let consumer: BaseConsumer = client(broker)
+            .set("group.id", "unused")
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error")
+            .create()
+            .unwrap();
         let (low, high) = consumer.fetch_watermarks(TOPIC, partition, PATIENCE).unwrap();
         assert_eq!(low, 0, "{when}: nothing was deleted from {partition}");
         let mut assignment = TopicPartitionList::new();

@@ -128,8 +128,12 @@ async fn a_consumer_assigned_to_an_offset_inside_a_batch_starts_at_that_record()
 async fn an_offset_beyond_the_end_resets_as_the_consumer_asks() {
     let broker = Broker::start();
     send_numbers(&producer(&broker, &[]), "reset", 0, 0..10).await;
-    let consumer: rdkafka::consumer::BaseConsumer =
-        client(&broker).set("group.id", "unused").set("auto.offset.reset", "earliest").create().unwrap();
+    let consumer: rdkafka::consumer::BaseConsumer = client(&broker)
+        .set("group.id", "unused")
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset("reset", 0, Offset::Offset(1_000_000)).unwrap();
     consumer.assign(&assignment).unwrap();
@@ -234,6 +238,7 @@ async fn a_waiting_consumer_hears_of_a_record_at_once() {
     send_numbers(&producer, "prompt", 0, 0..1).await;
     let slow_poll = client(&broker)
         .set("group.id", "unused")
+        .set("enable.auto.commit", "false")
         .set("fetch.wait.max.ms", "20000")
         .create::<rdkafka::consumer::BaseConsumer>()
         .unwrap();

@@ -347,9 +347,10 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     // Clients see them, and name them in AlterReplicaLogDirs, as absolute paths.
     let paths: Vec<PathBuf> =
         settings.log.dirs.iter().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone())).collect();
-    let dirs = Arc::new(LogDirs::open(Arc::clone(&fs), &paths, &owner).map_err(sentence)?);
+    let dirs = Arc::new(LogDirs::open_unsettled(Arc::clone(&fs), &paths, &owner).map_err(sentence)?);
     let clean = dirs.all().iter().all(crate::storage::dirs::LogDir::was_closed_cleanly);
     let store = Arc::new(Store::default());
+    let to_settle = Arc::clone(&dirs);
     let controller = controller::start(
         controller::Start {
             fs: Arc::clone(&fs),
@@ -372,6 +373,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
             },
             rules: Arc::new(api::ConfigRules::new(Arc::clone(live))),
             clean,
+            founding: quorum::Founding::Early { settle: Box::new(move || to_settle.settle()) },
         },
         Arc::clone(&store),
     )

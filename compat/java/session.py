@@ -106,7 +106,7 @@ def log_dirs_shape(text):
 
 # An admin client that does not retry for a minute what will not come.
 IMPATIENT = "default.api.timeout.ms=6000\nrequest.timeout.ms=3000\n"
-TIMED_OUT = [(r"TimeoutException: .*", "TimeoutException: ..."), (r"Call\(callName=.*", "timed out")]
+TIMED_OUT = [(r"TimeoutException: .*", "TimeoutException: ..."), (r"(Call\(callName=|Timed out waiting for a node assignment).*", "timed out")]
 SIZES = [(r'"size":\d+', '"size":0')]
 PRODUCER_IDS = [(r"producerId: \d+", "producerId: P")]
 CRCS = [(r"crc: \d+", "crc: C"), (r"size: \d+", "size: S"), (r"position: \d+", "position: P")]
@@ -275,7 +275,8 @@ def _records():
     yield Step("verifiable-producer", "kafka-verifiable-producer", ["--bootstrap-server", "{bootstrap}", "--topic", "verified", "--max-messages", "50",
                "--message-create-time", str(T0), "--repeating-keys", "5"],
                sort=True, alone=True, masks=VERIFIED)
-    yield Step("verifiable-producer acks 1", "kafka-verifiable-producer", ["--bootstrap-server", "{bootstrap}", "--topic", "one", "--max-messages", "20",
+    yield topics("create verified-1", "--create", "--topic", "verified-1", "--partitions", "1")
+    yield Step("verifiable-producer acks 1", "kafka-verifiable-producer", ["--bootstrap-server", "{bootstrap}", "--topic", "verified-1", "--max-messages", "20",
                "--acks", "1", "--value-prefix", "7"],
                sort=True, alone=True, masks=VERIFIED)
 

@@ -33,10 +33,21 @@ pub(crate) fn versions(api: &Api) -> Vec<i16> {
     versions
 }
 
-/// Every case of one API: the body cut at every length, every length and count replaced by absurd values.
+/// Every version of an API that a broker serves and that has an encoding of its own.
+pub(crate) fn served_versions(api: &Api) -> Vec<i16> {
+    let served = klamm::api::served().iter().filter(|served| served.key == api.key);
+    let versions = served.flat_map(|served| served.versions.min..=served.versions.max);
+    versions.filter(|version| klamm::api::form(api.key, *version) == *version).collect()
+}
+
+/// Every case of one API: the body cut at every length, every length and count replaced by absurd values. Each version
+/// that is served has its own; of APIs that are not, those in which the encoding differs most.
 pub(crate) fn cases_of(api: &Api) -> Vec<Case> {
     let mut cases = Vec::new();
-    for version in versions(api) {
+    let mut all = [versions(api), served_versions(api)].concat();
+    all.sort_unstable();
+    all.dedup();
+    for version in all {
         let mut rng = Rng(0x4b1a_0000 + i64::from(api.key) as u64 * 100 + version as u64);
         let message = random::message(&mut rng, api, version);
         let mut case = |name: String, body: &[u8], refused: bool| {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test program uses its own part of this")]
 
 pub(crate) mod apis;
+pub(crate) mod client;
 pub(crate) mod hostile;
 pub(crate) mod random;
 pub(crate) mod rng;

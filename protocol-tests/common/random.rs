@@ -68,8 +68,17 @@ pub(crate) fn message(rng: &mut Rng, api: &Api, version: i16) -> Message {
 
 /// A valid message whose lists have up to `most` elements.
 pub(crate) fn message_of(rng: &mut Rng, api: &Api, version: i16, most: usize) -> Message {
-    let mut writer =
-        Writer { rng, version, flexible: api.is_flexible(version), most, bytes: Vec::new(), sites: Vec::new() };
+    written(rng, api, version, most, None)
+}
+
+/// A valid message whose first list has `count` elements, and the lists within them one at most.
+pub(crate) fn wide_message(rng: &mut Rng, api: &Api, version: i16, count: usize) -> Message {
+    written(rng, api, version, 1, Some(count))
+}
+
+fn written(rng: &mut Rng, api: &Api, version: i16, most: usize, wide: Option<usize>) -> Message {
+    let flexible = api.is_flexible(version);
+    let mut writer = Writer { rng, version, flexible, most, wide, bytes: Vec::new(), sites: Vec::new() };
     writer.fields(api.fields);
     Message { bytes: writer.bytes, sites: writer.sites }
 }
@@ -79,6 +88,8 @@ struct Writer<'a> {
     version: i16,
     flexible: bool,
     most: usize,
+    /// The number of elements of the next list, whatever else would have been drawn.
+    wide: Option<usize>,
     bytes: Vec<u8>,
     sites: Vec<Site>,
 }
@@ -96,6 +107,7 @@ impl Writer<'_> {
     }
 
     fn field(&mut self, field: &Field, null: bool, least: usize) {
+        let null = null && !(self.wide.is_some() && matches!(field.kind, Kind::List(_) | Kind::Structs(_)));
         match field.kind {
             Kind::One(Scalar::Text | Scalar::Bytes) if null => {
                 let Kind::One(scalar) = field.kind else { return };
@@ -124,7 +136,7 @@ impl Writer<'_> {
     }
 
     fn some(&mut self, least: usize) -> usize {
-        least.max(self.rng.below(self.most + 1))
+        self.wide.take().unwrap_or_else(|| least.max(self.rng.below(self.most + 1)))
     }
 
     fn scalar(&mut self, scalar: Scalar) {
@@ -210,6 +222,7 @@ impl Writer<'_> {
             version: self.version,
             flexible: self.flexible,
             most: self.most,
+            wide: None,
             bytes: Vec::new(),
             sites: Vec::new(),
         };

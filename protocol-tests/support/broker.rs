@@ -25,12 +25,22 @@ impl Broker {
 
     /// A broker with settings as `--set` takes them.
     pub(crate) fn with(settings: &[&str]) -> Broker {
-        Broker::within(tempfile::tempdir().unwrap(), settings)
+        Broker::new(free_port(), tempfile::tempdir().unwrap(), settings)
     }
 
-    /// As `with`, in a directory that the settings may name.
+    /// A broker on a port that the caller chose, because a setting names it: with `listeners` among them, that is
+    /// where it listens.
+    pub(crate) fn on(port: u16, settings: &[&str]) -> Broker {
+        Broker::new(port, tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// A broker in a directory that the caller made, because a setting names it: with `log.dirs` among them, that
+    /// is where the data is.
     pub(crate) fn within(dir: tempfile::TempDir, settings: &[&str]) -> Broker {
-        let port = free_port();
+        Broker::new(free_port(), dir, settings)
+    }
+
+    fn new(port: u16, dir: tempfile::TempDir, settings: &[&str]) -> Broker {
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let child = spawn(dir.path(), port, &settings);
         let mut broker = Broker { child, port, dir, settings };
@@ -53,10 +63,8 @@ impl Broker {
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let kib = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        1024 * kib.unwrap_or_else(|| panic!("the broker is gone"))
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
+        1024 * line.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_else(|| panic!("the broker is gone"))
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -114,10 +122,13 @@ impl Drop for Broker {
 
 fn spawn(dir: &Path, port: u16, settings: &[String]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klamm"));
-    if !settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
+    let names = |name: &str| settings.iter().any(|setting| setting.starts_with(name));
+    if !names("log.dirs=") {
         command.arg("--data-dir").arg(dir.join("data"));
     }
-    command.args(["--listen", &format!("127.0.0.1:{port}")]);
+    if !names("listeners=") {
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+    }
     command.args(["--set", "admin.listener=127.0.0.1:0"]);
     for setting in settings {
         command.args(["--set", setting]);

@@ -47,6 +47,7 @@ pub(super) fn controller() -> Arc<Service> {
         defaults: controller::Defaults { partitions: 2, replication_factor: 1, min_insync_replicas: 1 },
         rules: Arc::new(ConfigRules::new(config())),
         clean: true,
+        founding: quorum::Founding::Durable,
     };
     Arc::new(controller::start(start, Arc::default()).unwrap())
 }

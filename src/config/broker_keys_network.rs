@@ -13,7 +13,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("listener.security.protocol.map", String, Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), "The security protocol of each listener name: NAME:PROTOCOL, separated by commas.")
         .per_broker(),
     Key::new("socket.send.buffer.bytes", Int, Some("102400"), "Size of a connection's send buffer; -1 leaves it to the system."),
-    Key::new("socket.receive.buffer.bytes", Int, Some("102400"), "Size of a connection's receive buffer; -1 leaves it to the system."),
+    Key::new("socket.receive.buffer.bytes", Int, Some("102400"), "Size of a connection's receive buffer; -1, and the default, leave it to the system, which lets it grow."),
     Key::new("socket.request.max.bytes", Int, Some("104857600"), "Largest request; a connection that announces more is closed.")
         .check(Check::AtLeast(1)),
     Key::new("socket.listen.backlog.size", Int, Some("50"), "How many connections may wait to be accepted.")

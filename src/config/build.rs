@@ -12,6 +12,10 @@ use std::time::Duration;
 
 /// Kafka's `-1` for `queued.max.request.bytes` means no limit; we have this one.
 const REQUEST_BYTES_IN_FLIGHT: usize = 256 * 1024 * 1024;
+/// Kafka's default for `socket.receive.buffer.bytes`, which its own server.properties spells out too. It is less than Linux
+/// begins with, and setting it keeps Linux from growing the window: a producer then stalls after every 64 KB, and receiving
+/// costs half as much again. So this one value is taken as "the system's", as `-1` is.
+const RECEIVE_BUFFER_DEFAULT: usize = 100 * 1024;
 
 /// Settings from static values. `hostname` is advertised for a listener on all interfaces.
 pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<String>) -> Result<Settings, ConfigError> {
@@ -254,7 +258,9 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         inter_broker_listener: listeners.inter_broker,
         admin: admin(read)?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
-        receive_buffer_bytes: read.size_or_system("socket.receive.buffer.bytes"),
+        receive_buffer_bytes: read
+            .size_or_system("socket.receive.buffer.bytes")
+            .filter(|size| *size != RECEIVE_BUFFER_DEFAULT),
         listen_backlog: u32::try_from(read.long("socket.listen.backlog.size")).unwrap_or(u32::MAX),
         request_bytes_max,
         request_bytes_in_flight_max,

@@ -174,6 +174,17 @@ fn the_default_configuration_of_kafkas_image_is_accepted() {
 }
 
 #[test]
+fn the_receive_buffer_is_left_to_the_system_unless_its_size_is_not_the_default() {
+    let size = |size| {
+        let env = [("KAFKA_SOCKET_RECEIVE_BUFFER_BYTES", size)];
+        settings(&Case { env: &env, ..EMPTY }).network.receive_buffer_bytes
+    };
+    assert_eq!(settings(&EMPTY).network.receive_buffer_bytes, None);
+    assert_eq!((size("102400"), size("-1")), (None, None));
+    assert_eq!((size("65536"), size("1048576")), (Some(65536), Some(1 << 20)));
+}
+
+#[test]
 fn broker_id_alone_is_enough() {
     let env = [("KAFKA_BROKER_ID", "7")];
     assert_eq!(settings(&Case { env: &env, ..EMPTY }).node_id.0, 7);

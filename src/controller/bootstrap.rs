@@ -1,7 +1,7 @@
 //! Starting: replay of the metadata log, the first records of a new cluster, this node's registration.
 //!
-//! All of it is one proposal, so a start costs one sync of the disk, and a cluster is there whole or
-//! not at all.
+//! All of it is one proposal, so a start costs one sync of the disk (which a new cluster need not wait for), and a
+//! cluster is there whole or not at all.
 
 use super::machine::{self, Decision, RECORDS_MAX};
 use super::request::{ApiError, ConfigRules, Defaults, Registration};
@@ -42,6 +42,8 @@ pub struct Start {
     /// Whether the last stop closed all logs (`.kafka_cleanshutdown`): if not, the epochs of all
     /// partitions led here rise, because the end of a log may be gone.
     pub clean: bool,
+    /// Whether a new cluster is there when it is written, or only when it is on disk.
+    pub founding: quorum::Founding,
 }
 
 /// Replays the log into `store`, founds the cluster if there is none, registers this node. Publishers
@@ -51,11 +53,11 @@ pub struct Start {
 /// # Errors
 /// The log cannot be opened, or the first records cannot be committed.
 pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
-    let Start { fs, dir, settings, registration, defaults, rules, clean } = start;
+    let Start { fs, dir, settings, registration, defaults, rules, clean, founding } = start;
     let node = registration.node;
     let now = clock::now_ms();
     let formatted = quorum::bootstrap_records(fs.as_ref(), &dir)?;
-    let quorum = Quorum::open(quorum::Open { fs, dir, node, settings, store: Arc::clone(&store), now })?;
+    let quorum = Quorum::open(quorum::Open { fs, dir, node, settings, store: Arc::clone(&store), now, founding })?;
     let level = store.load().feature(METADATA_VERSION);
     let supported = machine::features::FEATURES[3];
     if level != 0 && !(supported.min..=supported.max).contains(&level) {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::metadata::{ConfigResource, DirectoryId, ResourceType, Store};
 use crate::model::{ErrorCode, NodeId, ProducerId, TopicId, TopicName};
-use crate::quorum::Settings;
+use crate::quorum::{Founding, Settings};
 use crate::rt::fs::sim::SimFs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,7 +43,9 @@ fn try_start(disk: &SimFs, clean: bool) -> Result<Service, StartError> {
     let defaults = Defaults { partitions: 3, replication_factor: 1, min_insync_replicas: 1 };
     let rules = Arc::new(AnythingGoes);
     let fs = disk.shared();
-    start(Start { fs, dir: "/data".into(), settings, registration, defaults, rules, clean }, Arc::new(Store::default()))
+    let founding = Founding::Durable;
+    let dir = "/data".into();
+    start(Start { fs, dir, settings, registration, defaults, rules, clean, founding }, Arc::new(Store::default()))
 }
 
 fn begin(disk: &SimFs) -> Service {
@@ -280,6 +282,7 @@ fn costs() {
                 defaults: Defaults { partitions: 1, replication_factor: 1, min_insync_replicas: 1 },
                 rules: Arc::new(AnythingGoes),
                 clean: true,
+                founding: Founding::Durable,
             },
             Arc::new(Store::default()),
         )

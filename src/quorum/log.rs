@@ -146,8 +146,17 @@ impl Log {
         self.epoch
     }
 
-    /// Appends batches with one write and one sync.
-    pub(super) fn append(&mut self, batches: &[&Batch], epoch: LeaderEpoch) -> Result<(), WriteError> {
+    /// Nothing was ever appended.
+    pub(super) fn is_new(&self) -> bool {
+        self.end == Offset::ZERO && self.snapshot.is_none()
+    }
+
+    pub(super) fn failed(&self, error: io::Error) -> QuorumError {
+        at(&self.dir, error)
+    }
+
+    /// Appends batches with one write. They are in the log for good after the next [`Log::sync`].
+    pub(super) fn write(&mut self, batches: &[&Batch], epoch: LeaderEpoch) -> Result<(), WriteError> {
         let Some(last) = batches.last() else { return Ok(()) };
         if self.file_len >= self.settings.segment_bytes {
             self.roll().map_err(WriteError::Undone)?;
@@ -160,16 +169,20 @@ impl Log {
                 Err(error) => WriteError::Fatal(at(&path, error)),
             });
         }
-        // After a failed sync nobody knows what is on the disk: never tried again.
-        self.file.sync_data().map_err(|error| WriteError::sync(&path, error))?;
-        for dir in self.new_names.drain(..) {
-            self.fs.sync_dir(&dir).map_err(|error| WriteError::sync(&dir, error))?;
-        }
         let len: u64 = batches.iter().map(|batch| batch.bytes.len() as u64).sum();
         self.file_len += len;
         self.since_snapshot += len;
         self.end = last.last.next();
         self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Brings to disk what was written. After an error nobody knows what is there: never to be tried again.
+    pub(super) fn sync(&mut self) -> Result<(), QuorumError> {
+        self.file.sync_data().map_err(|error| self.failed(error))?;
+        for dir in self.new_names.drain(..) {
+            self.fs.sync_dir(&dir).map_err(|error| at(&dir, error))?;
+        }
         Ok(())
     }
 

@@ -116,6 +116,28 @@ pub struct Open {
     /// Gets the replayed image, and every one after it.
     pub store: Arc<Store>,
     pub now: TimestampMs,
+    pub founding: Founding,
+}
+
+/// When the first batch of an empty log is published.
+pub enum Founding {
+    /// As every other: when it is on disk.
+    Durable,
+    /// When it is written. It is brought to disk at once, after `settle` was called, and nothing else is committed before:
+    /// a crash meanwhile takes with it a cluster in which nothing has happened.
+    Early { settle: Settle },
+}
+
+/// Makes durable what the metadata rests on; called on the worker's thread before its first sync.
+pub type Settle = Box<dyn FnOnce() -> io::Result<()> + Send>;
+
+impl std::fmt::Debug for Founding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Founding::Durable => "Durable",
+            Founding::Early { .. } => "Early",
+        })
+    }
 }
 
 /// A proposal on its way.
@@ -248,7 +270,7 @@ impl Quorum {
     /// # Errors
     /// The log cannot be read or is damaged.
     pub fn open(open: Open) -> Result<Quorum, QuorumError> {
-        let Open { fs, dir, node, settings, store, now } = open;
+        let Open { fs, dir, node, settings, store, now, founding } = open;
         let mut replica = Replica::new(store);
         let (log, replayed) = Log::open(fs, dir.join(LOG_DIR), settings, &mut replica)?;
         let epoch = LeaderEpoch(log.epoch().0.saturating_add(1));
@@ -269,7 +291,7 @@ impl Quorum {
             wake: Condvar::new(),
             failure: watch::Sender::new(None),
         });
-        let worker = worker::start(Arc::clone(&shared), log, replica, epoch).map_err(QuorumError::Thread)?;
+        let worker = worker::start(Arc::clone(&shared), log, replica, epoch, founding).map_err(QuorumError::Thread)?;
         Ok(Quorum {
             shared,
             epoch,

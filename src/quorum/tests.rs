@@ -11,6 +11,10 @@ fn settings() -> Settings {
 }
 
 fn open_with(disk: &SimFs, settings: Settings) -> Result<(Quorum, Arc<Store>), QuorumError> {
+    open_founding(disk, settings, Founding::Durable)
+}
+
+fn open_founding(disk: &SimFs, settings: Settings, founding: Founding) -> Result<(Quorum, Arc<Store>), QuorumError> {
     let store = Arc::new(Store::default());
     let quorum = Quorum::open(Open {
         fs: disk.shared(),
@@ -19,6 +23,7 @@ fn open_with(disk: &SimFs, settings: Settings) -> Result<(Quorum, Arc<Store>), Q
         settings,
         store: Arc::clone(&store),
         now: TimestampMs(1),
+        founding,
     })?;
     Ok((quorum, store))
 }
@@ -57,6 +62,73 @@ fn what_was_committed_is_there_after_a_restart() {
     // One control record begins each epoch that writes; the second has not written yet.
     assert_eq!((quorum.epoch(), quorum.next_offset()), (LeaderEpoch(2), Offset(4)));
     assert_eq!(quorum.replayed(), Replayed { records: 2, cut: 0, in_transaction: false });
+}
+
+/// A quorum that founds early, and what lets its disk go on.
+fn found_early(disk: &SimFs) -> (Quorum, Arc<Store>, std::sync::mpsc::Sender<io::Result<()>>) {
+    let fs = disk.shared();
+    fs.create_dir_all(Path::new(DIR)).unwrap();
+    fs.sync_dir(Path::new("/")).unwrap();
+    let (go_on, may_go_on) = std::sync::mpsc::channel();
+    let settle = Box::new(move || may_go_on.recv().unwrap_or_else(|_| Err(io::Error::other("the test is over"))));
+    let (quorum, store) = open_founding(disk, settings(), Founding::Early { settle }).unwrap();
+    (quorum, store, go_on)
+}
+
+#[test]
+fn a_new_cluster_need_not_wait_for_the_disk_but_all_that_follows_waits() {
+    let disk = SimFs::new();
+    let (quorum, store, go_on) = found_early(&disk);
+    propose(&quorum, vec![set("a", 1)]).unwrap();
+    assert_eq!(get(&store, "a"), Some(1));
+    let syncs = disk.syncs();
+    let second = quorum.propose(quorum.term(), vec![set("a", 2)], 30, TimestampMs(2)).unwrap();
+    // Not even an answer that changes nothing, since it rests on what is not on disk.
+    let third = quorum.propose(quorum.term(), Vec::new(), 30, TimestampMs(2)).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!((get(&store, "a"), disk.syncs()), (Some(1), syncs));
+    go_on.send(Ok(())).unwrap();
+    second.wait().unwrap();
+    third.wait().unwrap();
+    disk.crash_losing_all();
+    drop(quorum);
+    assert_eq!(get(&open(&disk).1, "a"), Some(2));
+}
+
+#[test]
+fn a_new_cluster_that_a_crash_took_is_founded_again() {
+    let disk = SimFs::new();
+    let (quorum, ..) = found_early(&disk);
+    propose(&quorum, vec![set("a", 1)]).unwrap();
+    disk.crash_losing_all();
+    drop(quorum);
+    let (quorum, store) = open(&disk);
+    assert_eq!((get(&store, "a"), quorum.replayed().records), (None, 0));
+}
+
+#[test]
+fn what_cannot_be_settled_fails_the_log() {
+    let disk = SimFs::new();
+    let (quorum, _, go_on) = found_early(&disk);
+    propose(&quorum, vec![set("a", 1)]).unwrap();
+    go_on.send(Err(io::Error::other("no disk"))).unwrap();
+    let second = propose(&quorum, vec![set("a", 2)]);
+    assert!(matches!(second, Err(ProposeError::Failed(_))), "{second:?}");
+}
+
+#[test]
+fn only_a_new_log_is_published_early() {
+    let disk = SimFs::new();
+    let (quorum, _) = open(&disk);
+    propose(&quorum, vec![set("a", 1)]).unwrap();
+    quorum.close();
+    let (quorum, store, go_on) = found_early(&disk);
+    let ticket = quorum.propose(quorum.term(), vec![set("a", 2)], 30, TimestampMs(2)).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(get(&store, "a"), Some(1));
+    go_on.send(Ok(())).unwrap();
+    ticket.wait().unwrap();
+    assert_eq!(get(&store, "a"), Some(2));
 }
 
 #[test]

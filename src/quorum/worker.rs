@@ -2,18 +2,28 @@
 //! applies and publishes them one by one and answers.
 
 use super::log::{Log, WriteError};
-use super::{Batch, Proposal, ProposeError, QuorumError, Shared, Term};
+use super::{Batch, Founding, Proposal, ProposeError, QuorumError, Settle, Shared, Term};
 use crate::metadata::Replica;
 use crate::model::LeaderEpoch;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-pub(super) fn start(shared: Arc<Shared>, log: Log, replica: Replica, epoch: LeaderEpoch) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(
+    shared: Arc<Shared>,
+    log: Log,
+    replica: Replica,
+    epoch: LeaderEpoch,
+    founding: Founding,
+) -> io::Result<JoinHandle<()>> {
+    let settle = match founding {
+        Founding::Durable => None,
+        Founding::Early { settle } => Some(settle),
+    };
     std::thread::Builder::new().name("metadata".into()).spawn(move || {
         // A panic in a publisher must not leave callers waiting for ever.
         let last_words = LastWords(Arc::clone(&shared));
-        let mut worker = Worker { shared, log, replica, epoch };
+        let mut worker = Worker { shared, log, replica, epoch, settle };
         match worker.run() {
             Ok(()) => last_words.0.fail(QuorumError::Stopped, false),
             Err(error) => last_words.0.fail(error, true),
@@ -59,19 +69,38 @@ struct Worker {
     log: Log,
     replica: Replica,
     epoch: LeaderEpoch,
+    /// To be called before the first sync.
+    settle: Option<Settle>,
 }
 
 impl Worker {
     fn run(&mut self) -> Result<(), QuorumError> {
         while let Some(proposals) = self.take() {
             let batches: Vec<&Batch> = proposals.iter().filter_map(|p| p.batch.as_ref()).collect();
-            match self.log.append(&batches, self.epoch) {
-                Ok(()) => self.commit(proposals)?,
+            let founds_early = self.settle.is_some() && self.log.is_new();
+            match self.log.write(&batches, self.epoch) {
+                Ok(()) if founds_early => {
+                    self.commit(proposals)?;
+                    self.sync()?;
+                }
+                Ok(()) => {
+                    if !batches.is_empty() {
+                        self.sync()?;
+                    }
+                    self.commit(proposals)?;
+                }
                 Err(WriteError::Undone(error)) => self.end_term(proposals, error),
                 Err(WriteError::Fatal(error)) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), QuorumError> {
+        if let Some(settle) = self.settle.take() {
+            settle().map_err(|error| self.log.failed(error))?;
+        }
+        self.log.sync()
     }
 
     /// All proposals that wait, or `None` when it is time to stop.

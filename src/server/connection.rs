@@ -5,33 +5,36 @@
 //! unless it is exclusive. A request that cannot be understood ends the connection, as in Kafka:
 //! what was placed before it is still answered.
 
-use super::limits::{FREE, Grant, Limits};
+use super::incoming::Incoming;
+use super::limits::{DECODED_FREE, FREE, Grant, Limits};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
 use crate::api::{self, Answer, Peer, Placement};
 use crate::metrics::Rejection;
 use crate::rt::clock;
 use crate::wire::{Cost, FrameCodec, FrameError, header};
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::codec::Decoder;
-use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
-/// The read-ahead buffer starts small, since most connections are quiet, and grows to this.
-const READ_AHEAD_MIN: usize = 4 * 1024;
-const READ_AHEAD_MAX: usize = 256 * 1024;
 /// Requests of one connection that were placed and not answered; Kafka has one. Past this the
 /// connection is not read, which TCP tells the client.
 const IN_FLIGHT_MAX: usize = 1000;
-/// Answer bytes in memory past which nothing more is placed until the client reads.
-const BACKLOG_MAX: usize = 4 * 1024 * 1024;
+/// Answer bytes in memory past which nothing more is placed until the client reads: a client that never does
+/// holds this and one answer more.
+const BACKLOG_MAX: usize = 64 * 1024;
+/// A connection that was quiet for so long gives up what it holds for the next request, and a frame that takes longer
+/// than this to arrive is kept in memory of its size.
+const QUIET: Duration = Duration::from_secs(1);
+/// The shortest time between two looks.
+const TICK_MIN: Duration = Duration::from_millis(100);
+/// When there is nothing to look at.
+const FAR: Duration = Duration::from_secs(3600);
 /// How long a stopping broker waits for a client to take its last answers.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
@@ -68,14 +71,14 @@ pub(super) struct Connection<S> {
     ctx: Arc<api::Context>,
     peer: Arc<Peer>,
     codec: FrameCodec,
-    incoming: BytesMut,
-    /// How much is asked of the socket at a time; doubles while reads fill it.
-    read_ahead: usize,
+    incoming: Incoming,
     placer: api::produce::Placer,
     queue: Queue,
     outgoing: Outgoing,
-    /// When the bytes now being placed were read.
+    /// When the bytes now being placed were read, the last that came.
     read_at: Instant,
+    /// Nothing came for [`QUIET`], and what could be given up was.
+    resting: bool,
     frame_memory: PollSemaphore,
     decoded_memory: PollSemaphore,
     limits: Arc<Limits>,
@@ -87,7 +90,9 @@ pub(super) struct Connection<S> {
     refused: Option<Closed>,
     stopping: CancellationToken,
     idle_max: Option<Duration>,
+    /// When it was last seen that bytes had been sent, and how many.
     used_at: Instant,
+    sent: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -98,7 +103,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         limits: Arc<Limits>,
         stopping: CancellationToken,
     ) -> Connection<S> {
-        let now = clock::now();
         let network = &ctx.settings().network;
         Connection {
             stream,
@@ -108,24 +112,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             decoded_memory: PollSemaphore::new(limits.decoded.semaphore()),
             ctx,
             peer,
-            incoming: BytesMut::new(),
-            read_ahead: READ_AHEAD_MIN,
+            incoming: Incoming::default(),
             placer: api::produce::Placer::default(),
             queue: Queue::default(),
             outgoing: Outgoing::default(),
-            read_at: now,
+            read_at: clock::now(),
+            resting: false,
             limits,
             grant: None,
             parked: None,
             refused: None,
             stopping,
-            used_at: now,
+            used_at: clock::now(),
+            sent: 0,
         }
     }
 
     /// Serves until either side ends it.
     pub(super) async fn serve(mut self) -> Closed {
-        let mut idle = Box::pin(tokio::time::sleep(self.idle_max.unwrap_or(Duration::from_secs(3600))));
+        let mut timer = Box::pin(tokio::time::sleep(QUIET));
         let stopping = self.stopping.clone();
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
@@ -134,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // What was placed before is still answered, if the client takes it in time.
                 self.refused = Some(why);
                 draining = true;
-                idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
+                timer.as_mut().reset(after(DRAIN_MAX));
             }
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
@@ -143,42 +148,80 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if let Poll::Ready(step) = self.poll_step(cx, draining) {
                     return Poll::Ready(step);
                 }
-                if idle.as_mut().poll(cx).is_ready() {
+                if timer.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Step::Tick);
                 }
                 Poll::Pending
             })
             .await;
             match step {
+                Step::Progress if self.resting => {
+                    self.resting = false;
+                    timer.as_mut().reset(after(QUIET));
+                }
                 Step::Progress => {}
                 Step::Stop => {
                     draining = true;
-                    idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + DRAIN_MAX);
+                    timer.as_mut().reset(after(DRAIN_MAX));
                 }
                 Step::Drained => break self.refused.take().unwrap_or(Closed::Stopping),
                 Step::Tick if draining => break self.refused.take().unwrap_or(Closed::Stopping),
-                Step::Tick => {
-                    if let Some(max) = self.idle_max {
-                        let unused = clock::now().saturating_duration_since(self.used_at);
-                        if unused >= max && self.queue.is_empty() && self.outgoing.is_empty() {
-                            self.ctx.metrics.rejected(Rejection::Idle);
-                            break Closed::Idle(max);
-                        }
-                        let rest = max.saturating_sub(unused).max(Duration::from_millis(100));
-                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + rest);
-                    } else {
-                        idle.as_mut().reset(tokio::time::Instant::from_std(clock::now()) + Duration::from_secs(3600));
-                    }
-                }
+                Step::Tick => match self.tick() {
+                    Ok(next) => timer.as_mut().reset(after(next)),
+                    Err(why) => break why,
+                },
                 Step::Closed(why) => break why,
             }
         };
+        self.incoming.give_back(&self.limits.buffers);
         match &closed {
             Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
             Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
             _ => {}
         }
         closed
+    }
+
+    /// Closes the connection if it was idle for too long, and frees memory that it does not need now. Answers when to
+    /// look again.
+    fn tick(&mut self) -> Result<Duration, Closed> {
+        self.incoming.shrink(&self.limits.buffers);
+        let quiet = self.quiet_for();
+        if quiet < QUIET {
+            return Ok(QUIET - quiet);
+        }
+        let answered = self.queue.is_empty() && self.outgoing.is_empty();
+        if answered {
+            self.resting = true;
+            self.placer = api::produce::Placer::default();
+            self.queue = Queue::default();
+            self.outgoing = Outgoing::default();
+            self.sent = 0;
+        } else {
+            self.outgoing.give_buffers_back();
+        }
+        if let Some(max) = self.idle_max.filter(|max| quiet >= *max)
+            // A client that waits for us is not idle; one that takes no answer is.
+            && (self.queue.is_empty() || !self.outgoing.is_empty())
+        {
+            self.ctx.metrics.rejected(Rejection::Idle);
+            return Err(Closed::Idle(max));
+        }
+        Ok(match self.idle_max {
+            _ if !answered => QUIET,
+            None => FAR,
+            Some(max) => max.saturating_sub(quiet).max(TICK_MIN),
+        })
+    }
+
+    /// For how long no byte was read or sent.
+    fn quiet_for(&mut self) -> Duration {
+        let now = clock::now();
+        if self.sent != self.outgoing.sent {
+            self.sent = self.outgoing.sent;
+            self.used_at = now;
+        }
+        now.saturating_duration_since(self.used_at.max(self.read_at))
     }
 
     fn may_place(&self) -> bool {
@@ -192,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn place(&mut self) -> Result<(), Closed> {
         let mut outcome = self.place_parked();
         while outcome.is_ok() && self.may_place() {
-            let frame = match self.codec.decode(&mut self.incoming) {
+            let frame = match self.incoming.next_frame(&mut self.codec) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => {
@@ -227,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.place_produces().map_err(|why| why.to_string())?;
         let cost = api::cost(&header, &body)?;
-        if cost.0 <= FREE {
+        if cost.0 <= DECODED_FREE {
             return self.place_other(&header, body, [grant, None]);
         }
         if !self.limits.decoded.could_hold(cost) {
@@ -344,14 +387,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Pending;
         }
         // An exclusive request or the backlog may have kept requests from being placed.
-        if matches!(self.codec.peek(&self.incoming), Ok(Some(length)) if self.incoming.len() - 4 >= length) {
+        if self.incoming.has_frame(&self.codec) {
             return Poll::Ready(Step::Progress);
         }
         self.poll_read(cx)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        let begun = match self.codec.peek(&self.incoming) {
+        let begun = match self.incoming.begun(&self.codec) {
             Ok(begun) => begun,
             Err(error) => return Poll::Ready(Step::Closed(error.into())),
         };
@@ -364,21 +407,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.incoming.capacity() - self.incoming.len() < self.read_ahead / 2 {
-            self.incoming.reserve(self.read_ahead);
-        }
-        let room = self.incoming.capacity() - self.incoming.len();
-        // Of a large frame exactly the rest is read: what followed it in the buffer would have to be moved.
-        let missing = begun.map_or(0, |length| (length + 4).saturating_sub(self.incoming.len()));
-        let wanted = if missing > READ_AHEAD_MAX / 4 { missing.min(room) } else { room };
-        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut (&mut self.incoming).limit(wanted)) {
+        match self.incoming.poll_read(&mut self.stream, cx, begun, &self.limits.buffers) {
             Poll::Ready(Ok(0)) => Poll::Ready(Step::Closed(Closed::ByClient)),
-            Poll::Ready(Ok(read)) => {
-                if read == room && self.read_ahead < READ_AHEAD_MAX {
-                    self.read_ahead *= 2;
-                }
+            Poll::Ready(Ok(_)) => {
                 self.read_at = clock::now();
-                self.used_at = self.read_at;
                 Poll::Ready(Step::Progress)
             }
             Poll::Ready(Err(error)) => Poll::Ready(Step::Closed(error.into())),
@@ -394,6 +426,10 @@ enum Step {
     Stop,
     Tick,
     Closed(Closed),
+}
+
+fn after(pause: Duration) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(clock::now()) + pause
 }
 
 fn encoded(placed: api::produce::Placed) -> Answer {

@@ -5,6 +5,7 @@
 //! stream, so that TLS can stand where the socket stands.
 
 mod connection;
+mod incoming;
 mod limits;
 mod listener;
 mod outgoing;

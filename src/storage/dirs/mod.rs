@@ -3,7 +3,8 @@
 //!
 //! [`LogDirs::open`] creates what is missing, takes each directory's `.lock`, checks or writes
 //! `meta.properties` (Kafka's version 1), notes and removes `.kafka_cleanshutdown`, and lists the
-//! partitions by their names alone: no partition's directory is read. A directory that cannot be
+//! partitions by their names alone: no partition's directory is read. [`LogDirs::open_unsettled`] leaves the
+//! writing of `meta.properties` for later, so that a new broker need not wait for the disk. A directory that cannot be
 //! used is failed and the others go on, as long as there is one. A deleted partition is renamed at
 //! once and removed later by [`LogDirs::reap`], as are those that an earlier life left behind.
 //! Copies of partitions on their way between directories are in `moving`. Left out: cordoned directories.
@@ -70,7 +71,17 @@ pub struct LogDir {
     partitions: AtomicUsize,
     failure: Mutex<Option<String>>,
     volume: Option<Arc<dyn Volume>>,
+    /// What [`LogDirs::settle`] has to do.
+    unsettled: Mutex<Unsettled>,
     _lock: Option<Box<dyn Lock>>,
+}
+
+/// What a directory lacks that is to be its broker's for good.
+#[derive(Debug, Default)]
+struct Unsettled {
+    /// Directories in which a new one was made.
+    parents: Vec<PathBuf>,
+    meta_properties: Option<String>,
 }
 
 impl LogDir {
@@ -143,6 +154,7 @@ impl LogDir {
             partitions: AtomicUsize::new(0),
             failure: Mutex::new(Some(why)),
             volume: None,
+            unsettled: Mutex::default(),
             _lock: None,
         }
     }
@@ -169,11 +181,22 @@ pub struct LogDirs {
 const SYNC_VOLUME_ABOVE: usize = 2;
 
 impl LogDirs {
-    /// Opens the directories for their owner.
+    /// Opens the directories for their owner, and settles what is new about them.
     ///
     /// # Errors
     /// Another process or broker has them, or none can be used.
     pub fn open(fs: Arc<dyn Fs>, paths: &[PathBuf], owner: &Owner) -> Result<LogDirs, DirsError> {
+        let dirs = LogDirs::open_unsettled(fs, paths, owner)?;
+        dirs.settle().map_err(|error| DirsError::AllFailed(error.to_string()))?;
+        Ok(dirs)
+    }
+
+    /// Opens the directories for their owner. What a new one is to be called is decided but not on disk: before anything
+    /// else in it may count as durable, [`LogDirs::settle`] has to be called.
+    ///
+    /// # Errors
+    /// Another process or broker has them, or none can be used.
+    pub fn open_unsettled(fs: Arc<dyn Fs>, paths: &[PathBuf], owner: &Owner) -> Result<LogDirs, DirsError> {
         if paths.is_empty() {
             return Err(DirsError::None);
         }
@@ -205,6 +228,26 @@ impl LogDirs {
             tracing::error!(dir = %dir.path.display(), why, "the log directory cannot be used");
         }
         Ok(dirs)
+    }
+
+    /// Writes the `meta.properties` of new directories, durably; fails those that cannot be written. Does nothing the
+    /// second time.
+    ///
+    /// # Errors
+    /// No directory is left.
+    pub fn settle(&self) -> io::Result<()> {
+        for dir in &self.dirs {
+            let Unsettled { parents, meta_properties } = std::mem::take(&mut *dir.unsettled.lock());
+            let written = meta_properties
+                .map_or(Ok(()), |text| self.fs.write_atomic(&dir.path.join(META_PROPERTIES), text.as_bytes()))
+                .and_then(|()| parents.iter().try_for_each(|parent| self.fs.sync_dir(parent)));
+            if let Err(error) = written
+                && !self.fail(dir, &format!("{META_PROPERTIES}: {error}"))
+            {
+                return Err(io::Error::new(error.kind(), format!("{}: {error}", dir.path.display())));
+            }
+        }
+        Ok(())
     }
 
     #[must_use]
@@ -429,13 +472,16 @@ impl LogDirs {
 struct Claim {
     lock: Box<dyn Lock>,
     meta: Meta,
+    /// Directories in which a new one was made; not synced yet.
+    parents: Vec<PathBuf>,
 }
 
 /// Creates and locks a directory and reads whose it is. The inner error is why it is failed.
 fn claim(fs: &dyn Fs, path: &Path) -> Result<Result<Claim, String>, DirsError> {
-    if let Err(error) = create(fs, path) {
-        return Ok(Err(format!("it cannot be created: {error}")));
-    }
+    let parents = match create(fs, path) {
+        Ok(parents) => parents,
+        Err(error) => return Ok(Err(format!("it cannot be created: {error}"))),
+    };
     let lock = match fs.lock(&path.join(".lock")) {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(DirsError::Locked(path.to_owned())),
@@ -443,23 +489,22 @@ fn claim(fs: &dyn Fs, path: &Path) -> Result<Result<Claim, String>, DirsError> {
     };
     Ok(match meta::read_optional(fs, &path.join(META_PROPERTIES)) {
         Ok(content) => Meta::parse(&content.unwrap_or_default())
-            .map(|meta| Claim { lock, meta })
+            .map(|meta| Claim { lock, meta, parents })
             .map_err(|why| format!("its {META_PROPERTIES} is not valid: {why}")),
         Err(error) => Err(format!("its {META_PROPERTIES} cannot be read: {error}")),
     })
 }
 
-fn create(fs: &dyn Fs, path: &Path) -> io::Result<()> {
+/// Answers in which directories new ones were made.
+fn create(fs: &dyn Fs, path: &Path) -> io::Result<Vec<PathBuf>> {
     if fs.exists(path) {
-        return fs.read_dir(path).map(|_| ());
+        return fs.read_dir(path).map(|_| Vec::new());
     }
     tracing::info!(dir = %path.display(), "creating the log directory");
     let new: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !fs.exists(dir)).collect();
     fs.create_dir_all(path)?;
-    for parent in new.iter().rev().filter_map(|dir| dir.parent()) {
-        fs.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
-    }
-    Ok(())
+    let parents = new.iter().rev().filter_map(|dir| dir.parent());
+    Ok(parents.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }.to_owned()).collect())
 }
 
 /// Checks that the directories belong together and to their owner; returns their cluster.
@@ -495,9 +540,7 @@ fn enter(
 ) -> io::Result<LogDir> {
     let volume = fs.volume(path)?;
     let id = claim.meta.directory_id.unwrap_or_else(rand::uuid);
-    if !claim.meta.complete {
-        fs.write_atomic(&path.join(META_PROPERTIES), Meta::encode(cluster_id, node_id, id).as_bytes())?;
-    }
+    let meta_properties = (!claim.meta.complete).then(|| Meta::encode(cluster_id, node_id, id));
 
     // The mark goes before anything is written: a crash from now on must not look like a clean close.
     let mark = path.join(CLEAN_SHUTDOWN);
@@ -528,6 +571,7 @@ fn enter(
         futures,
         failure: Mutex::new(None),
         volume: Some(volume),
+        unsettled: Mutex::new(Unsettled { parents: claim.parents, meta_properties }),
         _lock: Some(claim.lock),
     })
 }

@@ -51,6 +51,25 @@ fn new_directories_are_created_and_marked_as_ours_in_kafkas_format() {
 }
 
 #[test]
+fn what_is_not_settled_a_crash_takes_back_whole() {
+    let fs = SimFs::new();
+    let unsettled = LogDirs::open_unsettled(fs.shared(), &paths(&["/x/y"]), &owner()).unwrap();
+    let lost = unsettled.all()[0].id();
+    drop(unsettled);
+    fs.crash_losing_all();
+    let dirs = LogDirs::open_unsettled(fs.shared(), &paths(&["/x/y"]), &owner()).unwrap();
+    let id = dirs.all()[0].id();
+    assert_ne!(id, lost);
+    dirs.settle().unwrap();
+    let syncs = fs.syncs();
+    dirs.settle().unwrap();
+    assert_eq!(fs.syncs(), syncs, "there was nothing left to do");
+    drop(dirs);
+    fs.crash_losing_all();
+    assert_eq!(open(&fs, &["/x/y"]).all()[0].id(), id);
+}
+
+#[test]
 fn a_new_directory_survives_a_crash_however_deep_it_lies() {
     let fs = SimFs::new();
     let id = open(&fs, &["/x/y/z"]).all()[0].id();
