@@ -279,6 +279,7 @@ impl Node {
         let log = &settings.log;
         self.every(log.initial_task_delay, log.retention_check_interval, Manager::retain);
         self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
+        self.every(log.initial_task_delay, log.log_start_checkpoint_interval, Manager::checkpoint_log_starts);
         self.every(TICK, TICK, Manager::tick);
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);

@@ -149,7 +149,8 @@ async fn a_deleted_topics_directory_goes_after_the_delay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delete_records_survives_restarts_and_kills() {
-    let mut broker = Broker::with(&["log.flush.start.offset.checkpoint.interval.ms=100"]);
+    let settings = ["log.flush.start.offset.checkpoint.interval.ms=100", "log.initial.task.delay.ms=0"];
+    let mut broker = Broker::with(&settings);
     create(&broker, "t", 1, &[]).await;
     let mut ledger = Ledger::default();
     ledger.fill(&broker, "t", 0, 50, 100).await;

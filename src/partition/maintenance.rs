@@ -5,7 +5,9 @@ use super::state::{Partition, Slot};
 use crate::model::{Offset, TimestampMs, TopicPartition};
 use crate::rt::clock;
 use crate::rt::fs::File;
+use crate::rt::fs::will_pass;
 use crate::storage::checkpoint;
+use crate::storage::dirs::LogDir;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -132,7 +134,7 @@ impl Manager {
     /// without one the broker has to stop.
     #[must_use]
     pub fn offline_failed_dirs(&self) -> bool {
-        let live: Vec<bool> = self.dirs.all().iter().map(crate::storage::dirs::LogDir::is_live).collect();
+        let live: Vec<bool> = self.dirs.all().iter().map(LogDir::is_live).collect();
         if live.iter().all(|live| *live) {
             return true;
         }
@@ -171,26 +173,46 @@ impl Manager {
         self.write_checkpoints(&all);
     }
 
+    /// `log.flush.start.offset.checkpoint.interval.ms`: writes log starts alone, which DeleteRecords moves.
+    pub fn checkpoint_log_starts(&self) {
+        self.write_checkpoint_files(&self.all(), &[checkpoint::LOG_STARTS]);
+    }
+
     fn write_checkpoints(&self, all: &[Arc<Partition>]) {
+        let files = [checkpoint::RECOVERY_POINTS, checkpoint::LOG_STARTS, checkpoint::HIGH_WATERMARKS];
+        self.write_checkpoint_files(all, &files);
+    }
+
+    fn write_checkpoint_files(&self, all: &[Arc<Partition>], files: &[&str]) {
+        let _alone = self.checkpointing.lock();
         let mut checkpoints: Vec<Checkpoint> = self.dirs.all().iter().map(|_| Checkpoint::default()).collect();
         for partition in all {
             partition.checkpoint(&mut checkpoints);
         }
-        let _alone = self.checkpointing.lock();
         for (dir, held) in self.dirs.all().iter().zip(&checkpoints) {
             if !dir.is_live() {
                 continue;
             }
-            for (file, offsets) in [
+            let all = [
                 (checkpoint::RECOVERY_POINTS, &held.recovery_points),
                 (checkpoint::LOG_STARTS, &held.log_starts),
                 (checkpoint::HIGH_WATERMARKS, &held.high_watermarks),
-            ] {
+            ];
+            for (file, offsets) in all.into_iter().filter(|(file, _)| files.contains(file)) {
                 let offsets = offsets.iter().map(|(partition, offset)| (partition, *offset));
                 if let Err(error) = self.dirs.write_checkpoint(dir, file, offsets) {
-                    tracing::error!(dir = %dir.path().display(), file, %error, "cannot write a checkpoint");
+                    self.dir_refused(dir, &format!("cannot write the checkpoint {file}"), &error);
                 }
             }
+        }
+    }
+
+    /// The disk refused something that was to be done in a log directory: the directory is failed, unless it passes.
+    pub(super) fn dir_refused(&self, dir: &LogDir, what: &str, error: &std::io::Error) {
+        if will_pass(error) {
+            tracing::warn!(dir = %dir.path().display(), %error, "{what}");
+        } else {
+            self.dirs.fail(dir, &format!("{what}: {error}"));
         }
     }
 

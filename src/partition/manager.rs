@@ -336,11 +336,9 @@ impl Manager {
         self.metrics.remove_topic(&topic.name);
         for partition in known.partitions() {
             let delay = partition.config().file_delete_delay_ms;
-            let dir = partition.retire();
-            if let Err(error) =
-                self.dirs.delete_partition(&self.dirs.all()[dir], partition.name(), clock::now_ms(), delay)
-            {
-                tracing::error!(partition = %partition.name(), %error, "cannot set the deleted partition's directory aside");
+            let dir = &self.dirs.all()[partition.retire()];
+            if let Err(error) = self.dirs.delete_partition(dir, partition.name(), clock::now_ms(), delay) {
+                self.dir_refused(dir, &format!("cannot set the deleted partition {} aside", partition.name()), &error);
             }
         }
     }

@@ -240,7 +240,7 @@ fn move_until(n: u64, seed: u64) -> bool {
     drop(rig);
     fs.crash(seed);
     // The controller may have been told of the move or not.
-    let assigned = if moved && seed % 2 == 0 { ids[1] } else { ids[0] };
+    let assigned = if moved && seed.is_multiple_of(2) { ids[1] } else { ids[0] };
     let rig = Rig::start(&fs, &flushed(), assigned).unwrap();
     let there = rig.values();
     assert!(there.len() >= acked, "sync {n}, seed {seed}: {acked} acknowledged, there are {there:?}");
