@@ -45,7 +45,7 @@ pub const LOG_DIR: &str = "__cluster_metadata-0";
 /// What goes wrong with the metadata log itself. The node cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum QuorumError {
-    #[error("{path}: {error}")]
+    #[error("the metadata log cannot be used ({path}: {error}); mend the disk and start again")]
     Io { path: PathBuf, error: io::Error },
     /// Bytes before the end of the log that are not what was written.
     #[error("{path}: the metadata log is damaged at byte {at}: {error}")]
