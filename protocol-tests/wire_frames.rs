@@ -23,11 +23,12 @@ fn frames() -> String {
         let api = shape::all().find(|api| api.key == served.key).unwrap();
         for version in served.versions.min..=served.versions.max {
             let mut rng = Rng(i64::from(served.key) as u64 * 1000 + version as u64);
-            let body = random::message_of(&mut rng, api, version, 2).bytes;
+            let form = klamm::api::form(served.key, version);
+            let body = random::message_of(&mut rng, api, form, 2).bytes;
             let header_version = header::request_header_version(served.key, version).unwrap();
             let request = framed(&request(served.key, version, header_version, &body));
             writeln!(text, "{} {version} request {}", served.name, hex(&request)).unwrap();
-            let answer = apis::empty_answer(served.key, version, CORRELATION_ID);
+            let answer = apis::empty_answer(served.key, form, CORRELATION_ID);
             writeln!(text, "{} {version} answer {}", served.name, hex(&answer)).unwrap();
         }
     }
@@ -61,8 +62,9 @@ fn every_golden_request_is_read_to_its_last_byte_and_written_again_as_it_was() {
         let (head, body) = header::parse(&Bytes::from(frame[4..].to_vec())).unwrap();
         let served = klamm::api::served().iter().find(|api| api.key == head.key).unwrap();
         assert_eq!((served.name, head.version.to_string().as_str()), (name, version));
-        guard::check(head.key, head.version, &body).unwrap();
-        let decoded = apis::decode(head.key, head.version, body.clone()).unwrap();
+        let form = klamm::api::form(head.key, head.version);
+        guard::check(head.key, form, &body).unwrap();
+        let decoded = apis::decode(head.key, form, body.clone()).unwrap();
         assert_eq!((decoded.left, hex(&decoded.again.unwrap())), (0, hex(&body)), "{name} v{version}");
         read += 1;
     }

@@ -8,11 +8,10 @@ import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import time
 
-from . import jars, paths
+from . import jars, paths, wire
 
 _live = []
 
@@ -30,25 +29,9 @@ def free_port():
 
 
 def api_versions(port, timeout=2.0):
-    """The (key -> (min, max)) map of an ApiVersions v0 answer; raises OSError when there is none."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as s:
-        body = struct.pack(">hhih", 18, 0, 1, 5) + b"probe"
-        s.sendall(struct.pack(">i", len(body)) + body)
-        data = _exactly(s, struct.unpack(">i", _exactly(s, 4))[0])
-    error, count = struct.unpack(">hi", data[4:10])
-    if error != 0:
-        raise OSError(f"ApiVersions answered error {error}")
-    return {k: (a, b) for k, a, b in struct.iter_unpack(">hhh", data[10:10 + 6 * count])}
-
-
-def _exactly(s, n):
-    out = b""
-    while len(out) < n:
-        piece = s.recv(n - len(out))
-        if not piece:
-            raise OSError("closed")
-        out += piece
-    return out
+    """The (key -> (min, max)) map of an ApiVersions answer; raises OSError when there is none."""
+    with wire.Connection(port, timeout) as connection:
+        return connection.api_versions()
 
 
 class Broker:

@@ -141,13 +141,15 @@ fn pipelined_requests_are_answered_in_their_order_also_when_a_fetch_waits_betwee
 #[test]
 fn metadata_names_the_address_of_the_listener_on_which_it_was_asked() {
     let (inside, outside) = (free_port(), free_port());
-    let broker = Broker::with(&[
-        &format!("listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://127.0.0.1:{outside}"),
-        &format!("advertised.listeners=INSIDE://inside.example:{inside},OUTSIDE://outside.example:1234"),
-        "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
-        "inter.broker.listener.name=INSIDE",
-    ]);
-    let _ = &broker;
+    let _broker = Broker::on(
+        inside,
+        &[
+            &format!("listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://127.0.0.1:{outside}"),
+            &format!("advertised.listeners=INSIDE://inside.example:{inside},OUTSIDE://outside.example:1234"),
+            "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
+            "inter.broker.listener.name=INSIDE",
+        ],
+    );
     for (port, host, advertised) in [(inside, "inside.example", i32::from(inside)), (outside, "outside.example", 1234)]
     {
         let mut client = Client::connect(&format!("127.0.0.1:{port}"));
@@ -247,7 +249,14 @@ fn a_connection_without_traffic_is_closed_after_connections_max_idle_ms() {
         std::thread::sleep(Duration::from_millis(300));
         client.call(0, &ApiVersionsRequest::default());
     }
-    // One that waits for us is not idle.
+    // One that gets no answers is not idle while it sends.
+    assert_eq!(client.create_topic("silent", 1, &[]), code::NONE);
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(300));
+        client.send(12, &produce("silent", 0, 0, &batch(&["x"])));
+    }
+    assert_eq!(client.fetch("silent", 0, 0).high_watermark, 8);
+    // Nor is one that waits for us.
     assert_eq!(client.create_topic("t", 1, &[]), code::NONE);
     client.call(12, &fetch("t", 0, 0, 2000));
     client.assert_closed("a connection that fell silent");

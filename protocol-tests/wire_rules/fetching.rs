@@ -132,14 +132,20 @@ fn a_leader_epoch_that_is_not_the_present_one_is_refused() {
 }
 
 #[test]
-fn a_client_whose_last_epoch_is_unknown_here_is_told_where_it_diverges() {
+fn a_client_whose_log_goes_beyond_the_end_of_its_last_epoch_is_told_where_it_diverges() {
     let (_broker, mut client) = with_topic(&[]);
     client.produce("t", 0, &batch(&["a", "b"]));
-    let mut request = fetch("t", 0, 2, 20_000);
-    request.topics[0].partitions[0].last_fetched_epoch = 5;
-    let answer = client.call(12, &request).responses.remove(0).partitions.remove(0);
+    let mut ask = |last_epoch, from| {
+        let mut request = fetch("t", 0, from, 20_000);
+        request.topics[0].partitions[0].last_fetched_epoch = last_epoch;
+        client.call(12, &request).responses.remove(0).partitions.remove(0)
+    };
+    let answer = ask(0, 3);
+    assert_eq!(answer.error_code, code::NONE);
     assert_eq!((answer.diverging_epoch.epoch, answer.diverging_epoch.end_offset), (0, 2));
     assert!(answer.records.is_none_or(|records| records.is_empty()));
+    assert_eq!(ask(0, 1).diverging_epoch.end_offset, -1, "what agrees does not diverge");
+    assert_eq!(ask(5, 2).error_code, code::OFFSET_OUT_OF_RANGE, "an epoch that nobody has had");
 }
 
 /// A request in a session.

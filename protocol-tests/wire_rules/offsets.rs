@@ -85,14 +85,24 @@ fn a_special_timestamp_that_the_version_does_not_have_is_35() {
     let (_broker, mut client) = with_topic(&[]);
     for (special, since) in [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9), (-6, 11), (-7, 99)] {
         for version in 1..=10 {
-            let partition = ListOffsetsPartition::default().with_timestamp(special);
-            let topic = ListOffsetsTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
-            let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
-            let error = client.call(version, &request).topics[0].partitions[0].error_code;
+            let error = client.call(version, &list_offsets(special)).topics[0].partitions[0].error_code;
             let expected = if version >= since { code::NONE } else { code::UNSUPPORTED_VERSION };
             assert_eq!(error, expected, "{special} in v{version}");
         }
+        // v11, which looks like v10 and which the crate does not know.
+        let (id, mut frame) = client.frame(10, &list_offsets(special));
+        frame[6..8].copy_from_slice(&11i16.to_be_bytes());
+        client.send_bytes(&frame);
+        let (answered, answer) = client.receive::<ListOffsetsRequest>(10);
+        let expected = if since <= 11 { code::NONE } else { code::UNSUPPORTED_VERSION };
+        assert_eq!((answered, answer.topics[0].partitions[0].error_code), (id, expected), "{special} in v11");
     }
+}
+
+fn list_offsets(timestamp: i64) -> ListOffsetsRequest {
+    let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
+    let topic = ListOffsetsTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
+    ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic])
 }
 
 #[test]
@@ -162,9 +172,6 @@ fn the_end_of_an_epoch_is_the_start_of_the_next_or_the_log_end() {
 fn read_committed_latest_is_the_last_stable_offset() {
     let (_broker, mut client) = with_topic(&[]);
     client.produce("t", 0, &batch(&["a", "b"]));
-    let partition = ListOffsetsPartition::default().with_timestamp(LATEST);
-    let topic = ListOffsetsTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
-    let request =
-        ListOffsetsRequest::default().with_replica_id((-1).into()).with_isolation_level(1).with_topics(vec![topic]);
+    let request = list_offsets(LATEST).with_isolation_level(1);
     assert_eq!(client.call(10, &request).topics[0].partitions[0].offset, 2);
 }

@@ -247,10 +247,12 @@ fn with_log_append_time_the_broker_sets_the_time_and_says_it() {
     assert_eq!(header.max_timestamp.0, time);
     klamm::record::verify(&stored).unwrap();
     assert_eq!(client.offset_at("t", -3).timestamp, time);
-    // A client cannot claim it.
+    // A client that claims to have done so is refused where the broker would do it, and put right elsewhere.
+    assert_eq!(client.produce("t", 0, &stored).error_code, code::INVALID_TIMESTAMP);
     client.create_topic("create", 1, &[]);
-    let answer = client.produce("create", 0, &stored);
-    assert_eq!(answer.error_code, code::INVALID_TIMESTAMP);
+    assert_eq!(client.produce("create", 0, &stored).error_code, code::NONE);
+    let stored = client.fetch("create", 0, 0).records.unwrap();
+    assert!(!klamm::record::verify(&stored).unwrap().attributes.is_log_append_time());
     assert_eq!(client.produce("create", 0, &sent).log_append_time_ms, -1);
 }
 

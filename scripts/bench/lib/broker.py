@@ -9,7 +9,9 @@ import socket
 import subprocess
 import time
 
-from . import process, wire
+from compat.common import wire
+
+from . import process
 
 
 class Unavailable(Exception):

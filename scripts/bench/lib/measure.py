@@ -5,7 +5,9 @@ import subprocess
 import tempfile
 import time
 
-from . import clients, process, swarm, wire
+from compat.common import wire
+
+from . import clients, process, swarm
 
 KIB = 1024
 

@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-from . import wire
+from compat.common import wire
 
 
 class Peer:

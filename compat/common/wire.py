@@ -1,5 +1,5 @@
-"""As much of Kafka's protocol as the benchmark speaks by itself, at versions that every broker under test understands:
-ApiVersions 0, Metadata 4, CreateTopics 2, Produce 3."""
+"""As much of Kafka's protocol as the runs and the benchmark speak by themselves, at versions that every broker
+understands: ApiVersions 0, Metadata 4, CreateTopics 2, Produce 3."""
 
 import socket
 import struct
@@ -133,7 +133,7 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def _zigzag(n):
+def zigzag(n):
     n = (n << 1) ^ (n >> 63)
     out = b""
     while n > 0x7F:
@@ -142,12 +142,23 @@ def _zigzag(n):
     return out + bytes([n])
 
 
+def record_of(value):
+    """A record without a key, the first of its batch."""
+    record = b"\0" + zigzag(0) + zigzag(0) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
+    return zigzag(len(record)) + record
+
+
+def batch(records, count, timestamp, attributes=0, crc=None, length=None):
+    """A record batch (magic 2) around record bytes; `crc` and `length` may be given wrong on purpose."""
+    after_crc = struct.pack(">hiqqqhii", attributes, max(count - 1, 0), timestamp, timestamp, -1, -1, -1, count) + records
+    crc = crc32c(after_crc) if crc is None else crc
+    length = 9 + len(after_crc) if length is None else length
+    return struct.pack(">qiibI", 0, length, -1, 2, crc) + after_crc
+
+
 def batch_of_one(value, timestamp):
-    """A record batch (magic 2) with one record without a key."""
-    record = b"\0" + _zigzag(0) + _zigzag(0) + _zigzag(-1) + _zigzag(len(value)) + value + _zigzag(0)
-    record = _zigzag(len(record)) + record
-    after_crc = struct.pack(">hiqqqhii", 0, 0, timestamp, timestamp, -1, -1, -1, 1) + record
-    return struct.pack(">qiibI", 0, 9 + len(after_crc), -1, 2, crc32c(after_crc)) + after_crc
+    """A record batch with one record without a key."""
+    return batch(record_of(value), 1, timestamp)
 
 
 def produce_body(topic, partition, batch, acks=-1):
