@@ -114,7 +114,7 @@ fn every_version_of_every_api_that_is_served_has_hostile_cases() {
     for served in klamm::api::served() {
         let api = shape::all().find(|api| api.key == served.key).unwrap();
         let cases = hostile::cases_of(api);
-        for version in served.versions.min..=served.versions.max {
+        for version in hostile::served_versions(api) {
             let refused = cases.iter().filter(|case| case.version == version && case.refused).count();
             // A body without any field (old versions of ApiVersions) has nothing to lie about.
             let is_empty = random::message(&mut Rng(1), api, version).bytes.is_empty();

@@ -43,6 +43,17 @@ macro_rules! by_key {
             }
         }
 
+        /// The frame of an empty answer, as the broker writes it.
+        pub(crate) fn empty_answer(key: i16, version: i16, correlation_id: i32) -> Bytes {
+            match key {
+                $($request::KEY => {
+                    let answer = <$request as Request>::Response::default();
+                    klamm::wire::response(key, version, correlation_id, &answer).unwrap()
+                })*
+                _ => panic!("API {key} is not in the crate"),
+            }
+        }
+
         /// The versions that the crate's decoder takes. (`ApiKey::valid_versions` claims more for three requests.)
         pub(crate) fn versions(key: i16) -> VersionRange {
             match key {

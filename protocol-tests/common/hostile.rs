@@ -33,10 +33,11 @@ pub(crate) fn versions(api: &Api) -> Vec<i16> {
     versions
 }
 
-/// Every version of an API that a broker serves.
+/// Every version of an API that a broker serves and that has an encoding of its own.
 pub(crate) fn served_versions(api: &Api) -> Vec<i16> {
     let served = klamm::api::served().iter().filter(|served| served.key == api.key);
-    served.flat_map(|served| served.versions.min..=served.versions.max).collect()
+    let versions = served.flat_map(|served| served.versions.min..=served.versions.max);
+    versions.filter(|version| klamm::api::form(api.key, *version) == *version).collect()
 }
 
 /// Every case of one API: the body cut at every length, every length and count replaced by absurd values. Each version

@@ -25,8 +25,13 @@ impl Broker {
 
     /// A broker with settings as `--set` takes them.
     pub(crate) fn with(settings: &[&str]) -> Broker {
+        Broker::on(free_port(), settings)
+    }
+
+    /// A broker on a port that the caller chose, because a setting names it: with `listeners` among them, that is
+    /// where it listens.
+    pub(crate) fn on(port: u16, settings: &[&str]) -> Broker {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let child = spawn(dir.path(), port, &settings);
         let mut broker = Broker { child, port, dir, settings };
@@ -108,7 +113,10 @@ impl Drop for Broker {
 
 fn spawn(dir: &Path, port: u16, settings: &[String]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klamm"));
-    command.arg("--data-dir").arg(dir.join("data")).args(["--listen", &format!("127.0.0.1:{port}")]);
+    command.arg("--data-dir").arg(dir.join("data"));
+    if !settings.iter().any(|setting| setting.starts_with("listeners=")) {
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+    }
     command.args(["--set", "admin.listener=127.0.0.1:0"]);
     for setting in settings {
         command.args(["--set", setting]);

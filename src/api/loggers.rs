@@ -77,7 +77,7 @@ mod tests {
         let loggers = Loggers::unapplied("info");
         let answer = alter(Some(&loggers), NodeId(1), "1", configs, validate_only);
         let level = |name| loggers.levels().into_iter().find(|(known, _)| known == name).map_or("", |(_, level)| level);
-        let levels = [level(ROOT), level("klamm::storage")];
+        let levels = [level(ROOT), level("klamm.storage")];
         (answer.err().map(|error| (error.code, error.message.unwrap_or_default())), levels)
     }
 
@@ -89,16 +89,16 @@ mod tests {
 
     #[test]
     fn a_level_is_set_and_taken_back() {
-        let set = config(0, "klamm::storage", "DEBUG");
+        let set = config(0, "klamm.storage", "DEBUG");
         assert_eq!(ask(std::slice::from_ref(&set), false), (None, ["INFO", "DEBUG"]));
         assert_eq!(ask(std::slice::from_ref(&set), true), (None, ["INFO", "INFO"]));
         assert_eq!(ask(&[config(0, ROOT, "ERROR")], false), (None, ["ERROR", "ERROR"]));
-        assert_eq!(ask(&[set, config(1, "klamm::storage", "")], false), (None, ["INFO", "INFO"]));
+        assert_eq!(ask(&[set, config(1, "klamm.storage", "")], false), (None, ["INFO", "INFO"]));
     }
 
     #[test]
     fn one_change_that_cannot_be_made_refuses_all() {
-        let good = config(0, "klamm::storage", "DEBUG");
+        let good = config(0, "klamm.storage", "DEBUG");
         let unknown = "Logger kafka.nobody does not exist!".to_owned();
         for op in [0, 1] {
             let bad = config(op, "kafka.nobody", "INFO");

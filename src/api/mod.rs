@@ -270,6 +270,13 @@ pub fn served() -> &'static [Served] {
     APIS
 }
 
+/// The version that a served version looks like on the wire: its own, but for versions that the crate does not know and
+/// that changed only what a field may mean.
+#[must_use]
+pub fn form(key: i16, version: i16) -> i16 {
+    runner(key).map_or(version, |runner| (runner.form)(version))
+}
+
 /// What the decoded form of a request will occupy, to be known before [`place`] makes it. Nothing for Fetch, whose
 /// codec makes slices of the body, and for what [`place`] does not decode.
 ///

@@ -24,8 +24,13 @@ const PER_LISTENER_ONLY: [&str; 10] = [
 const CLUSTER_LEVEL: [&str; 3] = ["max.connections", "max.connection.creation.rate", "num.network.threads"];
 
 /// Kafka changes these at most by a factor of two at a time.
-const THREADS: [&str; 4] =
-    ["num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir", "background.threads"];
+const THREADS: [&str; 5] = [
+    "num.io.threads",
+    "num.network.threads",
+    "num.replica.fetchers",
+    "num.recovery.threads.per.data.dir",
+    "background.threads",
+];
 
 /// Changing these needs sockets to be bound again, which only a restart does here.
 const RESTART: [&str; 2] = ["listeners", "listener.security.protocol.map"];

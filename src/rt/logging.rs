@@ -15,20 +15,21 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as lines, reload};
 /// Kafka's name for "everything that has no level of its own".
 pub const ROOT: &str = "root";
 
-/// The parts of the broker whose level can be set, besides [`ROOT`].
+/// The parts of the broker whose level can be set, besides [`ROOT`]. With dots, since Kafka's tools take no colon in a
+/// name.
 const PARTS: [&str; 12] = [
-    "klamm::admin",
-    "klamm::api",
-    "klamm::config",
-    "klamm::controller",
-    "klamm::metadata",
-    "klamm::metrics",
-    "klamm::node",
-    "klamm::partition",
-    "klamm::quorum",
-    "klamm::record",
-    "klamm::server",
-    "klamm::storage",
+    "klamm.admin",
+    "klamm.api",
+    "klamm.config",
+    "klamm.controller",
+    "klamm.metadata",
+    "klamm.metrics",
+    "klamm.node",
+    "klamm.partition",
+    "klamm.quorum",
+    "klamm.record",
+    "klamm.server",
+    "klamm.storage",
 ];
 
 /// The levels of the broker's parts.
@@ -160,7 +161,7 @@ fn directives(base: &str, levels: &BTreeMap<String, &'static str>) -> String {
         let level = if *level == "FATAL" { "error".into() } else { level.to_lowercase() };
         text.push(',');
         if logger != ROOT {
-            text.push_str(logger);
+            text.push_str(&logger.replace('.', "::"));
             text.push('=');
         }
         text.push_str(&level);
@@ -189,14 +190,14 @@ mod tests {
     fn a_part_has_the_roots_level_until_it_gets_its_own() {
         let (loggers, applied) = loggers("info,hyper=warn");
         assert_eq!(level(&loggers, "root"), "INFO");
-        assert_eq!(level(&loggers, "klamm::storage"), "INFO");
-        loggers.set("klamm::storage", Some("DEBUG")).unwrap();
-        assert_eq!(level(&loggers, "klamm::storage"), "DEBUG");
+        assert_eq!(level(&loggers, "klamm.storage"), "INFO");
+        loggers.set("klamm.storage", Some("DEBUG")).unwrap();
+        assert_eq!(level(&loggers, "klamm.storage"), "DEBUG");
         loggers.set("root", Some("ERROR")).unwrap();
-        assert_eq!(level(&loggers, "klamm::api"), "ERROR");
+        assert_eq!(level(&loggers, "klamm.api"), "ERROR");
         assert!(applied.lock().last().unwrap().contains("klamm::storage=debug"));
-        loggers.set("klamm::storage", None).unwrap();
-        assert_eq!(level(&loggers, "klamm::storage"), "ERROR");
+        loggers.set("klamm.storage", None).unwrap();
+        assert_eq!(level(&loggers, "klamm.storage"), "ERROR");
         assert!(!applied.lock().last().unwrap().contains("klamm::storage"));
     }
 

@@ -6,7 +6,7 @@
 //! what was placed before it is still answered.
 
 use super::incoming::Incoming;
-use super::limits::{FREE, Grant, Limits};
+use super::limits::{DECODED_FREE, FREE, Grant, Limits};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
 use crate::api::{self, Answer, Peer, Placement};
@@ -25,11 +25,14 @@ use tokio_util::sync::{CancellationToken, PollSemaphore};
 /// Requests of one connection that were placed and not answered; Kafka has one. Past this the
 /// connection is not read, which TCP tells the client.
 const IN_FLIGHT_MAX: usize = 1000;
-/// Answer bytes in memory past which nothing more is placed until the client reads.
-const BACKLOG_MAX: usize = 4 * 1024 * 1024;
+/// Answer bytes in memory past which nothing more is placed until the client reads: a client that never does
+/// holds this and one answer more.
+const BACKLOG_MAX: usize = 64 * 1024;
 /// A connection that was quiet for so long gives up what it holds for the next request, and a frame that takes longer
 /// than this to arrive is kept in memory of its size.
 const QUIET: Duration = Duration::from_secs(1);
+/// The shortest time between two looks.
+const TICK_MIN: Duration = Duration::from_millis(100);
 /// When there is nothing to look at.
 const FAR: Duration = Duration::from_secs(3600);
 /// How long a stopping broker waits for a client to take its last answers.
@@ -87,6 +90,9 @@ pub(super) struct Connection<S> {
     refused: Option<Closed>,
     stopping: CancellationToken,
     idle_max: Option<Duration>,
+    /// When it was last seen that bytes had been sent, and how many.
+    used_at: Instant,
+    sent: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -117,6 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             parked: None,
             refused: None,
             stopping,
+            used_at: clock::now(),
+            sent: 0,
         }
     }
 
@@ -165,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Closed(why) => break why,
             }
         };
+        self.incoming.give_back(&self.limits.buffers);
         match &closed {
             Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
             Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
@@ -177,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// look again.
     fn tick(&mut self) -> Result<Duration, Closed> {
         self.incoming.shrink(&self.limits.buffers);
-        let quiet = clock::now().saturating_duration_since(self.read_at);
+        let quiet = self.quiet_for();
         if quiet < QUIET {
             return Ok(QUIET - quiet);
         }
@@ -187,16 +196,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.placer = api::produce::Placer::default();
             self.queue = Queue::default();
             self.outgoing = Outgoing::default();
+            self.sent = 0;
+        } else {
+            self.outgoing.give_buffers_back();
         }
-        match self.idle_max {
-            _ if !answered => Ok(QUIET),
-            None => Ok(FAR),
-            Some(max) if quiet < max => Ok(max - quiet),
-            Some(max) => {
-                self.ctx.metrics.rejected(Rejection::Idle);
-                Err(Closed::Idle(max))
-            }
+        if let Some(max) = self.idle_max.filter(|max| quiet >= *max)
+            // A client that waits for us is not idle; one that takes no answer is.
+            && (self.queue.is_empty() || !self.outgoing.is_empty())
+        {
+            self.ctx.metrics.rejected(Rejection::Idle);
+            return Err(Closed::Idle(max));
         }
+        Ok(match self.idle_max {
+            _ if !answered => QUIET,
+            None => FAR,
+            Some(max) => max.saturating_sub(quiet).max(TICK_MIN),
+        })
+    }
+
+    /// For how long no byte was read or sent.
+    fn quiet_for(&mut self) -> Duration {
+        let now = clock::now();
+        if self.sent != self.outgoing.sent {
+            self.sent = self.outgoing.sent;
+            self.used_at = now;
+        }
+        now.saturating_duration_since(self.used_at.max(self.read_at))
     }
 
     fn may_place(&self) -> bool {
@@ -245,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.place_produces().map_err(|why| why.to_string())?;
         let cost = api::cost(&header, &body)?;
-        if cost.0 <= FREE {
+        if cost.0 <= DECODED_FREE {
             return self.place_other(&header, body, [grant, None]);
         }
         if !self.limits.decoded.could_hold(cost) {

@@ -5,6 +5,9 @@
 //! to be filled, whoever fills it, and a thousand quiet connections hold none. A frame is received where it stays: a
 //! large one gets a buffer that holds all of it before its rest is read, with exactly that rest, so nothing is moved.
 //! (Memory for what a client announces and does not send is reserved, not touched.)
+//!
+//! What connections hold here together is bounded (a part of `queued.max.request.bytes`): past that, a connection gets
+//! no more room than the frame it was granted memory for needs, or a little.
 
 use crate::wire::{FrameCodec, FrameError};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -22,6 +25,8 @@ const READ_AHEAD: usize = 256 * 1024;
 const ROOM_MIN: usize = READ_AHEAD / 4;
 /// Buffers for large frames come in multiples of this, so that they serve again.
 const STEP: usize = 64 * 1024;
+/// What a connection reads at a time when all that may be read ahead is lent.
+const LITTLE: usize = 4 * 1024;
 /// The largest buffer that is kept for others: a few times Kafka's largest batch.
 const KEPT_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of buffers that are kept while nobody uses them.
@@ -32,34 +37,62 @@ const PREFIX: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     free: Mutex<Free>,
+    lent_max: usize,
 }
 
 #[derive(Debug, Default)]
 struct Free {
     buffers: Vec<BytesMut>,
     bytes: usize,
+    /// Bytes of the buffers that connections hold.
+    lent: usize,
 }
 
 impl Buffers {
-    /// An empty buffer for `wanted` bytes at least; the one that was given back last, if it is large enough.
-    fn take(&self, wanted: usize) -> BytesMut {
+    /// Buffers of which connections together hold no more than `lent_max` bytes beyond what they need.
+    pub(super) fn new(lent_max: usize) -> Buffers {
+        Buffers { free: Mutex::default(), lent_max }
+    }
+
+    #[cfg(test)]
+    pub(super) fn lent_max(&self) -> usize {
+        self.lent_max
+    }
+
+    /// An empty buffer for `needed` bytes at least, and for `wanted` if so much may still be lent.
+    fn take(&self, needed: usize, wanted: usize) -> BytesMut {
         let mut free = self.free.lock();
+        let wanted = if free.lent + wanted <= self.lent_max { wanted } else { needed };
+        let buffer = Buffers::find(&mut free, wanted);
+        free.lent += buffer.capacity();
+        buffer
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.free.lock().lent >= self.lent_max
+    }
+
+    /// The buffer that was given back last, if it is large enough.
+    fn find(free: &mut Free, wanted: usize) -> BytesMut {
+        if wanted < READ_AHEAD {
+            return BytesMut::with_capacity(wanted);
+        }
         if let Some(at) = free.buffers.iter().rposition(|buffer| buffer.capacity() >= wanted) {
             let buffer = free.buffers.remove(at);
             free.bytes -= buffer.capacity();
             return buffer;
         }
-        drop(free);
-        BytesMut::with_capacity(wanted.next_multiple_of(STEP).max(READ_AHEAD))
+        BytesMut::with_capacity(wanted.next_multiple_of(STEP))
     }
 
     /// `capacity` is what the buffer had when it was taken. If slices of it are still about, it is theirs.
     fn give_back(&self, mut buffer: BytesMut, capacity: usize) {
+        let mut free = self.free.lock();
+        free.lent = free.lent.saturating_sub(capacity);
         buffer.clear();
         if !(READ_AHEAD..=KEPT_MAX).contains(&capacity) || !buffer.try_reclaim(capacity) {
             return;
         }
-        let mut free = self.free.lock();
         if free.bytes + buffer.capacity() <= KEPT_BYTES {
             free.bytes += buffer.capacity();
             free.buffers.push(buffer);
@@ -121,8 +154,9 @@ impl Incoming {
     }
 
     fn make_room(&mut self, missing: usize, buffers: &Buffers) {
+        let room = self.bytes.capacity() - self.bytes.len();
         let needed = missing.max(ROOM_MIN);
-        if self.bytes.capacity() - self.bytes.len() >= needed {
+        if room >= needed {
             return;
         }
         let whole = self.bytes.len() + needed;
@@ -131,7 +165,11 @@ impl Incoming {
             return;
         }
         let likely = if self.last < KEPT_MAX { self.last + PREFIX } else { 0 };
-        let next = buffers.take(whole.max(likely).max(READ_AHEAD));
+        let least = self.bytes.len() + missing.max(LITTLE);
+        if self.capacity > 0 && self.bytes.len() + room >= least && buffers.is_exhausted() {
+            return;
+        }
+        let next = buffers.take(least, whole.max(likely).max(READ_AHEAD));
         self.replace(next, buffers);
     }
 
@@ -142,7 +180,8 @@ impl Incoming {
         self.capacity = capacity;
     }
 
-    fn give_back(&mut self, buffers: &Buffers) {
+    /// Lets go of the buffer and of what is in it.
+    pub(super) fn give_back(&mut self, buffers: &Buffers) {
         buffers.give_back(std::mem::take(&mut self.bytes), self.capacity);
         self.capacity = 0;
     }
@@ -151,7 +190,8 @@ impl Incoming {
     pub(super) fn shrink(&mut self, buffers: &Buffers) {
         let fitting = self.bytes.len().next_power_of_two().max(1024);
         if self.capacity > fitting * 2 {
-            self.replace(BytesMut::with_capacity(fitting), buffers);
+            let next = buffers.take(fitting, fitting);
+            self.replace(next, buffers);
         }
     }
 }
@@ -198,7 +238,7 @@ mod tests {
         let lengths = [0, 1, 20, 16_400, 70_000, 300_000, 5, 1_000_000, 1_000_000, 262_140, 262_144, 40, 5_000_000, 8];
         let frames: Vec<Vec<u8>> = (0u8..).zip(lengths).map(|(seed, length)| frame(length, seed)).collect();
         for piece in [700, 65_536, 131_072, 2 << 20] {
-            let buffers = Buffers::default();
+            let buffers = Buffers::new(1 << 30);
             let mut received = Vec::new();
             receive(frames.concat(), piece, &buffers, |frame| received.push(frame)).await;
             let sent: Vec<&[u8]> = frames.iter().map(|frame| &frame[PREFIX..]).collect();
@@ -208,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_has_nothing_of_a_frame_holds_no_buffer() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(1 << 30);
         let (mut ours, mut theirs) = tokio::io::duplex(1000);
         let (mut incoming, mut codec) = (Incoming::default(), FrameCodec::new(MAX));
         for _ in 0..3 {
@@ -227,7 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_of_large_frames_is_received_into_one_buffer_that_is_not_moved() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(1 << 30);
         let stream = (0..20).flat_map(|seed| frame(1_000_000, seed)).collect();
         let mut places = Vec::new();
         receive(stream, 4 << 20, &buffers, |frame| places.push(frame.as_ptr())).await;
@@ -238,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_that_is_still_in_use_is_not_overwritten() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(1 << 30);
         let stream: Vec<u8> = (0..100).flat_map(|seed| frame(50_000, seed)).collect();
         let mut held = Vec::new();
         receive(stream, 131_072, &buffers, |frame| held.push(frame)).await;
@@ -249,7 +289,7 @@ mod tests {
 
     #[tokio::test]
     async fn half_a_frame_of_a_slow_sender_is_kept_in_little_memory_and_goes_on() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(1 << 30);
         let (mut ours, mut theirs) = tokio::io::duplex(1 << 20);
         let (mut incoming, mut codec) = (Incoming::default(), FrameCodec::new(MAX));
         let sent = frame(50_000, 9);
@@ -266,16 +306,27 @@ mod tests {
         assert!(incoming.next_frame(&mut codec).unwrap().unwrap() == sent[PREFIX..]);
     }
 
+    #[tokio::test]
+    async fn when_all_is_lent_a_connection_reads_little_at_a_time_and_still_gets_its_frames() {
+        let buffers = Buffers::new(READ_AHEAD);
+        let _held = buffers.take(1, READ_AHEAD);
+        let frames: Vec<Vec<u8>> = (0u8..).zip([10, 5000, 300_000, 7, 70_000]).map(|(s, n)| frame(n, s)).collect();
+        let mut received = Vec::new();
+        receive(frames.concat(), 1 << 20, &buffers, |frame| received.push(frame)).await;
+        assert!(received == frames.iter().map(|frame| &frame[PREFIX..]).collect::<Vec<_>>());
+        assert!(kept(&buffers).iter().all(|capacity| *capacity > READ_AHEAD), "{:?}", kept(&buffers));
+    }
+
     #[test]
     fn what_is_kept_for_others_is_bounded() {
-        let buffers = Buffers::default();
-        let taken: Vec<BytesMut> = (0..200).map(|_| buffers.take(1 << 20)).collect();
+        let buffers = Buffers::new(1 << 30);
+        let taken: Vec<BytesMut> = (0..200).map(|_| buffers.take(1 << 20, 1 << 20)).collect();
         for buffer in taken {
             let capacity = buffer.capacity();
             buffers.give_back(buffer, capacity);
         }
         assert_eq!(kept(&buffers).iter().sum::<usize>(), KEPT_BYTES);
-        let huge = buffers.take(50 << 20);
+        let huge = buffers.take(50 << 20, 50 << 20);
         let capacity = huge.capacity();
         buffers.give_back(huge, capacity);
         assert_eq!(kept(&buffers).iter().sum::<usize>(), KEPT_BYTES);

@@ -3,9 +3,10 @@
 //! The limits on connections are read from the live settings whenever a connection asks, so a dynamic change
 //! acts on the next one; connections that are there already stay, as in Kafka.
 //!
-//! `queued.max.request.bytes` bounds the bytes of requests that are received and not answered, in two parts that
-//! are taken in this order and never the other way round, so that nobody waits for somebody who waits: the frames,
-//! taken before a body is read, and what bodies become when they are decoded, taken before they are.
+//! `queued.max.request.bytes` bounds the bytes of requests that are received and not answered, in three parts: the
+//! frames, taken before a body is read; what bodies become when they are decoded, taken before they are; and what busy
+//! connections read ahead. Who holds of the first may wait for the second, never the other way round, so that nobody
+//! waits for somebody who waits. Nobody waits for the third: without it a connection reads ahead less.
 
 use super::incoming::Buffers;
 use crate::config::settings::Network;
@@ -21,11 +22,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// One permit of the request memory stands for this many bytes.
 const UNIT: usize = 1024;
-/// Frames up to this size need no permit: they fit in a connection's read-ahead buffer, which the
-/// limit on connections bounds. The same holds for what they become.
-pub(super) const FREE: usize = 64 * 1024;
-/// The most of the request memory that is kept for decoded requests: one part in this many.
-const DECODED_PART: usize = 4;
+/// Frames up to this size need no permit: the limit on connections bounds them.
+pub(super) const FREE: usize = 16 * 1024;
+/// The same for what they are decoded to.
+pub(super) const DECODED_FREE: usize = 64 * 1024;
+/// Of the request memory one part in this many is kept for decoded requests, and one for reading ahead.
+const PART: usize = 4;
 /// How long a listener that waits for a place goes without looking at the settings again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -102,14 +104,14 @@ impl Limits {
     #[must_use]
     pub fn new(config: Arc<Live>, metrics: Arc<Metrics>) -> Arc<Limits> {
         let whole = config.load().settings().network.request_bytes_in_flight_max;
-        let decoded = (whole / DECODED_PART).min(DECODED_MAX.0);
+        let (decoded, read_ahead) = ((whole / PART).min(DECODED_MAX.0), whole / PART);
         Arc::new(Limits {
             config,
             counts: Mutex::default(),
             freed: Notify::new(),
-            frames: Memory::new(whole - decoded),
+            frames: Memory::new(whole - decoded - read_ahead),
             decoded: Memory::new(decoded),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(read_ahead),
             metrics,
         })
     }
@@ -307,9 +309,10 @@ mod tests {
     }
 
     #[test]
-    fn request_memory_is_one_limit_in_two_parts_and_what_exceeds_its_part_cannot_be_held() {
+    fn request_memory_is_one_limit_in_three_parts_and_what_exceeds_its_part_cannot_be_held() {
         let limits = limits(&[("queued.max.request.bytes", "104857600")]);
-        assert_eq!((limits.frames.units + limits.decoded.units) * UNIT, 104_857_600);
+        let parts = [&limits.frames, &limits.decoded].map(|memory| memory.units * UNIT);
+        assert_eq!(parts.iter().sum::<usize>() + limits.buffers.lent_max(), 104_857_600);
         assert!(limits.decoded.could_hold(Cost(25 * 1024 * 1024 - 1)));
         assert!(!limits.decoded.could_hold(Cost(25 * 1024 * 1024)));
         // A frame of the largest size is received, alone.

@@ -35,6 +35,8 @@ pub(super) struct Outgoing {
     chunks: VecDeque<Chunk>,
     piece: Option<Piece>,
     cold: Option<JoinHandle<(Vec<u8>, io::Result<usize>)>>,
+    /// Bytes that the socket took, in all.
+    pub(super) sent: u64,
 }
 
 /// The piece of the front chunk's file range that is in memory.
@@ -82,6 +84,7 @@ impl Outgoing {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.tail.advance(sent);
+            self.sent += sent as u64;
         }
         if self.tail.is_empty() && self.chunks.is_empty() {
             return Poll::Ready(Ok(()));
@@ -109,6 +112,7 @@ impl Outgoing {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(sent);
+            self.sent += sent as u64;
         }
         Poll::Ready(Ok(()))
     }
@@ -189,6 +193,13 @@ impl Outgoing {
         while matches!(self.chunks.front(), Some(Chunk::Bytes(bytes)) if bytes.is_empty()) {
             self.chunks.pop_front();
         }
+    }
+
+    /// Holds no more than what must be sent. A piece is read again when the socket has room.
+    pub(super) fn give_buffers_back(&mut self) {
+        self.recycle();
+        self.tail = BytesMut::from(&self.tail[..]);
+        self.chunks.shrink_to_fit();
     }
 
     fn recycle(&mut self) {
