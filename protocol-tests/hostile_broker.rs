@@ -464,3 +464,80 @@ fn a_raw_batch_that_does_not_lie_is_taken() {
     let built: Bytes = batch_of(&[(client::now_ms(), None, "a")]).build().unwrap();
     assert_eq!(client.produce("plain", 0, &built).base_offset, 1);
 }
+
+/// What the broker has held at most since it started.
+fn peak(broker: &Broker) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", broker.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB"));
+    1024 * line.unwrap().trim().parse::<u64>().unwrap()
+}
+
+#[test]
+fn requests_for_millions_of_partitions_are_refused_before_anything_is_made_for_each() {
+    let mut scene = Scene::new();
+    let address = scene.broker.bootstrap();
+    const COUNT: i32 = 4_000_000;
+    let many = |of: &[u8]| [&COUNT.to_be_bytes()[..], &of.repeat(COUNT as usize)].concat();
+    let one_topic = [&1i32.to_be_bytes()[..], &[0, 7], b"hostile"].concat();
+    let streams: [(&str, Vec<u8>); 4] = [
+        // acks, timeout, a topic, partitions without records.
+        (
+            "Produce",
+            framed(&request(
+                0,
+                3,
+                1,
+                &[&[0xff, 0xff, 0, 1, 0, 0, 1, 0], &one_topic[..], &many(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])]
+                    .concat(),
+            )),
+        ),
+        (
+            "Fetch",
+            framed(&request(
+                1,
+                4,
+                1,
+                &[&[0xff; 4][..], &[0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, 0], &one_topic, &many(&[0; 16])].concat(),
+            )),
+        ),
+        ("DescribeProducers", {
+            let mut body = vec![2, 8];
+            body.extend_from_slice(b"hostile");
+            common::uvarint(&mut body, COUNT as u32 + 1);
+            body.extend_from_slice(&[0; 4].repeat(COUNT as usize));
+            body.extend_from_slice(&[0, 0]);
+            framed(&request(61, 0, 2, &body))
+        }),
+        ("DeleteTopics", framed(&request(20, 1, 1, &[&many(b"\0\x01a")[..], &[0, 0, 0, 9]].concat()))),
+    ];
+    for (name, stream) in &streams {
+        for _ in 0..3 {
+            send_and_wait(&address, stream);
+        }
+        scene.check(name);
+    }
+    // The frames themselves, and little more.
+    assert!(peak(&scene.broker) < 300 * MIB, "{} MiB at the worst", peak(&scene.broker) / MIB);
+    scene.end();
+}
+
+#[test]
+fn fetches_that_wait_are_held_one_by_one_and_not_a_thousand_times() {
+    let mut scene = Scene::new();
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut client = Client::connect(&scene.broker.bootstrap());
+        // Near what is served without being weighed.
+        let mut waiting = fetch("neighbour", 0, 1_000_000_000, 60_000).with_min_bytes(i32::MAX);
+        let partition = waiting.topics[0].partitions[0].clone().with_fetch_offset(0).with_partition(0);
+        waiting.topics[0] = fetch("compacted", 0, 0, 0).topics.remove(0);
+        waiting.topics[0].partitions = vec![partition; 60];
+        let (_, frame) = client.frame(12, &waiting);
+        client.send_bytes(&frame.repeat(300));
+        clients.push(client);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    scene.check("fifteen thousand fetches that wait");
+    drop(clients);
+    scene.end();
+}

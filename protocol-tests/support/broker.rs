@@ -25,13 +25,22 @@ impl Broker {
 
     /// A broker with settings as `--set` takes them.
     pub(crate) fn with(settings: &[&str]) -> Broker {
-        Broker::on(free_port(), settings)
+        Broker::new(free_port(), tempfile::tempdir().unwrap(), settings)
     }
 
     /// A broker on a port that the caller chose, because a setting names it: with `listeners` among them, that is
     /// where it listens.
     pub(crate) fn on(port: u16, settings: &[&str]) -> Broker {
-        let dir = tempfile::tempdir().unwrap();
+        Broker::new(port, tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// A broker in a directory that the caller made, because a setting names it: with `log.dirs` among them, that
+    /// is where the data is.
+    pub(crate) fn within(dir: tempfile::TempDir, settings: &[&str]) -> Broker {
+        Broker::new(free_port(), dir, settings)
+    }
+
+    fn new(port: u16, dir: tempfile::TempDir, settings: &[&str]) -> Broker {
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let child = spawn(dir.path(), port, &settings);
         let mut broker = Broker { child, port, dir, settings };
@@ -113,8 +122,11 @@ impl Drop for Broker {
 
 fn spawn(dir: &Path, port: u16, settings: &[String]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klamm"));
-    command.arg("--data-dir").arg(dir.join("data"));
-    if !settings.iter().any(|setting| setting.starts_with("listeners=")) {
+    let names = |name: &str| settings.iter().any(|setting| setting.starts_with(name));
+    if !names("log.dirs=") {
+        command.arg("--data-dir").arg(dir.join("data"));
+    }
+    if !names("listeners=") {
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
     }
     command.args(["--set", "admin.listener=127.0.0.1:0"]);

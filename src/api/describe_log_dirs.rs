@@ -12,7 +12,7 @@ use kafka_protocol::messages::describe_log_dirs_response::{
 };
 use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// See the module.
@@ -24,14 +24,17 @@ impl Api for DescribeLogDirs {
     const VERSIONS: Versions = Versions { min: 1, max: 4 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+        let mut seen = HashSet::new();
         let asked = match &request.topics {
             None => ctx.partitions.all(),
+            // Each once, as in Kafka.
             Some(topics) => topics
                 .iter()
                 .flat_map(|topic| {
                     topic
                         .partitions
                         .iter()
+                        .filter(|number| seen.insert((topic.topic.as_str(), **number)))
                         .filter_map(|number| ctx.partitions.partition(topic.topic.as_str(), PartitionId(*number)))
                         .collect::<Vec<_>>()
                 })

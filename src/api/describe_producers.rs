@@ -1,9 +1,12 @@
 //! DescribeProducers (61), v0: the producers that a partition remembers.
+//!
+//! A partition that comes twice is answered once, so that an answer is never many times as long as its request.
 
 use super::{Api, Call, Context, Versions};
 use crate::model::{ErrorCode, Offset, PartitionId};
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// See the module.
@@ -15,13 +18,16 @@ impl Api for DescribeProducers {
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
     async fn handle(ctx: Arc<Context>, _call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
+        let mut seen = HashSet::new();
         let topics = request
             .topics
             .into_iter()
             .map(|topic| {
+                let name = topic.name.clone();
                 let partitions = topic
                     .partition_indexes
                     .iter()
+                    .filter(|number| seen.insert((name.clone(), **number)))
                     .map(|number| {
                         let response = PartitionResponse::default().with_partition_index(*number);
                         match producers(&ctx, topic.name.as_str(), PartitionId(*number)) {

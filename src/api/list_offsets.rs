@@ -4,7 +4,7 @@
 //! tiered (-5) · v10 timeout · v11 earliest pending upload (-6; on the wire the same as v10).
 //! Nothing is tiered here: earliest local is earliest, latest tiered and pending upload are none.
 
-use super::{Api, Call, Context, Versions};
+use super::{Api, Call, Context, Versions, apart};
 use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId, TimestampMs};
 use crate::partition::{Isolation, Partition};
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
@@ -33,41 +33,55 @@ impl Api for ListOffsets {
     }
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
-        let isolation = if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted };
-        let mut seen = HashSet::new();
-        let mut twice = HashSet::new();
-        for topic in &request.topics {
-            for partition in &topic.partitions {
-                if !seen.insert((topic.name.as_str(), partition.partition_index)) {
-                    twice.insert((topic.name.as_str(), partition.partition_index));
-                }
+        let asked = request.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>();
+        let searches = |asked: &ListOffsetsPartition| asked.timestamp >= 0 || asked.timestamp == MAX_TIMESTAMP;
+        // A search reads, and may open compressed batches; the ends of many partitions may open their logs.
+        if asked > FEW || request.topics.iter().flat_map(|topic| &topic.partitions).any(searches) {
+            apart(move || respond(&ctx, call.version, &request)).await
+        } else {
+            respond(&ctx, call.version, &request)
+        }
+    }
+}
+
+/// Partitions whose ends are looked up at once.
+const FEW: usize = 32;
+
+fn respond(ctx: &Context, version: i16, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+    let isolation = if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted };
+    let mut seen = HashSet::new();
+    let mut twice = HashSet::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            if !seen.insert((topic.name.as_str(), partition.partition_index)) {
+                twice.insert((topic.name.as_str(), partition.partition_index));
             }
         }
-        let topics = request
-            .topics
-            .iter()
-            .map(|topic| {
-                let partitions = topic
-                    .partitions
-                    .iter()
-                    .map(|asked| {
-                        let number = PartitionId(asked.partition_index);
-                        let found = if twice.contains(&(topic.name.as_str(), asked.partition_index)) {
-                            Err(ErrorCode::INVALID_REQUEST)
-                        } else {
-                            ctx.partitions
-                                .partition(topic.name.as_str(), number)
-                                .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
-                                .and_then(|partition| look_up(&partition, asked, call.version, isolation))
-                        };
-                        answer(&ctx, call.version, asked.partition_index, found)
-                    })
-                    .collect();
-                ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
-            })
-            .collect();
-        ListOffsetsResponse::default().with_topics(topics)
     }
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| {
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|asked| {
+                    let number = PartitionId(asked.partition_index);
+                    let found = if twice.contains(&(topic.name.as_str(), asked.partition_index)) {
+                        Err(ErrorCode::INVALID_REQUEST)
+                    } else {
+                        ctx.partitions
+                            .partition(topic.name.as_str(), number)
+                            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+                            .and_then(|partition| look_up(&partition, asked, version, isolation))
+                    };
+                    answer(ctx, version, asked.partition_index, found)
+                })
+                .collect();
+            ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
+        })
+        .collect();
+    ListOffsetsResponse::default().with_topics(topics)
 }
 
 /// Offset, timestamp and epoch of what was asked for.

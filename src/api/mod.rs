@@ -277,16 +277,44 @@ pub fn form(key: i16, version: i16) -> i16 {
     runner(key).map_or(version, |runner| (runner.form)(version))
 }
 
-/// What the decoded form of a request will occupy, to be known before [`place`] makes it. Nothing for Fetch, whose
-/// codec makes slices of the body, and for what [`place`] does not decode.
+/// What an element of a list takes besides its decoded form: what is looked up for it, and its part of the answer.
+const ELEMENT: usize = 320;
+/// Fetch and Produce requests up to these lengths are not weighed: they hold too few partitions to matter, and of a
+/// Produce request nothing is left once it was appended.
+const FETCH_UNWEIGHED: usize = 2 * 1024;
+const PRODUCE_UNWEIGHED: usize = 64 * 1024;
+
+/// What handling a request will occupy, to be known before that begins. Nothing for what is not handled.
 ///
 /// # Errors
 /// The body is not what it says: the connection is to be closed.
 pub fn cost(header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
-    let served = APIS.iter().any(|api| api.key == header.key && api.versions.contains(header.version));
-    let Some(runner) = runner(header.key).filter(|_| served) else { return Ok(wire::Cost(0)) };
-    wire::guard::check(header.key, (runner.form)(header.version), body)
-        .map_err(|refused| format!("API {} version {}: {refused}", header.key, header.version))
+    let RequestHeader { key, version, .. } = *header;
+    let unweighed = match key {
+        fetch::KEY => FETCH_UNWEIGHED,
+        produce::KEY => PRODUCE_UNWEIGHED,
+        _ => 0,
+    };
+    let served = APIS.iter().any(|api| api.key == key && api.versions.contains(version));
+    if !served || body.len() < unweighed {
+        return Ok(wire::Cost(0));
+    }
+    let weight = wire::guard::weigh(key, form(key, version), body)
+        .map_err(|refused| format!("API {key} version {version}: {refused}"))?;
+    Ok(wire::Cost(weight.cost.0.saturating_add(weight.elements.saturating_mul(ELEMENT))))
+}
+
+/// Does what may take long where it keeps no other connection from being served.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            // A fault of ours: it ends this connection, as it would have without the detour.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// Places a request other than Produce.

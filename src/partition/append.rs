@@ -79,7 +79,7 @@ impl Partition {
             })
             .collect();
         if let Some(failure) = broken {
-            self.storage_failed(&mut state, &failure);
+            self.log_failed(&mut state, &failure);
         } else if state.visibility.awaits_flush() {
             self.flush(&mut state);
         }

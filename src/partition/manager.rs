@@ -7,7 +7,7 @@ use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, DirectoryId, Image, PartitionImage, Publisher, ResourceType, TopicImage};
 use crate::metrics::{Metrics, TopicMetrics};
-use crate::model::{NodeId, Offset, PartitionId, TopicId, TopicName, TopicPartition};
+use crate::model::{NodeId, Offset, PartitionId, TimestampMs, TopicId, TopicName, TopicPartition};
 use crate::rt::clock;
 use crate::rt::fs::{Fs, will_pass};
 use crate::storage::checkpoint;
@@ -325,6 +325,7 @@ impl Manager {
                 visibility: Visibility::opened(Offset::ZERO),
                 waiting: Waiting::default(),
                 flushing: false,
+                complained: TimestampMs::NONE,
             }),
         })
     }

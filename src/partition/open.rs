@@ -42,8 +42,10 @@ impl Partition {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(partition = %self.name, %error, "cannot open the log");
-                Err(self.storage_failed(state, &error))
+                if !error.will_pass() {
+                    tracing::error!(partition = %self.name, %error, "cannot open the log");
+                }
+                Err(self.log_failed(state, &error))
             }
         }
     }

@@ -5,6 +5,7 @@ use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metrics::TopicMetrics;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
+use crate::rt::clock;
 use crate::rt::fs::Fs;
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
@@ -46,7 +47,12 @@ pub(super) struct State {
     pub(super) waiting: Waiting,
     /// A flush of this partition is queued or running; at most one at a time.
     pub(super) flushing: bool,
+    /// When it was last said that the log cannot be used.
+    pub(super) complained: TimestampMs,
 }
+
+/// A log that cannot be used for now says so this often at most: clients try again all the time.
+const COMPLAIN_EVERY_MS: i64 = 10_000;
 
 /// The log, as far as it has been needed. A clean start opens no file before somebody asks.
 #[derive(Debug)]
@@ -238,12 +244,31 @@ impl Partition {
     /// Turns a storage error into the answer, and fails the directory if the disk is to blame.
     pub(super) fn storage_failed(&self, state: &mut MutexGuard<'_, State>, error: &StorageError) -> ErrorCode {
         if !error.fails_directory() {
-            // A full disk: the log is as it was, and goes on by itself when there is room.
-            tracing::warn!(partition = %self.name, %error, "the log cannot be written now");
+            let now = clock::now_ms();
+            if now.0.saturating_sub(state.complained.0) < COMPLAIN_EVERY_MS {
+                return error.code();
+            }
+            state.complained = now;
+            if error.will_pass() {
+                // The log is as it was, and goes on by itself when there is room.
+                tracing::warn!(partition = %self.name, %error, "the log cannot be used now");
+            } else {
+                tracing::error!(partition = %self.name, %error, "a part of the log is damaged");
+            }
             return error.code();
         }
         self.fail_dir(state.dir, &error.to_string());
         self.go_offline(state);
+        ErrorCode::KAFKA_STORAGE_ERROR
+    }
+
+    /// As [`Partition::storage_failed`], for a log that cannot be opened or appended to: if it is damaged the
+    /// partition is offline until the next start, which then recovers it.
+    pub(super) fn log_failed(&self, state: &mut MutexGuard<'_, State>, error: &StorageError) -> ErrorCode {
+        self.storage_failed(state, error);
+        if !error.will_pass() {
+            self.go_offline(state);
+        }
         ErrorCode::KAFKA_STORAGE_ERROR
     }
 

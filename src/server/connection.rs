@@ -73,6 +73,8 @@ pub(super) struct Connection<S> {
     codec: FrameCodec,
     incoming: Incoming,
     placer: api::produce::Placer,
+    /// Held for the requests that the placer holds.
+    placing: Vec<Grant>,
     queue: Queue,
     outgoing: Outgoing,
     /// When the bytes now being placed were read, the last that came.
@@ -114,6 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             peer,
             incoming: Incoming::default(),
             placer: api::produce::Placer::default(),
+            placing: Vec::new(),
             queue: Queue::default(),
             outgoing: Outgoing::default(),
             read_at: clock::now(),
@@ -264,14 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         grant: Option<Grant>,
     ) -> Result<(), String> {
         self.ctx.metrics.api(header.key).request(length);
-        if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
-            // Appended with the others of this wake-up, at the latest before anything else is placed.
-            return self.placer.add(&self.ctx, &header, &body);
-        }
-        self.place_produces().map_err(|why| why.to_string())?;
         let cost = api::cost(&header, &body)?;
         if cost.0 <= DECODED_FREE {
-            return self.place_other(&header, body, [grant, None]);
+            return self.place_weighed(&header, body, [grant, None]);
         }
         if !self.limits.decoded.could_hold(cost) {
             return Err(format!("API {}: the request would take {} bytes of memory", header.key, cost.0));
@@ -284,20 +282,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn place_parked(&mut self) -> Result<(), Closed> {
         match self.parked.take_if(|parked| parked.grants[1].is_some()) {
             Some(Parked { header, body, grants, .. }) => {
-                self.place_other(&header, body, grants).map_err(Closed::BadRequest)
+                self.place_weighed(&header, body, grants).map_err(Closed::BadRequest)
             }
             None => Ok(()),
         }
     }
 
-    fn place_other(
+    fn place_weighed(
         &mut self,
         header: &header::RequestHeader,
         body: bytes::Bytes,
         grants: Grants,
     ) -> Result<(), String> {
+        if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
+            // Appended with the others of this wake-up, at the latest before anything else is placed.
+            self.placing.extend(grants.into_iter().flatten());
+            return self.placer.add(&self.ctx, header, &body);
+        }
+        self.place_produces().map_err(|why| why.to_string())?;
         let state = match api::place(&self.ctx, &self.peer, header, body)? {
             Placement::Done(answer) => State::Done(answer),
+            // One fetch of a connection waits, as in Kafka; others take their turn.
+            Placement::Waiting(later) if header.key == api::fetch::KEY && self.queue.holds(header.key) => {
+                State::Exclusive(later)
+            }
             Placement::Waiting(later) => State::Waiting(later),
             Placement::Exclusive(later) => State::Exclusive(later),
         };
@@ -311,6 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         let mut failed = false;
+        let _until_appended = std::mem::take(&mut self.placing);
         for placed in self.placer.place(&self.ctx) {
             if placed.is_silent() {
                 failed |= placed.has_error();

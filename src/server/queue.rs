@@ -46,6 +46,11 @@ impl Queue {
         self.slots.len()
     }
 
+    /// Whether a request of this API waits.
+    pub(super) fn holds(&self, key: i16) -> bool {
+        self.slots.iter().any(|slot| slot.key == key)
+    }
+
     pub(super) fn push(&mut self, slot: Slot) {
         self.slots.push_back(slot);
     }

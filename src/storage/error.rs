@@ -18,7 +18,7 @@ pub enum StorageError {
     /// Any other error of the file system: the log directory is to be failed.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    /// What lies on disk contradicts itself, and recovery is not allowed to cut it.
+    /// What lies on disk contradicts itself, and recovery is not allowed to cut it. The next start may be.
     #[error("{}: {what}", path.display())]
     Corrupt { path: PathBuf, what: String },
     /// The caller asked for something the log's state does not allow.
@@ -43,15 +43,20 @@ impl StorageError {
         matches!(self, StorageError::Full { .. } | StorageError::TooManyFiles { .. })
     }
 
-    /// True when the log directory has to be taken out of service. What passes is not such a fault.
+    /// True when the log directory has to be taken out of service. What passes is not such a fault, nor is one
+    /// damaged log among many.
     #[must_use]
     pub fn fails_directory(&self) -> bool {
-        matches!(self, StorageError::Io { .. } | StorageError::Corrupt { .. })
+        matches!(self, StorageError::Io { .. })
     }
 
+    /// For a client that reads: the records it asked for may be the only ones that are damaged.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
-        ErrorCode::KAFKA_STORAGE_ERROR
+        match self {
+            StorageError::Corrupt { .. } => ErrorCode::CORRUPT_MESSAGE,
+            _ => ErrorCode::KAFKA_STORAGE_ERROR,
+        }
     }
 }
 
@@ -89,7 +94,8 @@ impl AppendError {
             AppendError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
             AppendError::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
             AppendError::Malformed(_) => ErrorCode::CORRUPT_MESSAGE,
-            AppendError::Storage(error) => error.code(),
+            // A producer is to try again elsewhere or later, whatever is wrong here.
+            AppendError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         }
     }
 }

@@ -19,20 +19,33 @@ use std::sync::LazyLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Cost(pub usize);
 
+/// What a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight {
+    pub cost: Cost,
+    /// The elements of all its lists.
+    pub elements: usize,
+}
+
 /// Walks `body`, which may have bytes after the message.
 pub fn check(key: i16, version: i16, body: &[u8]) -> Result<Cost, Refused> {
+    weigh(key, version, body).map(|weight| weight.cost)
+}
+
+/// As [`check`], and counts.
+pub fn weigh(key: i16, version: i16, body: &[u8]) -> Result<Weight, Refused> {
     let compiled = compiled(key).ok_or(Refused::UnknownApi { key })?;
     let program = version
         .checked_sub(compiled.api.min)
         .and_then(|index| compiled.programs.get(usize::try_from(index).ok()?))
         .ok_or(Refused::UnsupportedVersion { key, version })?;
-    let mut walk = Walk { reader: Reader::new(body), cost: compiled.decoded };
+    let mut walk = Walk { reader: Reader::new(body), cost: compiled.decoded, elements: 0 };
     if compiled.api.is_flexible(version) {
         walk.run::<true>(program)?;
     } else {
         walk.run::<false>(program)?;
     }
-    Ok(Cost(walk.cost))
+    Ok(Weight { cost: Cost(walk.cost), elements: walk.elements })
 }
 
 /// Kafka's name of an API whose shape is known.
@@ -200,6 +213,7 @@ const TAG_ENTRY: usize = 128;
 struct Walk<'a> {
     reader: Reader<'a>,
     cost: usize,
+    elements: usize,
 }
 
 impl Walk<'_> {
@@ -254,6 +268,7 @@ impl Walk<'_> {
         match self.reader.count(FLEXIBLE, least)? {
             Some(count) => {
                 self.cost = self.cost.saturating_add(count.saturating_mul(decoded));
+                self.elements += count;
                 Ok(count)
             }
             None if nullable => Ok(0),
@@ -278,12 +293,12 @@ impl Walk<'_> {
             let (tag, content) = self.reader.tag()?;
             match known.iter().find(|known| known.tag == tag) {
                 Some(Known { content: Some(ops), .. }) => {
-                    let mut inner = Walk { reader: content, cost: self.cost };
+                    let mut inner = Walk { reader: content, cost: self.cost, elements: self.elements };
                     inner.run::<FLEXIBLE>(ops)?;
                     if inner.reader.remaining() > 0 {
                         return Err(Refused::TagSize { at: at_tag, tag });
                     }
-                    self.cost = inner.cost;
+                    (self.cost, self.elements) = (inner.cost, inner.elements);
                 }
                 Some(Known { content: None, .. }) => return Err(Refused::Tag { at: at_tag, tag }),
                 None => {

@@ -3,7 +3,8 @@
 //! [`session`] is the pure part: one session and its rules. This file is the cache: a bounded
 //! number of slots (`max.incremental.fetch.session.cache.slots`); when all are taken, a session
 //! unused for [`EVICTION_AGE`] gives way, else the new client is served without a session, which
-//! the protocol allows. Source: `FetchManager`, `FetchSession`.
+//! the protocol allows. The same happens when all sessions together hold [`PARTITIONS_PER_SLOT`] partitions for each
+//! slot, which Kafka does not bound; a session that grows past that is forgotten. Source: `FetchManager`, `FetchSession`.
 
 mod session;
 
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// `min.incremental.fetch.session.eviction.ms`, which Kafka fixes at two minutes.
 pub const EVICTION_AGE: Duration = Duration::from_millis(120_000);
+
+/// Partitions that sessions may hold together, for each slot there is.
+pub const PARTITIONS_PER_SLOT: usize = 1000;
 
 /// Epoch of a request that starts a session.
 const INITIAL_EPOCH: i32 = 0;
@@ -56,24 +60,40 @@ enum Kind {
 #[derive(Debug)]
 pub struct FetchSessions {
     slots: usize,
-    sessions: Mutex<HashMap<i32, Entry>>,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<i32, Entry>,
+    /// Of all sessions together.
+    partitions: usize,
+}
+
+impl Sessions {
+    fn remove(&mut self, id: i32) {
+        if let Some(gone) = self.by_id.remove(&id) {
+            self.partitions -= gone.partitions;
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Entry {
     session: Arc<Mutex<Session>>,
+    partitions: usize,
     used: Instant,
 }
 
 impl FetchSessions {
     #[must_use]
     pub fn new(slots: usize) -> FetchSessions {
-        FetchSessions { slots, sessions: Mutex::new(HashMap::new()) }
+        FetchSessions { slots, sessions: Mutex::default() }
     }
 
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sessions.lock().len()
+        self.sessions.lock().by_id.len()
     }
 
     #[must_use]
@@ -95,7 +115,7 @@ impl FetchSessions {
     ) -> Result<FetchContext, ErrorCode> {
         if request.epoch == INITIAL_EPOCH || request.epoch == FINAL_EPOCH {
             if request.id != 0 {
-                self.sessions.lock().remove(&request.id);
+                self.sessions.lock().remove(request.id);
             }
             let kind = match request.epoch {
                 FINAL_EPOCH => Kind::Sessionless,
@@ -104,13 +124,20 @@ impl FetchSessions {
             return Ok(FetchContext { kind, wanted });
         }
         let mut sessions = self.sessions.lock();
-        let entry = sessions.get_mut(&request.id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        let Sessions { by_id, partitions } = &mut *sessions;
+        let entry = by_id.get_mut(&request.id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
         let shared = Arc::clone(&entry.session);
         let mut session = shared.lock();
         session.admit(request.epoch, request.by_topic_id)?;
         session.update(wanted, forgotten);
+        *partitions = *partitions - entry.partitions + session.len();
+        entry.partitions = session.len();
+        if *partitions > self.partitions_max() {
+            sessions.remove(request.id);
+            return Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        }
         if session.is_empty() {
-            sessions.remove(&request.id);
+            sessions.remove(request.id);
             return Ok(FetchContext { kind: Kind::Sessionless, wanted: Vec::new() });
         }
         entry.used = now;
@@ -150,22 +177,31 @@ impl FetchSessions {
             return 0;
         }
         let mut sessions = self.sessions.lock();
-        if sessions.len() >= self.slots {
-            let oldest = sessions.iter().min_by_key(|(_, entry)| entry.used).map(|(id, entry)| (*id, entry.used));
+        if sessions.partitions + wanted.len() > self.partitions_max() {
+            return 0;
+        }
+        if sessions.by_id.len() >= self.slots {
+            let oldest = sessions.by_id.iter().min_by_key(|(_, entry)| entry.used).map(|(id, entry)| (*id, entry.used));
             match oldest {
-                Some((id, used)) if now.saturating_duration_since(used) >= EVICTION_AGE => sessions.remove(&id),
+                Some((id, used)) if now.saturating_duration_since(used) >= EVICTION_AGE => sessions.remove(id),
                 _ => return 0,
             };
         }
         let id = loop {
             let id = draw();
-            if id > 0 && !sessions.contains_key(&id) {
+            if id > 0 && !sessions.by_id.contains_key(&id) {
                 break id;
             }
         };
         let session = Session::new(wanted, answered, by_topic_id);
-        sessions.insert(id, Entry { session: Arc::new(Mutex::new(session)), used: now });
+        let partitions = session.len();
+        sessions.partitions += partitions;
+        sessions.by_id.insert(id, Entry { session: Arc::new(Mutex::new(session)), partitions, used: now });
         id
+    }
+
+    fn partitions_max(&self) -> usize {
+        self.slots.saturating_mul(PARTITIONS_PER_SLOT)
     }
 }
 

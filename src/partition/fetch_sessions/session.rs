@@ -45,6 +45,9 @@ pub struct Cached {
 
 type Key = (TopicKey, PartitionId);
 
+/// Up to so many partitions are moved one by one.
+const FEW: usize = 8;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -103,6 +106,10 @@ impl Session {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.partitions.is_empty()
     }
@@ -153,6 +160,14 @@ impl Session {
 
     fn move_to_end(&mut self, served: &[usize]) {
         if served.len() == self.partitions.len() {
+            return;
+        }
+        if served.len() > FEW {
+            // One pass: a move costs as much as there are partitions behind.
+            let mut served = served.iter().copied().peekable();
+            let all = std::mem::take(&mut self.partitions).into_iter().enumerate();
+            let (moved, kept): (Vec<_>, Vec<_>) = all.partition(|(at, _)| served.next_if_eq(at).is_some());
+            self.partitions = kept.into_iter().chain(moved).map(|(_, entry)| entry).collect();
             return;
         }
         for (moved, at) in served.iter().enumerate() {

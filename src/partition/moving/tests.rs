@@ -13,7 +13,7 @@ use crate::record::Batch;
 use crate::record::build::BatchBuilder;
 use crate::rt::fs::Fs;
 use crate::rt::fs::sim::SimFs;
-use crate::storage::dirs::{LogDirs, Owner};
+use crate::storage::dirs::{DirsError, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use uuid::Uuid;
 
@@ -30,7 +30,13 @@ struct Rig {
 impl Rig {
     fn start(fs: &SimFs, config: &TopicConfig, assigned: DirectoryId) -> Option<Rig> {
         let owner = Owner { node_id: NodeId(1), cluster_id: Some("c".into()) };
-        let dirs = Arc::new(LogDirs::open(fs.shared(), &DIRS.map(PathBuf::from), &owner).ok()?);
+        let dirs = loop {
+            match LogDirs::open(fs.shared(), &DIRS.map(PathBuf::from), &owner) {
+                // The last one's flushers may still be at work.
+                Err(DirsError::Locked(_)) => std::thread::sleep(std::time::Duration::from_millis(1)),
+                other => break Arc::new(other.ok()?),
+            }
+        };
         let flushers = dirs.all().iter().map(|dir| Flusher::start(fs, dir.path(), Arc::default()).map(Arc::new));
         let flushers = flushers.collect::<io::Result<Vec<_>>>().ok()?;
         let config = Arc::new(config.clone());
@@ -50,17 +56,6 @@ impl Rig {
         rig.manager.set_strays_aside();
         rig.manager.recover();
         Some(rig)
-    }
-
-    /// As [`Rig::start`] after another: waits until the threads of that one have let go of the directories' locks.
-    fn again(fs: &SimFs, config: &TopicConfig, assigned: DirectoryId) -> Rig {
-        for _ in 0..1000 {
-            match Rig::start(fs, config, assigned) {
-                Some(rig) => return rig,
-                None => std::thread::sleep(std::time::Duration::from_millis(5)),
-            }
-        }
-        panic!("the directories stay locked");
     }
 
     fn change(&mut self, records: Vec<Record>) {
@@ -221,7 +216,7 @@ fn a_moved_partition_is_read_and_written_in_its_new_directory() {
     // As after `kill -9`: what the checkpoints of the new directory say is enough.
     let assigned = rig.id(2);
     drop(rig);
-    let rig = Rig::again(&fs, &TopicConfig::default(), assigned);
+    let rig = Rig::start(&fs, &TopicConfig::default(), assigned).unwrap();
     assert_eq!((rig.partition().dir(), rig.values()), (Ok(2), values(21)[3..].to_vec()));
 }
 

@@ -39,13 +39,18 @@ pub struct Space {
     pub usable: u64,
 }
 
-/// Whether an error says that something ran out that may come back (room on the disk, a quota, descriptors of
-/// this process or the system), and not that the disk is broken.
+/// Whether an error says that something ran out that may come back (room on the disk, a quota, descriptors), and
+/// not that the disk is broken.
 #[must_use]
 pub fn will_pass(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) || too_many_files(error)
+}
+
+/// Whether this process or the system has no file descriptor left.
+#[must_use]
+pub fn too_many_files(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Held while this process owns a data directory; freed when dropped.

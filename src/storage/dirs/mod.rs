@@ -144,7 +144,6 @@ impl LogDir {
     }
 
     fn broken(path: &Path, why: String) -> LogDir {
-        tracing::error!(dir = %path.display(), why, "the log directory cannot be used");
         LogDir {
             path: path.to_owned(),
             id: Uuid::nil(),
@@ -224,6 +223,9 @@ impl LogDirs {
             let whys =
                 dirs.dirs.iter().map(|dir| format!("{}: {}", dir.path.display(), dir.failure().unwrap_or_default()));
             return Err(DirsError::AllFailed(whys.collect::<Vec<_>>().join("; ")));
+        }
+        for (dir, why) in dirs.dirs.iter().filter_map(|dir| Some((dir, dir.failure()?))) {
+            tracing::error!(dir = %dir.path.display(), why, "the log directory cannot be used");
         }
         Ok(dirs)
     }

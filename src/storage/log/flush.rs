@@ -5,10 +5,11 @@
 //! indexes of every segment at or behind the recovery point.
 
 use super::{FlushJob, FlushMark, Log, Offset, StorageError, TimestampMs};
-use crate::rt::fs::{File, Fs};
+use crate::rt::fs::{File, Fs, too_many_files};
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Log {
     /// Everything appended that is not known to be on disk; `None` if there is nothing.
@@ -36,12 +37,14 @@ impl Log {
             self.unsynced.iter().flat_map(|sealed| sealed.files.iter().cloned()).collect();
         files.extend(self.staged_epochs.iter().map(|(_, file)| file.clone()));
         if self.names != self.names_synced {
-            let dir = |path: PathBuf| Arc::new(Directory { fs: self.files.fs.clone(), path }) as Arc<dyn File>;
-            files.push(dir(self.files.dir.clone()));
+            let dir = |path: PathBuf, is_own| {
+                Arc::new(Directory { fs: self.files.fs.clone(), path, is_own }) as Arc<dyn File>
+            };
+            files.push(dir(self.files.dir.clone(), true));
             if self.parent_unsynced
                 && let Some(parent) = self.files.dir.parent()
             {
-                files.push(dir(parent.to_path_buf()));
+                files.push(dir(parent.to_path_buf(), false));
             }
         }
         FlushJob { files, mark: FlushMark { up_to, cuts: self.cuts, seals: self.seals, names: self.names } }
@@ -145,7 +148,14 @@ impl Log {
 struct Directory {
     fs: Arc<dyn Fs>,
     path: PathBuf,
+    /// The log's own, which gets another name when the log is deleted or moves.
+    is_own: bool,
 }
+
+/// A directory has to be opened to be synced. Without a descriptor for it nothing has been tried yet, so that it may
+/// be tried again: this often, and then it is a failure.
+const OPEN_TRIES: u32 = 500;
+const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 impl File for Directory {
     fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
@@ -169,6 +179,17 @@ impl File for Directory {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.fs.sync_dir(&self.path)
+        let mut tries = 0;
+        loop {
+            match self.fs.sync_dir(&self.path) {
+                // Whoever gave it another name has seen to what is in it.
+                Err(error) if self.is_own && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if too_many_files(&error) && tries < OPEN_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(OPEN_AGAIN_AFTER);
+                }
+                done => return done,
+            }
+        }
     }
 }

@@ -23,8 +23,11 @@ impl Log {
     /// The first record with a timestamp of at least `target` (ListOffsets by time).
     pub fn offset_for_timestamp(&self, target: TimestampMs) -> Result<Option<TimestampedOffset>, StorageError> {
         for n in 0..self.segments.len() {
-            if self.largest(n)?.timestamp >= target {
-                return self.first_at_or_after(n, target);
+            // A time index that promises too much is found out here.
+            if self.largest(n)?.timestamp >= target
+                && let Some(found) = self.first_at_or_after(n, target)?
+            {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -122,6 +125,25 @@ impl Log {
             offset: segment.absolute(entry.offset),
         });
         Ok(*segment.largest.get_or_init(|| largest))
+    }
+
+    /// As [`Log::largest`], but the time index is believed only if the batch that it names says the same; otherwise
+    /// all batches are asked.
+    pub(super) fn largest_of_batches(&self, n: usize) -> Result<TimestampMs, StorageError> {
+        let largest = self.largest(n)?;
+        let named = self.locate(n, largest.offset)?.map(|(_, batch)| batch);
+        if named.is_some_and(|batch| batch.base_offset <= largest.offset && batch.max_timestamp == largest.timestamp) {
+            return Ok(largest.timestamp);
+        }
+        let file = self.log_file(n)?;
+        let mut walk = Walk::new(&*file, 0, u64::from(self.segments[n].size(&self.files)?));
+        let mut found = TimestampMs::NONE;
+        while let Some((_, batch)) =
+            walk.next().map_err(|stopped| self.files.stopped(self.segments[n].base, stopped))?
+        {
+            found = found.max(batch.max_timestamp);
+        }
+        Ok(found)
     }
 
     /// The leader epoch under which the record at `offset` was (or will be) written.

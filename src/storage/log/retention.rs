@@ -29,9 +29,12 @@ impl Log {
         let keep_ms = self.config.retention_ms;
         if keep_ms >= 0 {
             dropped += self.drop_while(high_watermark, now, |log, n| {
-                let largest = log.largest(n)?.timestamp;
-                let at = if largest.0 >= 0 { largest } else { log.segments[n].since };
-                Ok(now.0.saturating_sub(at.0) > keep_ms)
+                let too_old = |largest: TimestampMs| {
+                    let at = if largest.0 >= 0 { largest } else { log.segments[n].since };
+                    now.0.saturating_sub(at.0) > keep_ms
+                };
+                // What an index says is enough to keep a segment, not to drop it.
+                Ok(too_old(log.largest(n)?.timestamp) && too_old(log.largest_of_batches(n)?))
             })?;
         }
         Ok(dropped)

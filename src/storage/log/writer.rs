@@ -9,7 +9,7 @@ use crate::record::BatchHeader;
 use crate::rt::fs::{File, Open};
 use crate::storage::index::{Entry, OffsetEntry, Tail, TimeEntry, View, txn};
 use crate::storage::producers::snapshot;
-use crate::storage::segment::{Largest, SIZE_MAX, Segment, Walk, relative};
+use crate::storage::segment::{Largest, SIZE_MAX, Segment, Stopped, Walk, relative};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -208,7 +208,7 @@ impl Log {
     }
 
     /// Reads what an append has to know from the end of the active segment's files, and where it ends.
-    /// That may be `expected`, known from the clean stop.
+    /// That may be `expected`, known from the clean stop. Indexes that contradict the log are built anew.
     pub(super) fn load_writer(&self, expected: Option<Offset>) -> Result<(Writer, Offset), StorageError> {
         let segment = self.active();
         let base = segment.base;
@@ -218,13 +218,25 @@ impl Log {
         let mut at = Counters::new(base, segment.since, &self.config);
         let mut offsets = self.open_index::<OffsetEntry>(base, Kind::Index)?;
         let mut times = self.open_index::<TimeEntry>(base, Kind::TimeIndex)?;
-        at.offset_entries = offsets.len();
-        at.time_entries = times.len();
-        let from = offsets.last().map_err(self.files.failed(base, Kind::Index))?.map_or(0, |entry| entry.pos);
-        if let Some(entry) = times.last().map_err(self.files.failed(base, Kind::TimeIndex))? {
-            at.last_time = TimestampMs(entry.timestamp);
-            at.largest = Largest { timestamp: at.last_time, offset: segment.absolute(entry.offset) };
+        let last_offset = offsets.last().map_err(self.files.failed(base, Kind::Index))?;
+        let last_time = times.last().map_err(self.files.failed(base, Kind::TimeIndex))?;
+        let believed = self.entries_agree(&*file, size, last_offset, last_time)?;
+        let mut from = 0;
+        if believed {
+            (at.offset_entries, at.time_entries) = (offsets.len(), times.len());
+            from = last_offset.map_or(0, |entry| entry.pos);
+            if let Some(entry) = last_time {
+                at.last_time = TimestampMs(entry.timestamp);
+                at.largest = Largest { timestamp: at.last_time, offset: segment.absolute(entry.offset) };
+            }
+        } else {
+            tracing::warn!(partition = %self.partition, "the indexes of segment {base} contradict it: built anew");
+            for kind in [Kind::Index, Kind::TimeIndex] {
+                self.files.open(base, kind, Open::Truncate)?;
+            }
+            self.files.forget(base);
         }
+        let mut writer = Writer::new(file.clone(), at);
         let mut walk = Walk::new(&*file, u64::from(from), u64::from(size));
         let mut end = base;
         let mut recent: SmallVec<[(u32, u32); 8]> = SmallVec::new();
@@ -238,33 +250,68 @@ impl Log {
             if let Some(relative) = segment.relative(batch.base_offset) {
                 recent.push((relative, pos as u32));
             }
-            if batch.max_timestamp > at.largest.timestamp {
-                at.largest = Largest { timestamp: batch.max_timestamp, offset: batch.last_offset() };
+            if !believed {
+                let entries = writer.at.add(&batch, self.config.index_interval_bytes);
+                writer.push(entries);
+                if writer.offsets.wants_writing() || writer.times.wants_writing() {
+                    writer.write_indexes(self)?;
+                }
+            } else if batch.max_timestamp > writer.at.largest.timestamp {
+                writer.at.largest = Largest { timestamp: batch.max_timestamp, offset: batch.last_offset() };
             }
             end = batch.next_offset();
         }
         if let Some(expected) = expected.filter(|expected| *expected != end) {
-            let what = format!(
-                "the log ends at {end}, but the clean stop left a producer snapshot at {expected}: \
-                 remove .kafka_cleanshutdown to have the log recovered"
-            );
+            let what = format!("the log ends at {end}, but the clean stop left a producer snapshot at {expected}");
             return Err(self.files.corrupt(base, Kind::Log, what));
         }
-        at.size = size;
-        at.since_index = size - from;
-        if size > 0 {
-            let first = Walk::new(&*file, 0, u64::from(size)).next();
-            let first = first.map_err(|stopped| self.files.stopped(base, stopped))?;
-            at.first_timestamp = first.map(|(_, batch)| batch.max_timestamp);
+        if believed {
+            writer.at.size = size;
+            writer.at.since_index = size - from;
+            if size > 0 {
+                let first = Walk::new(&*file, 0, u64::from(size)).next();
+                let first = first.map_err(|stopped| self.files.stopped(base, stopped))?;
+                writer.at.first_timestamp = first.map(|(_, batch)| batch.max_timestamp);
+            }
         }
         // Kafka preallocates; what we write must end where it ends.
         if file.len().map_err(&log_failed)? > u64::from(size) {
             file.set_len(u64::from(size)).map_err(&log_failed)?;
         }
-        let mut writer = Writer::new(file, at);
         writer.recent = recent.into_iter().rev().take(RECENT).rev().collect();
         writer.txn_len = self.txn_index_len(base)?;
         Ok((writer, end))
+    }
+
+    /// Whether the last entries of the active segment's indexes are what its batches say.
+    fn entries_agree(
+        &self,
+        file: &dyn File,
+        size: u32,
+        offset: Option<OffsetEntry>,
+        time: Option<TimeEntry>,
+    ) -> Result<bool, StorageError> {
+        let segment = self.active();
+        let mut seen = None;
+        if let Some(entry) = offset {
+            if entry.pos >= size {
+                return Ok(false);
+            }
+            match Walk::new(file, u64::from(entry.pos), u64::from(size)).next() {
+                Ok(Some((_, batch))) if batch.last_offset() == segment.absolute(entry.offset) => seen = Some(batch),
+                Ok(_) | Err(Stopped::Bad { .. }) => return Ok(false),
+                Err(stopped) => return Err(self.files.stopped(segment.base, stopped)),
+            }
+        }
+        let Some(entry) = time else { return Ok(true) };
+        // Nearly always the same batch.
+        let target = segment.absolute(entry.offset);
+        let holds = |batch: &BatchHeader| batch.base_offset <= target && target <= batch.last_offset();
+        let batch = match seen.filter(holds) {
+            Some(batch) => Some(batch),
+            None => self.locate(self.segments.len() - 1, target)?.map(|(_, batch)| batch).filter(holds),
+        };
+        Ok(batch.is_some_and(|batch| batch.max_timestamp.0 == entry.timestamp))
     }
 
     fn open_index<E: Entry>(&self, base: Offset, kind: Kind) -> Result<View<'static, E>, StorageError> {

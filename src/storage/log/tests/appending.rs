@@ -209,3 +209,14 @@ fn a_marker_whose_write_fails_leaves_the_transaction_open_and_no_index_entry() {
     rig.reopen();
     assert_eq!(rig.log.aborted_transactions(Offset(0), Offset(9)).unwrap().len(), 1);
 }
+
+#[test]
+fn a_flush_under_way_does_not_mind_that_the_log_is_deleted() {
+    let mut rig = Rig::new();
+    rig.put(plain(1, 0));
+    let job = rig.log.flush_job().unwrap();
+    rig.fs.shared().rename(&dir(), &PathBuf::from("/data/t-0.0123-delete")).unwrap();
+    for file in &job.files {
+        file.sync_data().unwrap();
+    }
+}

@@ -32,7 +32,7 @@ fn a_log_that_does_not_end_where_the_clean_stop_said_is_refused_when_it_is_writt
     damage(&rig, FIRST, |file, len| file.set_len(len - plain(1, 0).size() as u64).unwrap());
     rig.log = rig.open_again(true);
     let answer = rig.append(vec![plain(1, 0)]).remove(0);
-    assert!(answer.unwrap_err().to_string().contains("remove .kafka_cleanshutdown"));
+    assert!(answer.unwrap_err().to_string().contains("the clean stop left a producer snapshot at 5"));
 }
 
 #[test]
@@ -322,4 +322,26 @@ fn a_reader_without_a_limit_gets_all_there_is() {
     rig.reopen();
     let slice = rig.log.read(Offset(3), usize::MAX, Offset(100), true).unwrap().unwrap();
     assert_eq!(headers(&slice).len(), 49);
+}
+
+#[test]
+fn indexes_of_the_active_segment_that_contradict_it_are_built_anew() {
+    for content in [vec![0x5a; 240], vec![0x11; 24]] {
+        let mut rig = Rig::new();
+        rig.put_many(40, 2);
+        rig.put(plain(2, 5_000));
+        let expected = read_all(&rig.log, Offset(0), 300);
+        rig.log.close().unwrap();
+        let damaged = rig.names().into_iter().filter(|name| name.ends_with("index"));
+        for name in damaged.collect::<Vec<_>>() {
+            let file = rig.fs.shared().open(&dir().join(&name), crate::rt::fs::Open::Truncate).unwrap();
+            file.write_all_at(&mut [std::io::IoSlice::new(&content)], 0).unwrap();
+        }
+        rig.log = rig.open_again(true);
+        assert_eq!(read_all(&rig.log, Offset(0), 300), expected);
+        assert_eq!(rig.put(plain(1, 6_000)), 82);
+        assert_eq!(rig.log.offset_for_timestamp(TimestampMs(6_000)).unwrap().unwrap().offset, Offset(82));
+        rig.reopen();
+        assert_eq!(rig.put(plain(1, 0)), 83);
+    }
 }

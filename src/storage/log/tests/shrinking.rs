@@ -44,6 +44,29 @@ fn retention_by_time_takes_the_largest_timestamp_and_the_active_segment_too() {
 }
 
 #[test]
+fn retention_does_not_believe_a_time_index_that_contradicts_the_log() {
+    let config = TopicConfig { retention_ms: 100_000, ..small() };
+    let mut rig = Rig::with(config);
+    for n in 0..30 {
+        rig.put(plain(2, NOW.0 + n));
+    }
+    rig.log.close().unwrap();
+    for name in rig.names().iter().filter(|name| name.ends_with(".timeindex")) {
+        let file = rig.fs.shared().open(&dir().join(name), crate::rt::fs::Open::ReadWrite).unwrap();
+        let len = file.len().unwrap();
+        file.set_len(0).unwrap();
+        // Entries of the year 1970, of offsets that exist.
+        let entry: Vec<u8> = 5i64.to_be_bytes().into_iter().chain(1i32.to_be_bytes()).collect();
+        for at in 0..len / 12 {
+            file.write_all_at(&mut [std::io::IoSlice::new(&entry)], at * 12).unwrap();
+        }
+    }
+    rig.log = rig.open_again(true);
+    assert_eq!(rig.log.apply_retention(Offset(60), NOW.plus(50_000)).unwrap(), 0);
+    assert!(rig.log.apply_retention(Offset(60), NOW.plus(200_000)).unwrap() > 1);
+}
+
+#[test]
 fn retention_stops_at_the_high_watermark() {
     let mut rig = Rig::with(TopicConfig { retention_ms: 0, ..small() });
     rig.put_many(60, 2);
