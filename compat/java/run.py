@@ -8,6 +8,7 @@ import argparse
 import difflib
 import fnmatch
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -126,8 +127,17 @@ def files_of(step, broker):
     return lines or [f"no folder {step.partition}"]
 
 
+def settled_files(step, reference, subject, patience=5.0):
+    """The files of both. A broker may write the index of the segment it appends to a moment after the records."""
+    deadline = time.monotonic() + patience
+    while True:
+        both = [files_of(step, b) for b in (reference, subject)]
+        if both[0] == both[1] or time.monotonic() > deadline:
+            return both
+        time.sleep(0.1)
+
+
 def hash_of(content):
-    import hashlib
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -182,7 +192,7 @@ def main():
             continue
         t = time.monotonic()
         if isinstance(step, session.SameFiles):
-            both = [files_of(step, b) for b in (reference, subject)]
+            both = settled_files(step, reference, subject)
         else:
             both = [run_step(step, b, tool_box) for b in (reference, subject)]
         for broker, lines in zip((reference, subject), both):
