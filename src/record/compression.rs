@@ -113,10 +113,22 @@ fn lz4_level(level: i32) -> u32 {
     if level == Compression::Lz4.default_level() { 0 } else { level.clamp(2, 12).unsigned_abs() }
 }
 
-fn read_all(from: &mut dyn Read, limit: usize) -> Result<Vec<u8>, BadBatch> {
+/// What honest batches stay below. A buffer that must be larger is made for all that is allowed at once: of that, memory
+/// is used as it is filled, and the system has it back whole, while the allocator would keep what doubling leaves.
+const USUAL: usize = 4 * 1024 * 1024;
+
+fn read_all(mut from: &mut dyn Read, limit: usize) -> Result<Vec<u8>, BadBatch> {
     let mut plain = Vec::new();
-    let cut = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    from.take(cut).read_to_end(&mut plain).map_err(|_| BadBatch::Compressed)?;
+    let cut = limit.saturating_add(1);
+    let mut read = |plain: &mut Vec<u8>, most: usize| {
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        (&mut from).take(most).read_to_end(plain).map_err(|_| BadBatch::Compressed)
+    };
+    read(&mut plain, cut.min(USUAL))?;
+    if plain.len() == USUAL && cut > USUAL {
+        plain.reserve_exact(cut - USUAL);
+        read(&mut plain, cut - USUAL)?;
+    }
     if plain.len() > limit { Err(BadBatch::TooLarge(limit)) } else { Ok(plain) }
 }
 
@@ -185,8 +197,8 @@ fn xerial(plain: &[u8]) -> Result<Vec<u8>, BadBatch> {
 /// zstd's `dstSize_tooSmall`.
 const ZSTD_OUTPUT_FULL: usize = 70;
 
-/// In one shot into a buffer that is doubled until it suffices: a streaming decoder would allocate
-/// the window that the frame claims, up to 128 MB.
+/// In one shot into a buffer that is doubled until it suffices or is larger than usual: a streaming decoder would
+/// allocate the window that the frame claims, up to 128 MB.
 fn zstd(payload: &[u8], limit: usize) -> Result<Vec<u8>, BadBatch> {
     let mut context = zstd_safe::DCtx::try_create().ok_or(BadBatch::Compressed)?;
     let mut size = payload.len().saturating_mul(4).max(16 * 1024).min(limit);
@@ -200,7 +212,7 @@ fn zstd(payload: &[u8], limit: usize) -> Result<Vec<u8>, BadBatch> {
                 if size >= limit {
                     return Err(BadBatch::TooLarge(limit));
                 }
-                size = size.saturating_mul(2).min(limit);
+                size = if size >= USUAL { limit } else { size.saturating_mul(2).min(limit) };
             }
             Err(_) => return Err(BadBatch::Compressed),
         }
