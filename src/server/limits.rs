@@ -26,6 +26,8 @@ const UNIT: usize = 1024;
 pub(super) const FREE: usize = 16 * 1024;
 /// The same for what they are decoded to.
 pub(super) const DECODED_FREE: usize = 64 * 1024;
+/// What one request may be decoded to, even if less is kept for all of them.
+const ALONE: usize = 4 * 1024 * 1024;
 /// Of the request memory one part in this many is kept for decoded requests, and one for reading ahead.
 const PART: usize = 4;
 /// How long a listener that waits for a place goes without looking at the settings again.
@@ -195,9 +197,9 @@ impl Memory {
         u32::try_from((bytes / UNIT + 1).min(self.units)).unwrap_or(u32::MAX)
     }
 
-    /// There could be room for `cost`, if nobody else had any.
+    /// There could be room for `cost`, if nobody else had any; or it is so little that it may have all of it, alone.
     pub(super) fn could_hold(&self, cost: Cost) -> bool {
-        cost.0 / UNIT < self.units
+        cost.0 <= ALONE || cost.0 / UNIT < self.units
     }
 }
 
