@@ -317,12 +317,10 @@ fn several_producers_to_one_partition_keep_each_its_own_order() {
 fn a_consumer_does_not_create_the_topic_it_asks_for() {
     let broker = Broker::start();
     let consumer = reader(&broker, "not-there", 0, Offset::Beginning);
-    let error = loop {
-        match consumer.poll(PATIENCE) {
-            Some(Err(error)) => break error,
-            Some(Ok(record)) => panic!("a record of a topic that is not there: {record:?}"),
-            None => panic!("no error for a topic that is not there"),
-        }
+    let error = match consumer.poll(PATIENCE) {
+        Some(Err(error)) => error,
+        Some(Ok(record)) => panic!("a record of a topic that is not there: {record:?}"),
+        None => panic!("no error for a topic that is not there"),
     };
     assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownTopicOrPartition));
     let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();

@@ -363,7 +363,9 @@ fn files(root: &Path, dirs: &[&str]) -> Vec<PathBuf> {
             let path = entry.path();
             let name = entry.file_name();
             if path.is_dir() {
-                if name != "target" && !name.to_string_lossy().starts_with('.') {
+                // What git ignores is not of the tree: build results, data, and what the runs in compat/ and the bench fetch.
+                let ignored = ["target", "work", "klamm-data"].iter().any(|ignored| name == *ignored);
+                if !ignored && !name.to_string_lossy().starts_with('.') {
                     open.push(path);
                 }
             } else {

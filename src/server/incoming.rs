@@ -27,6 +27,8 @@ const ROOM_MIN: usize = READ_AHEAD / 4;
 const STEP: usize = 64 * 1024;
 /// What a connection reads at a time when all that may be read ahead is lent.
 const LITTLE: usize = 4 * 1024;
+/// What it reads before its first frame, which may never come.
+const FIRST: usize = 1024;
 /// The largest buffer that is kept for others: a few times Kafka's largest batch.
 const KEPT_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of buffers that are kept while nobody uses them.
@@ -155,7 +157,8 @@ impl Incoming {
 
     fn make_room(&mut self, missing: usize, buffers: &Buffers) {
         let room = self.bytes.capacity() - self.bytes.len();
-        let needed = missing.max(ROOM_MIN);
+        let (little, usual) = if self.last == 0 { (FIRST / 4, FIRST) } else { (ROOM_MIN, READ_AHEAD) };
+        let needed = missing.max(little);
         if room >= needed {
             return;
         }
@@ -165,11 +168,11 @@ impl Incoming {
             return;
         }
         let likely = if self.last < KEPT_MAX { self.last + PREFIX } else { 0 };
-        let least = self.bytes.len() + missing.max(LITTLE);
+        let least = self.bytes.len() + missing.max(LITTLE.min(usual));
         if self.capacity > 0 && self.bytes.len() + room >= least && buffers.is_exhausted() {
             return;
         }
-        let next = buffers.take(least, whole.max(likely).max(READ_AHEAD));
+        let next = buffers.take(least, whole.max(likely).max(usual));
         self.replace(next, buffers);
     }
 
@@ -293,9 +296,13 @@ mod tests {
         let (mut ours, mut theirs) = tokio::io::duplex(1 << 20);
         let (mut incoming, mut codec) = (Incoming::default(), FrameCodec::new(MAX));
         let sent = frame(50_000, 9);
-        theirs.write_all(&sent[..3000]).await.unwrap();
+        theirs.write_all(&[&frame(1, 1)[..], &sent[..3000]].concat()).await.unwrap();
         poll_fn(|cx| incoming.poll_read(&mut ours, cx, None, &buffers)).await.unwrap();
+        assert_eq!(incoming.next_frame(&mut codec).unwrap().unwrap().len(), 1);
         assert!(incoming.next_frame(&mut codec).unwrap().is_none());
+        let begun = incoming.begun(&codec).unwrap();
+        // Until nothing more comes.
+        while poll_fn(|cx| Poll::Ready(incoming.poll_read(&mut ours, cx, begun, &buffers).is_ready())).await {}
         incoming.shrink(&buffers);
         assert_eq!(incoming.capacity, 4096);
         assert_eq!(kept(&buffers), [READ_AHEAD]);
