@@ -81,3 +81,40 @@ fn response(answers: Answers) -> AlterReplicaLogDirsResponse {
     };
     AlterReplicaLogDirsResponse::default().with_results(answers.into_iter().map(topic).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::encoded;
+    use super::*;
+    use kafka_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+
+    fn dir(path: &str, topic: &str, partitions: &[i32]) -> AlterReplicaLogDir {
+        let topic = AlterReplicaLogDirTopic::default()
+            .with_name(StrBytes::from_string(topic.into()).into())
+            .with_partitions(partitions.to_vec());
+        AlterReplicaLogDir::default().with_path(StrBytes::from_string(path.into())).with_topics(vec![topic])
+    }
+
+    #[test]
+    fn a_partition_that_is_wanted_in_two_directories_goes_to_the_last() {
+        let request =
+            AlterReplicaLogDirsRequest::default().with_dirs(vec![dir("/a", "t", &[0, 1]), dir("/b", "t", &[1])]);
+        let at = |n| TopicPartition::new("t".into(), PartitionId(n));
+        assert_eq!(wanted(&request), Wanted::from([(at(0), "/a".into()), (at(1), "/b".into())]));
+    }
+
+    #[test]
+    fn answers_are_grouped_by_topic_in_every_version() {
+        let answers = Answers::from([
+            ("t".into(), vec![(PartitionId(0), ErrorCode::NONE), (PartitionId(3), ErrorCode::LOG_DIR_NOT_FOUND)]),
+            ("u".into(), vec![(PartitionId(1), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)]),
+        ]);
+        let response = response(answers);
+        let codes: Vec<Vec<i16>> =
+            response.results.iter().map(|topic| topic.partitions.iter().map(|one| one.error_code).collect()).collect();
+        assert_eq!(codes, [vec![0, 57], vec![3]]);
+        for version in AlterReplicaLogDirs::VERSIONS.min..=AlterReplicaLogDirs::VERSIONS.max {
+            assert!(!encoded(version, &response).is_empty());
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The Kafka APIs: one file each, which translates and decides nothing.
 //!
-//! [`apis!`] below is the one list: dispatch, ApiVersions and the README's table all come from it.
+//! `apis!` below is the one list: dispatch, ApiVersions and the README's table all come from it.
 //! What a handler registers is what ApiVersions says. The ranges are Kafka 4.3's, as far as the
 //! `kafka-protocol` crate can encode them; never simply what the crate can decode.
 //!

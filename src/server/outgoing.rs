@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio::task::JoinHandle;
@@ -22,6 +23,9 @@ use tokio::task::JoinHandle;
 const PIECE: usize = 256 * 1024;
 /// The same for a client that took nothing for a while: it may hold little until it takes something again.
 const PROBE: usize = 4 * 1024;
+/// The same while [`LENT_MAX`] whole pieces are on their way: many slow clients together hold little.
+const SMALL: usize = 16 * 1024;
+const LENT_MAX: usize = 64;
 /// Buffers that a worker thread keeps for the next answer.
 const POOLED: usize = 8;
 /// Chunks given to one vectored write.
@@ -29,6 +33,45 @@ const VECTORED: usize = 64;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Pieces larger than [`SMALL`] that connections hold.
+static LENT: AtomicUsize = AtomicUsize::new(0);
+
+/// Room for a piece; goes back to the pool of the thread that drops it.
+struct Buffer {
+    bytes: Vec<u8>,
+    lent: bool,
+}
+
+impl Buffer {
+    /// Room for `wanted` bytes, or for fewer if others hold much already.
+    fn take(wanted: usize) -> Buffer {
+        let lent = wanted > SMALL;
+        if lent && LENT.fetch_add(1, Ordering::Relaxed) >= LENT_MAX {
+            LENT.fetch_sub(1, Ordering::Relaxed);
+            return Buffer { bytes: vec![0; SMALL], lent: false };
+        }
+        if !lent {
+            return Buffer { bytes: vec![0; wanted], lent };
+        }
+        let bytes = POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; PIECE]);
+        Buffer { bytes, lent }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.lent {
+            LENT.fetch_sub(1, Ordering::Relaxed);
+            let bytes = std::mem::take(&mut self.bytes);
+            POOL.with_borrow_mut(|pool| {
+                if pool.len() < POOLED {
+                    pool.push(bytes);
+                }
+            });
+        }
+    }
 }
 
 /// The send queue of one connection.
@@ -39,7 +82,7 @@ pub(super) struct Outgoing {
     chunks: VecDeque<Chunk>,
     /// Comes before `chunks`.
     piece: Option<Piece>,
-    cold: Option<JoinHandle<(Vec<u8>, io::Result<usize>)>>,
+    cold: Option<JoinHandle<(Buffer, io::Result<usize>)>>,
     /// The buffers were given back since the socket last took something.
     stuck: bool,
     /// Bytes that the socket took, in all.
@@ -48,7 +91,7 @@ pub(super) struct Outgoing {
 
 /// Bytes that are in memory as they are to be sent.
 struct Piece {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     sent: usize,
     filled: usize,
     /// What it was made of.
@@ -90,10 +133,11 @@ impl Outgoing {
     ) -> Poll<io::Result<()>> {
         loop {
             if let Some(piece) = &mut self.piece {
-                let sent = ready!(Pin::new(&mut *stream).poll_write(cx, &piece.buffer[piece.sent..piece.filled]))?;
+                let sent =
+                    ready!(Pin::new(&mut *stream).poll_write(cx, &piece.buffer.bytes[piece.sent..piece.filled]))?;
                 piece.sent += sent;
                 if piece.sent == piece.filled {
-                    self.recycle();
+                    self.piece = None;
                 }
                 self.took(sent)?;
             } else if self.chunks.is_empty() {
@@ -175,10 +219,11 @@ impl Outgoing {
         {
             wanted = most.min(wanted + length);
         }
-        let mut buffer = pooled(wanted);
+        let mut buffer = Buffer::take(wanted);
+        let wanted = wanted.min(buffer.bytes.len());
         let (mut filled, mut parts) = (0, SmallVec::new());
         while filled < wanted {
-            let room = &mut buffer[filled..wanted];
+            let room = &mut buffer.bytes[filled..wanted];
             match self.chunks.front_mut() {
                 Some(Chunk::Bytes(bytes)) => {
                     let part = bytes.split_to(bytes.len().min(room.len()));
@@ -194,7 +239,7 @@ impl Outgoing {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             let (file, pos) = (range.file.clone(), range.pos);
                             self.cold = Some(tokio::task::spawn_blocking(move || {
-                                let read = file.read_at(&mut buffer[..most], pos);
+                                let read = file.read_at(&mut buffer.bytes[..most], pos);
                                 (buffer, read)
                             }));
                             return self.poll_fill(cx);
@@ -232,21 +277,11 @@ impl Outgoing {
                     self.chunks.push_front(part);
                 }
             }
-            self.recycle();
+            self.piece = None;
             self.stuck = true;
         }
         self.tail = BytesMut::from(&self.tail[..]);
         self.chunks.shrink_to_fit();
-    }
-
-    fn recycle(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            POOL.with_borrow_mut(|pool| {
-                if pool.len() < POOLED {
-                    pool.push(piece.buffer);
-                }
-            });
-        }
     }
 }
 
@@ -264,14 +299,6 @@ fn promised(read: io::Result<usize>) -> io::Result<usize> {
         0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment is shorter than its index says")),
         read => Ok(read),
     }
-}
-
-fn pooled(wanted: usize) -> Vec<u8> {
-    let mut buffer = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < wanted {
-        buffer.resize(if wanted > PIECE / 8 { PIECE } else { wanted.next_power_of_two().max(4096) }, 0);
-    }
-    buffer
 }
 
 /// Bytes as a chunk, for callers that have nothing else.
@@ -406,6 +433,16 @@ mod tests {
         assert!(socket.taken == expected, "{} of {} bytes", socket.taken.len(), expected.len());
         assert!(outgoing.is_empty());
         assert_eq!(outgoing.sent, expected.len() as u64);
+    }
+
+    #[test]
+    fn many_slow_clients_together_hold_little() {
+        let buffers: Vec<Buffer> = (0..1000).map(|_| Buffer::take(PIECE)).collect();
+        let held: usize = buffers.iter().map(|buffer| buffer.bytes.len()).sum();
+        assert!(held <= LENT_MAX * PIECE + 1000 * SMALL, "{held}");
+        drop(buffers);
+        // Other tests run at the same time, but none of them holds many.
+        assert_eq!(Buffer::take(PIECE).bytes.len(), PIECE);
     }
 
     #[tokio::test]

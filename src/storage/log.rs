@@ -2,7 +2,7 @@
 //!
 //! A list of segments of which the last is appended to. What a log needs beyond the names in its
 //! directory is loaded when somebody asks: after a clean stop a log that is not used costs a list of
-//! offsets. The parts: [`open`](self::open) and recovery, append, read, lookup by time and epoch,
+//! offsets. The parts: `open` and recovery, append, read, lookup by time and epoch,
 //! retention and truncation, flush and close.
 //!
 //! What is on disk: Kafka 4.3's segment directory, records of magic 2 only. Left out: compaction (a

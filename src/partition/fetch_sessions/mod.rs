@@ -1,6 +1,6 @@
 //! Incremental fetch sessions (KIP-227): what each client fetches, so that it need not say it anew.
 //!
-//! [`session`] is the pure part: one session and its rules. This file is the cache: a bounded
+//! `session` is the pure part: one session and its rules. This file is the cache: a bounded
 //! number of slots (`max.incremental.fetch.session.cache.slots`); when all are taken, a session
 //! unused for [`EVICTION_AGE`] gives way, else the new client is served without a session, which
 //! the protocol allows. The same happens when all sessions together hold [`PARTITIONS_PER_SLOT`] partitions for each
