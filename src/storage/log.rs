@@ -184,8 +184,8 @@ pub struct Log {
     seals: u32,
     names: u32,
     names_synced: u32,
-    /// The epoch checkpoint, if it was written and not synced, and how many names there were then.
-    staged_epochs: Option<(u32, Arc<dyn File>)>,
+    /// If the epoch checkpoint was written and not synced: how many names there were then.
+    staged_epochs: Option<u32>,
     /// The partition's directory may not have a durable name yet.
     parent_unsynced: bool,
     cuts: u32,

@@ -5,7 +5,8 @@
 //! indexes of every segment at or behind the recovery point.
 
 use super::{FlushJob, FlushMark, Log, Offset, StorageError, TimestampMs};
-use crate::rt::fs::{File, Fs, too_many_files};
+use crate::rt::fs::{File, Fs, Open, too_many_files};
+use crate::storage::epochs;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,10 +36,10 @@ impl Log {
     fn job(&self, up_to: Offset) -> FlushJob {
         let mut files: Vec<Arc<dyn File>> =
             self.unsynced.iter().flat_map(|sealed| sealed.files.iter().cloned()).collect();
-        files.extend(self.staged_epochs.iter().map(|(_, file)| file.clone()));
+        files.extend(self.unsynced_epochs());
         if self.names != self.names_synced {
             let dir = |path: PathBuf, is_own| {
-                Arc::new(Directory { fs: self.files.fs.clone(), path, is_own }) as Arc<dyn File>
+                Arc::new(Named { fs: self.files.fs.clone(), path, is_dir: true, is_own }) as Arc<dyn File>
             };
             files.push(dir(self.files.dir.clone(), true));
             if self.parent_unsynced
@@ -50,13 +51,20 @@ impl Log {
         FlushJob { files, mark: FlushMark { up_to, cuts: self.cuts, seals: self.seals, names: self.names } }
     }
 
+    /// The epoch checkpoint, if it was written and not synced.
+    pub(super) fn unsynced_epochs(&self) -> Option<Arc<dyn File>> {
+        self.staged_epochs?;
+        let path = self.files.dir.join(epochs::FILE);
+        Some(Arc::new(Named { fs: self.files.fs.clone(), path, is_dir: false, is_own: true }))
+    }
+
     /// The job was done: all its syncs succeeded.
     pub fn flushed(&mut self, mark: FlushMark, now: TimestampMs) {
         if mark.cuts != self.cuts {
             return;
         }
         self.unsynced.retain(|sealed| sealed.seal > mark.seals);
-        if self.staged_epochs.as_ref().is_some_and(|(names, _)| *names <= mark.names) {
+        if self.staged_epochs.is_some_and(|names| names <= mark.names) {
             self.staged_epochs = None;
         }
         if mark.names > self.names_synced {
@@ -143,45 +151,53 @@ impl Log {
     }
 }
 
-/// A directory among the files to be synced.
+/// Among the files to be synced: a directory, or a file that is not kept open until then (of 10 000 partitions that are
+/// written to, each would hold a descriptor for it).
 #[derive(Debug)]
-struct Directory {
+struct Named {
     fs: Arc<dyn Fs>,
     path: PathBuf,
-    /// The log's own, which gets another name when the log is deleted or moves.
+    is_dir: bool,
+    /// The log's own or in it, which gets another name when the log is deleted or moves.
     is_own: bool,
 }
 
-/// A directory has to be opened to be synced. Without a descriptor for it nothing has been tried yet, so that it may
+impl Named {
+    fn sync(&self) -> io::Result<()> {
+        if self.is_dir { self.fs.sync_dir(&self.path) } else { self.fs.open(&self.path, Open::ReadWrite)?.sync_data() }
+    }
+}
+
+/// What is known by name has to be opened to be synced. Without a descriptor for it nothing has been tried yet, so that it may
 /// be tried again: this often, and then it is a failure.
 const OPEN_TRIES: u32 = 500;
 const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-impl File for Directory {
+impl File for Named {
     fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::IsADirectory.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn read_at_nowait(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::IsADirectory.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn write_all_at(&self, _: &mut [IoSlice<'_>], _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::IsADirectory.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn len(&self) -> io::Result<u64> {
-        Err(io::ErrorKind::IsADirectory.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::IsADirectory.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut tries = 0;
         loop {
-            match self.fs.sync_dir(&self.path) {
+            match self.sync() {
                 // Whoever gave it another name has seen to what is in it.
                 Err(error) if self.is_own && error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) if too_many_files(&error) && tries < OPEN_TRIES => {

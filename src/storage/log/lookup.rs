@@ -287,13 +287,12 @@ impl Log {
         let write = || {
             let file = fs.open(&staged, Open::Truncate)?;
             file.write_all_at(&mut [IoSlice::new(&content)], 0)?;
-            fs.rename(&staged, &path)?;
-            Ok(file)
+            fs.rename(&staged, &path)
         };
-        let file = write().map_err(|error| StorageError::io(&path, error))?;
+        write().map_err(|error| StorageError::io(&path, error))?;
         epochs.dirty = false;
         self.names += 1;
-        self.staged_epochs = Some((self.names, file));
+        self.staged_epochs = Some(self.names);
         Ok(())
     }
 

@@ -390,7 +390,7 @@ impl Log {
         if self.recovery_point == self.log_end {
             // The checkpoint may say that recovery begins behind this segment, so its indexes have to be
             // on disk before there is a segment behind it.
-            for file in files.iter().chain(self.staged_epochs.iter().map(|(_, file)| file)) {
+            for file in files.iter().chain(&self.unsynced_epochs()) {
                 file.sync_data().map_err(self.files.failed(writer.at.base, Kind::Index))?;
             }
             self.files.sync_dir()?;
