@@ -14,6 +14,8 @@ pub mod metadata;
 pub mod quorum;
 pub mod controller;
 pub mod partition;
+pub mod coordinator;
+pub mod group;
 pub mod api;
 pub mod server;
 pub mod admin;

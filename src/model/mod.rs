@@ -4,9 +4,11 @@
 //! outside this module and the edges that encode it.
 
 mod error_code;
+mod groups;
 mod ids;
 mod position;
 
 pub use error_code::ErrorCode;
+pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId};
 pub use ids::{NodeId, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName, TopicPartition};
 pub use position::{LeaderEpoch, Offset, TimestampMs};

@@ -1,0 +1,80 @@
+//! What both kinds of groups answer to whoever keeps offsets, lists and deletes groups (Kafka's `Group`).
+
+use super::Group;
+use crate::group::record::Record;
+use crate::group::request::{Commit, CommitOffset, FetchOffsets, List};
+use crate::model::{ErrorCode, GroupId, TimestampMs, TopicName};
+
+/// From when on the offsets of a group age (`OffsetExpirationCondition`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ages {
+    /// They do not, as long as the group is like this.
+    Never,
+    SinceCommit,
+    /// Since then, or since the commit if that was later.
+    Since(TimestampMs),
+}
+
+/// See the module. Nothing here changes the group.
+pub trait Kind {
+    /// May this commit be made (`validateOffsetCommit`)?
+    ///
+    /// # Errors
+    /// The error that every partition of the commit gets.
+    fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode>;
+
+    /// May this offset be committed, `check_commit` having passed (KAFKA-19862, `CommitPartitionValidator`)?
+    fn check_offset(&self, commit: &Commit, offset: &CommitOffset) -> ErrorCode;
+
+    /// May offsets be fetched like this (`validateOffsetFetch`)?
+    ///
+    /// # Errors
+    /// The group's error.
+    fn check_fetch(&self, fetch: &FetchOffsets) -> Result<(), ErrorCode>;
+
+    /// May offsets be deleted (`validateOffsetDelete`)?
+    ///
+    /// # Errors
+    /// The group's error.
+    fn check_delete_offsets(&self) -> Result<(), ErrorCode>;
+
+    /// May the group be deleted (`validateDeleteGroup`)?
+    ///
+    /// # Errors
+    /// The group's error.
+    fn check_delete(&self) -> Result<(), ErrorCode>;
+
+    /// Do members consume this topic: its offsets are neither deleted nor do they expire.
+    fn subscribes(&self, topic: &TopicName) -> bool;
+
+    fn offsets_age(&self) -> Ages;
+
+    /// Nobody is in it.
+    fn is_empty(&self) -> bool;
+
+    /// The records that remove the group, its offsets apart (`createGroupTombstoneRecords`).
+    fn tombstones(&self, group: &GroupId) -> Vec<Record>;
+
+    /// `Stable`, `Empty` …, as Kafka spells it.
+    fn state(&self) -> &'static str;
+
+    /// `classic` or `consumer`
+    fn name(&self) -> &'static str;
+
+    fn protocol_type(&self) -> &str;
+
+    /// Does a listing ask for it: its states and types, without regard to case; none lets everything through.
+    fn listed(&self, list: &List) -> bool {
+        let asked = |filter: &[String], is: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(is));
+        asked(&list.states, self.state()) && asked(&list.types, self.name())
+    }
+}
+
+impl Group {
+    pub(super) fn kind(&self) -> &dyn Kind {
+        match self {
+            Group::Classic(group) => &**group,
+            Group::Consumer(group) => &**group,
+        }
+    }
+}

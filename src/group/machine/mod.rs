@@ -1,0 +1,130 @@
+//! The machine of one partition of `__consumer_offsets`: all groups whose ids hash to it, and their offsets.
+//!
+//! Requests and deadlines come in, records and replies go out. What a record means is in one place ([`Groups::apply`]) and
+//! used by replay and by whoever writes the record, so that the two cannot differ; only a classic group is more than its
+//! record (who waits to join or to sync, which a restart forgets, as in Kafka).
+
+pub mod assign;
+pub mod classic;
+pub mod consumer;
+mod kind;
+pub mod offsets;
+mod shard;
+
+use super::record::Record;
+use super::request::{Reply, Request};
+use crate::config::Settings;
+use crate::coordinator::{BadRecord, Effects, Input, Machine, Replayed, Ticket, Timers};
+use crate::metadata::{Delta, Image};
+use crate::model::{GroupId, MemberId, TimestampMs};
+use classic::ClassicGroup;
+use consumer::ConsumerGroup;
+pub use kind::{Ages, Kind};
+use offsets::Offsets;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the machine sees of the outside at a step.
+#[derive(Clone, Debug)]
+pub struct Env {
+    pub now: TimestampMs,
+    pub image: Arc<Image>,
+    pub settings: Arc<Settings>,
+    /// Not used before: for the id of a member that joins.
+    pub fresh: Uuid,
+}
+
+/// A group.
+#[derive(Clone, Debug)]
+pub enum Group {
+    Classic(Box<ClassicGroup>),
+    Consumer(Box<ConsumerGroup>),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// A classic group's rebalance: the end of the initial delay, or of the wait for members to join again.
+    Join(GroupId),
+    /// The members of a classic group that have not synced.
+    Sync(GroupId),
+    /// A member of a classic group, or one that was given an id and has not joined with it.
+    ClassicSession(GroupId, MemberId),
+    /// A member of a consumer group.
+    Session(GroupId, MemberId),
+    /// A member of a consumer group that has to give partitions up.
+    Rebalance(GroupId, MemberId),
+    /// A classic member of a consumer group that has to join again.
+    ClassicJoin(GroupId, MemberId),
+    /// A classic member of a consumer group that has to sync.
+    ClassicSync(GroupId, MemberId),
+    /// A consumer group whose next assignment was put off (`consumer.assignment.interval.ms`).
+    Assign(GroupId),
+    /// Offsets that have expired are looked for.
+    Expiry,
+}
+
+/// What the effects of a step are collected in.
+pub type Out = Effects<Reply>;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Groups {
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) offsets: Offsets,
+    pub(super) timers: Timers<Timer>,
+}
+
+impl Groups {
+    /// Acts on a record and has it written. For everything but what a classic group already is.
+    pub(super) fn commit(&mut self, env_now: TimestampMs, out: &mut Out, record: Record) {
+        out.records.push(record.encode());
+        self.apply(record, env_now);
+    }
+
+    fn request(&mut self, env: &Env, ticket: Ticket, request: Request, out: &mut Out) {
+        match request {
+            Request::Join(join) => self.join(env, ticket, join, out),
+            Request::Sync(sync) => self.sync(env, ticket, sync, out),
+            Request::Heartbeat(heartbeat) => self.heartbeat(env, ticket, heartbeat, out),
+            Request::Leave(leave) => self.leave(env, ticket, leave, out),
+            Request::ConsumerHeartbeat(heartbeat) => self.consumer_heartbeat(env, ticket, heartbeat, out),
+            Request::Commit(commit) => self.commit_offsets(env, ticket, commit, out),
+            Request::FetchOffsets(fetch) => self.fetch_offsets(env, ticket, fetch, out),
+            Request::DeleteOffsets(delete) => self.delete_offsets(env, ticket, delete, out),
+            Request::DeleteGroup(group) => self.delete_group(env, ticket, group, out),
+            Request::Describe(group) => self.describe(env, ticket, group, out),
+            Request::DescribeConsumer(group) => self.describe_consumer(env, ticket, group, out),
+            Request::List(list) => self.list(env, ticket, list, out),
+        }
+    }
+}
+
+impl Machine for Groups {
+    type Request = Request;
+    type Reply = Reply;
+    type Env = Env;
+    type Change = Arc<Delta>;
+
+    fn step(&mut self, env: &Env, input: Input<Request, Arc<Delta>>, out: &mut Out) {
+        match input {
+            Input::Request(ticket, request) => self.request(env, ticket, request, out),
+            Input::Tick => {
+                while let Some(timer) = self.timers.pop_due(env.now) {
+                    self.expired(env, timer, out);
+                }
+            }
+            Input::Loaded => self.loaded(env, out),
+            Input::Changed(delta) => self.metadata_changed(env, &delta, out),
+        }
+    }
+
+    fn replay(&mut self, record: Replayed<'_>) -> Result<(), BadRecord> {
+        self.replay_record(record)
+    }
+
+    fn next_deadline(&self) -> Option<TimestampMs> {
+        self.timers.next()
+    }
+}

@@ -1,0 +1,9 @@
+//! Consumer groups: the classic protocol, the protocol of KIP-848, and the offsets that both commit.
+//!
+//! [`machine::Groups`] decides, one for each partition of `__consumer_offsets`; `coordinator/` hosts it; `record/` is Kafka's
+//! format of what it writes. Share and streams groups are not here yet: their records are left where they lie.
+
+pub mod machine;
+pub mod protocol;
+pub mod record;
+pub mod request;
