@@ -16,6 +16,7 @@ pub mod controller;
 pub mod partition;
 pub mod coordinator;
 pub mod group;
+pub mod txn;
 pub mod api;
 pub mod server;
 pub mod admin;

@@ -20,6 +20,7 @@ pub use runtime::{Host, Limits, Runtime};
 pub use timers::Timers;
 
 use crate::model::{ProducerEpoch, ProducerId, TimestampMs};
+use std::convert::Infallible;
 
 /// Stands for a request until it is answered. Unique within a shard's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,20 +35,22 @@ pub struct Written {
 
 /// What a step wants done. Records are appended as one batch, in order, before any of the replies leaves.
 #[derive(Debug)]
-pub struct Effects<R> {
+pub struct Effects<R, T = Infallible> {
     pub records: Vec<Written>,
     pub replies: Vec<(Ticket, R)>,
+    /// What is to be done outside, once everything appended so far is committed.
+    pub then: Vec<T>,
     /// The transaction that the records belong to.
     pub producer: Option<(ProducerId, ProducerEpoch)>,
 }
 
-impl<R> Default for Effects<R> {
-    fn default() -> Effects<R> {
-        Effects { records: Vec::new(), replies: Vec::new(), producer: None }
+impl<R, T> Default for Effects<R, T> {
+    fn default() -> Effects<R, T> {
+        Effects { records: Vec::new(), replies: Vec::new(), then: Vec::new(), producer: None }
     }
 }
 
-impl<R> Effects<R> {
+impl<R, T> Effects<R, T> {
     pub fn reply(&mut self, to: Ticket, reply: R) {
         self.replies.push((to, reply));
     }
@@ -88,12 +91,19 @@ pub struct BadRecord(pub String);
 pub trait Machine: Send + 'static {
     type Request: Send + 'static;
     type Reply: Send + 'static;
+    /// What the machine cannot do itself ([`Effects::then`]).
+    type Task: Send + 'static;
     /// What the machine sees of the outside at a step: the time, the metadata, the settings, a fresh id.
     type Env: Send + Sync;
     /// A change of the metadata.
     type Change: Clone + Send + Sync;
 
-    fn step(&mut self, env: &Self::Env, input: Input<Self::Request, Self::Change>, out: &mut Effects<Self::Reply>);
+    fn step(
+        &mut self,
+        env: &Self::Env,
+        input: Input<Self::Request, Self::Change>,
+        out: &mut Effects<Self::Reply, Self::Task>,
+    );
 
     /// Takes a record that a machine like this one wrote.
     ///

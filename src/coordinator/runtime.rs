@@ -12,7 +12,7 @@ use super::load;
 use super::shard::{Asked, Shard};
 use crate::metadata::{Delta, Image, Publisher, Store};
 use crate::model::{ErrorCode, NodeId, PartitionId, TimestampMs};
-use crate::partition::Manager;
+use crate::partition::{Manager, TransactionEnd};
 use crate::record::Compression;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -42,6 +42,11 @@ pub trait Host: Send + Sync + 'static {
     fn env(&self, now: TimestampMs) -> <Self::Machine as Machine>::Env;
 
     fn limits(&self) -> Limits;
+
+    /// Does what a machine cannot do itself. Called with the shard locked: must not ask it, but may spawn who does.
+    fn run(runtime: &Arc<Runtime<Self>>, shard: PartitionId, task: <Self::Machine as Machine>::Task)
+    where
+        Self: Sized;
 }
 
 /// The settings of a runtime, as they are now.
@@ -123,6 +128,21 @@ impl<H: Host> Runtime<H> {
         }
     }
 
+    /// Writes the end of a transaction into a shard's log and tells its machine. Done when it is committed.
+    ///
+    /// # Errors
+    /// As [`Runtime::ask`], and the log's: `INVALID_PRODUCER_EPOCH` and `TRANSACTION_COORDINATOR_FENCED`, if it is from
+    /// the past.
+    pub async fn end_transaction(self: &Arc<Self>, shard: PartitionId, end: &TransactionEnd) -> Result<(), ErrorCode> {
+        let shard = self.shard(shard).ok_or(ErrorCode::NOT_COORDINATOR)?;
+        let Some(commit) = shard.end_transaction(self, end)? else { return Ok(()) };
+        match tokio::time::timeout(self.host.limits().commit_timeout, commit.outcome()).await {
+            Ok(ErrorCode::NONE) => Ok(()),
+            Ok(error) => Err(error),
+            Err(_) => Err(ErrorCode::REQUEST_TIMED_OUT),
+        }
+    }
+
     /// Asks the machines of all shards that are here, one after the other.
     pub async fn ask_all(self: &Arc<Self>, request: impl Fn() -> Request<H>) -> Vec<Result<Reply<H>, ErrorCode>> {
         let shards: Vec<PartitionId> = self.shards.load().keys().copied().collect();
@@ -154,7 +174,7 @@ impl<H: Host> Runtime<H> {
     }
 
     /// Runs a task until the runtime stops.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         let task = async move {
             tokio::select! {

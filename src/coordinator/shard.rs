@@ -9,10 +9,10 @@
 //! [`WAITING_MAX`] requests are refused. A step's records are split into batches of [`BATCH_BYTES`].
 
 use super::runtime::{Host, Runtime};
-use super::{Effects, Input, Machine, Ticket};
+use super::{Effects, Input, Machine, Replayed, Ticket};
 use crate::metadata::Delta;
 use crate::model::{ErrorCode, Offset, PartitionId, Sequence, TimestampMs};
-use crate::partition::{CommitWait, Partition};
+use crate::partition::{CommitWait, Partition, TransactionEnd};
 use crate::record::{Batch, BatchBuilder};
 use crate::rt::clock;
 use parking_lot::Mutex;
@@ -79,6 +79,7 @@ struct Held<M: Machine> {
     /// Until then the replies wait.
     deadline: Instant,
     replies: Vec<(Answer<M>, M::Reply)>,
+    then: Vec<M::Task>,
 }
 
 /// What became of a request.
@@ -143,6 +144,29 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
                 Ok(Asked::Waits(later))
             }
         }
+    }
+
+    /// Appends the end of a transaction and tells the machine. Answers what to wait for; `None`: it is committed.
+    ///
+    /// # Errors
+    /// There is no machine, or the log's error: nothing has happened.
+    pub(super) fn end_transaction<H: Host<Machine = M>>(
+        self: &Arc<Self>,
+        runtime: &Arc<Runtime<H>>,
+        end: &TransactionEnd,
+    ) -> Result<Option<CommitWait>, ErrorCode> {
+        let mut state = self.state.lock();
+        match &state.phase {
+            Phase::Active(_) => {}
+            Phase::Loading => return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
+            Phase::Failed | Phase::Resigned => return Err(ErrorCode::NOT_COORDINATOR),
+        }
+        let Some(commit) = self.partition.append_end(end, clock::now_ms())? else {
+            return state.ended(end).map(|()| None);
+        };
+        self.hold(runtime, &mut state, commit);
+        state.ended(end)?;
+        self.partition.wait_for_commit()
     }
 
     /// Tells the machine of a change. What a shard that is being loaded misses, its load sees.
@@ -261,6 +285,10 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
                 state.give(answer, reply);
             }
         }
+        match state.held.back_mut() {
+            Some(held) => held.then.append(&mut out.then),
+            None => out.then.into_iter().for_each(|task| H::run(runtime, self.id(), task)),
+        }
         if let Some(mut deadline) = deadline {
             if is_tick {
                 deadline = deadline.max(now.plus(TICKS_APART_MS));
@@ -274,7 +302,7 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
     fn append<H: Host<Machine = M>>(
         &self,
         runtime: &Runtime<H>,
-        out: &Effects<M::Reply>,
+        out: &Effects<M::Reply, M::Task>,
         now: TimestampMs,
     ) -> Result<Option<CommitWait>, ErrorCode> {
         let compression = runtime.host().limits().compression;
@@ -315,7 +343,7 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
         commit: CommitWait,
     ) {
         let deadline = clock::now() + runtime.host().limits().commit_timeout;
-        state.held.push_back(Held { commit: Some(commit), deadline, replies: Vec::new() });
+        state.held.push_back(Held { commit: Some(commit), deadline, replies: Vec::new(), then: Vec::new() });
         if !state.releasing {
             state.releasing = true;
             let (shard, at, life) = (Arc::clone(self), Arc::clone(runtime), state.life);
@@ -361,6 +389,7 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
                     // The client may have gone.
                     let _ = answer.send(Ok(reply));
                 }
+                held.then.into_iter().for_each(|task| H::run(runtime, self.id(), task));
             }
         }
     }
@@ -406,6 +435,15 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
 }
 
 impl<M: Machine> State<M> {
+    fn ended(&mut self, end: &TransactionEnd) -> Result<(), ErrorCode> {
+        let Phase::Active(machine) = &mut self.phase else { return Err(ErrorCode::NOT_COORDINATOR) };
+        let replayed = Replayed::Ended { producer: end.producer, committed: end.commit };
+        machine.replay(replayed).map_err(|bad| {
+            tracing::error!(%bad, "a machine does not understand the end of a transaction");
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        })
+    }
+
     /// Answers now, or when everything appended so far is committed.
     fn give(&mut self, answer: Answer<M>, reply: M::Reply) {
         match self.held.back_mut() {

@@ -15,6 +15,7 @@ use crate::model::{ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, Timest
 use crate::partition;
 use crate::record::Compression;
 use crate::rt::rand;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -269,6 +270,10 @@ impl Host for Shards {
             opened_bytes_max: settings.network.request_bytes_max,
             compression: compression(settings.groups.offsets_compression),
         }
+    }
+
+    fn run(_: &Arc<Runtime<Shards>>, _: PartitionId, task: Infallible) {
+        match task {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! Names and epochs of groups and their members.
+//! Names and epochs of groups, their members, and transactional producers.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -59,7 +59,9 @@ names!(
     /// What a coordinator (or, since KIP-848, the client) calls a member.
     MemberId,
     /// `group.instance.id` of a static member (KIP-345).
-    InstanceId
+    InstanceId,
+    /// `transactional.id` of a producer.
+    TransactionalId
 );
 
 /// The generation of a classic group: rises with every rebalance. `-1` is "none": a commit from outside the group.

@@ -9,6 +9,6 @@ mod ids;
 mod position;
 
 pub use error_code::ErrorCode;
-pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId};
+pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId, TransactionalId};
 pub use ids::{NodeId, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName, TopicPartition};
 pub use position::{LeaderEpoch, Offset, TimestampMs};

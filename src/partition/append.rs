@@ -2,8 +2,9 @@
 
 use super::state::{Partition, Slot, State};
 use super::waiting::CommitWait;
-use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use crate::record::Batch;
+use crate::record::build::{Marker, end_txn_marker};
 use crate::rt::clock;
 use crate::storage::flusher::FlushRequest;
 use crate::storage::{AppendError, Appended, FlushJob, FlushMark, Origin};
@@ -32,6 +33,17 @@ pub enum Outcome {
     Failed { error: ErrorCode, log_start: Offset },
 }
 
+/// The end of a producer's transaction, as the transaction's coordinator has it written into a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionEnd {
+    pub producer: (ProducerId, ProducerEpoch),
+    pub commit: bool,
+    /// An older coordinator's end is refused.
+    pub coordinator_epoch: i32,
+    /// The `transaction.version` of the transaction: from 2 on the epoch must have risen.
+    pub version: i16,
+}
+
 impl Partition {
     /// Appends `batches` in order with one write, and wakes the fetches that wait for them.
     ///
@@ -51,16 +63,28 @@ impl Partition {
         batches: &mut [Batch],
         now: TimestampMs,
     ) -> Result<Option<CommitWait>, ErrorCode> {
-        let mut wait = None;
-        for outcome in self.append_from(Origin::Coordinator, batches, Acks::All, now) {
-            match outcome {
-                Outcome::Done(_) => {}
-                // The last one's is over when all are.
-                Outcome::Waits(_, last) => wait = Some(last),
-                Outcome::Failed { error, .. } => return Err(error),
-            }
-        }
-        Ok(wait)
+        all_of(self.append_from(Origin::Coordinator, batches, Acks::All, now))
+    }
+
+    /// Appends the marker that ends a transaction, to be acknowledged by all in-sync replicas: the last stable offset
+    /// moves over what the transaction wrote. `None`: it is committed.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH` or `TRANSACTION_COORDINATOR_FENCED` if it comes from the past, else as an append.
+    pub fn append_end(
+        self: &Arc<Self>,
+        end: &TransactionEnd,
+        now: TimestampMs,
+    ) -> Result<Option<CommitWait>, ErrorCode> {
+        let marker = if end.commit { Marker::Commit } else { Marker::Abort };
+        let (id, epoch) = end.producer;
+        let built = end_txn_marker(marker, id, epoch, end.coordinator_epoch, now).and_then(Batch::verify);
+        let batch = built.map_err(|bad| {
+            tracing::error!(partition = %self.name, %bad, "a transaction marker cannot be built");
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        })?;
+        let origin = Origin::Marker { transaction_version: end.version };
+        all_of(self.append_from(origin, &mut [batch], Acks::All, now))
     }
 
     /// A wait for everything that has been appended so far; `None`: it is committed.
@@ -191,6 +215,20 @@ impl Partition {
             self.storage_failed(&mut state, &error);
         }
     }
+}
+
+/// What to wait for until all of them are committed, or the first error.
+fn all_of(outcomes: impl IntoIterator<Item = Outcome>) -> Result<Option<CommitWait>, ErrorCode> {
+    let mut wait = None;
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Done(_) => {}
+            // The last one's is over when all are.
+            Outcome::Waits(_, last) => wait = Some(last),
+            Outcome::Failed { error, .. } => return Err(error),
+        }
+    }
+    Ok(wait)
 }
 
 impl State {

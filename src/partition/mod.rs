@@ -16,7 +16,7 @@ mod state;
 mod read;
 mod waiting;
 
-pub use append::{Acks, Outcome};
+pub use append::{Acks, Outcome, TransactionEnd};
 pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
 pub use moving::FutureReplica;
 pub use read::{Isolation, Read, ReadRequest};

@@ -22,6 +22,7 @@ use consumer::ConsumerGroup;
 pub use kind::{Ages, Kind};
 use offsets::Offsets;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -104,6 +105,7 @@ impl Groups {
 impl Machine for Groups {
     type Request = Request;
     type Reply = Reply;
+    type Task = Infallible;
     type Env = Env;
     type Change = Arc<Delta>;
 
