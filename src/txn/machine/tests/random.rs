@@ -52,13 +52,18 @@ fn in_any_order_states_follow_as_they_may_and_epochs_rise() {
                     let before = rig.machine.all.get(&id()).map(|known| known.value.clone());
                     rig.reload();
                     let after = rig.machine.all.get(&id()).map(|known| known.value.clone());
+                    // Before version 1 a record has no room for the id before.
+                    let before = before.map(|value| match rig.env.version {
+                        TV0 => Value { previous: ProducerId::NONE, ..value },
+                        _ => value,
+                    });
                     assert_eq!(after, before, "seed {seed}: a restart changed something");
                 }
             }
             for record in rig.written.clone() {
                 let value = record.value.unwrap();
                 assert!(value.epoch.0 >= 0, "seed {seed}: {value:?}");
-                assert_eq!(value.state == State::Empty || value.started.0 >= 0, true, "seed {seed}: {value:?}");
+                assert!(value.state == State::Empty || value.started.0 >= 0, "seed {seed}: {value:?}");
                 if let Some(last) = &last {
                     assert!(may_follow(last.state, value.state), "seed {seed}: {last:?}, then {value:?}");
                     let rises = value.producer != last.producer || value.epoch >= last.epoch;
