@@ -30,7 +30,8 @@ impl Api for ConsumerGroupDescribe {
     ) -> ConsumerGroupDescribeResponse {
         let asked = question(&request);
         let described = if groups::consumer_protocol(&ctx.metadata.load(), ctx.settings().groups.consumer) {
-            ctx.groups.describe_consumer(asked).await
+            let described = ctx.groups.describe_consumer(asked.clone()).await;
+            asked.into_iter().zip(described).collect()
         } else {
             asked.into_iter().map(|group| (group, Err(ErrorCode::UNSUPPORTED_VERSION.into()))).collect()
         };
@@ -143,7 +144,10 @@ mod tests {
     #[test]
     fn a_group_is_described_with_the_names_of_its_topics() {
         let group = ask(1, true, described(false));
-        assert_eq!((&*group.group_id, &*group.group_state, &*group.assignor_name), ("g", "Reconciling", "uniform"));
+        assert_eq!(
+            (group.group_id.as_str(), &*group.group_state, &*group.assignor_name),
+            ("g", "Reconciling", "uniform")
+        );
         assert_eq!((group.group_epoch, group.assignment_epoch), (4, 4));
         assert_eq!(group.authorized_operations, authorized::GROUP);
         let [member] = &group.members[..] else { panic!("{group:?}") };

@@ -16,7 +16,9 @@ impl Api for DeleteGroups {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, _call: Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
-        answer(ctx.groups.delete_groups(question(&request)).await)
+        let asked = question(&request);
+        let deleted = ctx.groups.delete_groups(asked.clone()).await;
+        answer(asked.into_iter().zip(deleted).collect())
     }
 }
 

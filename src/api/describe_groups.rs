@@ -24,7 +24,9 @@ impl Api for DescribeGroups {
     const VERSIONS: Versions = Versions { min: 0, max: 6 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-        let described = ctx.groups.describe(question(&request)).await;
+        let asked = question(&request);
+        let described = ctx.groups.describe(asked.clone()).await;
+        let described = asked.into_iter().zip(described).collect();
         answer(call.version, request.include_authorized_operations, described)
     }
 }

@@ -8,7 +8,7 @@
 //! Share groups are not served: their topic is never created, so that this stays their answer. Left out: authorization.
 
 use super::{Api, Call, Context, Versions, text, view};
-use crate::group::coordinator::partition_for;
+use crate::group::partition_of;
 use crate::metadata::Image;
 use crate::model::{ErrorCode, TopicId, TopicName};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -142,7 +142,8 @@ struct Place<'a> {
 fn find<'a>(image: &'a Image, listener: &str, topic: &str, key: &str) -> Result<Place<'a>, ErrorCode> {
     let look_up = || {
         let topic = image.topic(topic)?;
-        let leader = topic.partition(partition_for(key, topic.partitions.len()))?.leader?;
+        let partitions = i32::try_from(topic.partitions.len()).ok().filter(|count| *count > 0)?;
+        let leader = topic.partition(partition_of(key, partitions))?.leader?;
         let node = view::nodes(image, listener, false).into_iter().find(|node| node.broker.id == leader)?;
         Some(Place { node: leader.0, host: &node.endpoint.host, port: node.endpoint.port.into() })
     };

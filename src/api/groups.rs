@@ -3,7 +3,7 @@
 use super::{Call, text};
 use crate::group::request::Client;
 use crate::metadata::Image;
-use crate::model::{GroupId, InstanceId, MemberId, PartitionId};
+use crate::model::{GroupId, InstanceId, MemberId};
 use kafka_protocol::messages;
 use kafka_protocol::protocol::StrBytes;
 use std::net::IpAddr;
@@ -57,11 +57,6 @@ fn host(address: IpAddr) -> String {
     }
 }
 
-/// Whether the cluster knows the partition, whoever leads it (`MetadataCache.getLeaderAndIsr`).
-pub(super) fn exists(image: &Image, topic: &str, partition: i32) -> bool {
-    image.topic(topic).is_some_and(|topic| topic.partition(PartitionId(partition)).is_some())
-}
-
 /// Whether the protocol of KIP-848 is on: in the broker's settings, and by `group.version`
 /// (`KafkaApis.isConsumerGroupProtocolEnabled`).
 pub(super) fn consumer_protocol(image: &Image, setting: bool) -> bool {
@@ -83,13 +78,6 @@ mod tests {
         assert_eq!(shown("::ffff:10.0.0.7"), "/10.0.0.7");
         let client = client(&testing::call(0));
         assert_eq!((client.id.as_str(), client.host.as_str()), ("test", "/127.0.0.1"));
-    }
-
-    #[test]
-    fn a_partition_exists_within_its_topic_only() {
-        let image = testing::image();
-        assert!(exists(&image, "b", 2));
-        assert!(!exists(&image, "b", 3) && !exists(&image, "b", -1) && !exists(&image, "gone", 0));
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct Context {
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
-    pub groups: Arc<crate::group::coordinator::GroupCoordinator>,
+    pub groups: Arc<crate::group::GroupCoordinator>,
 }
 
 impl Context {

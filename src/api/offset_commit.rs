@@ -9,7 +9,7 @@
 use super::{Api, Call, Context, Versions, groups};
 use crate::group::request::{Commit, CommitOffset, Committed};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId, TopicId};
 use crate::wire::{self, offsets};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
@@ -137,7 +137,7 @@ impl<'a> Answer<'a> {
 mod tests {
     use super::super::testing::{self, encoded, topic_id};
     use super::*;
-    use crate::model::InstanceId;
+    use crate::model::{InstanceId, TopicName};
     use kafka_protocol::messages::GroupId;
     use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
     use uuid::Uuid;

@@ -5,7 +5,8 @@
 //! the newest is written. Share and streams groups' records (types 9 to 15 and 17 to 19) are known and passed over.
 
 use crate::model::{
-    Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId, TopicName,
+    Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId,
+    TopicName,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
