@@ -287,7 +287,7 @@ fn compression(codec: i8) -> Option<Compression> {
 
 /// Java's `String.hashCode` without its sign, modulo the partitions (`GroupCoordinatorService.partitionFor`). Of UTF-16,
 /// so that Kafka finds the groups in the partitions where we put them.
-fn partition_of(group: &str, partitions: i32) -> PartitionId {
+pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionId {
     let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     // `Utils.abs`: the smallest integer has no positive counterpart, and counts as 0.
     PartitionId(hash.checked_abs().unwrap_or(0) % partitions)

@@ -10,7 +10,8 @@ mod decode;
 mod encode;
 
 use crate::model::{
-    Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId, TopicName,
+    Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId,
+    TopicName,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
