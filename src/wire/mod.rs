@@ -15,7 +15,7 @@ pub mod frame;
 pub mod guard;
 pub mod header;
 pub mod produce;
-mod reader;
+pub(crate) mod reader;
 mod refused;
 pub mod shape;
 mod writer;

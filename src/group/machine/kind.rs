@@ -65,7 +65,8 @@ pub trait Kind {
 
     /// Does a listing ask for it: its states and types, without regard to case; none lets everything through.
     fn listed(&self, list: &List) -> bool {
-        let asked = |filter: &[String], is: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(is));
+        let asked =
+            |filter: &[String], is: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(is));
         asked(&list.states, self.state()) && asked(&list.types, self.name())
     }
 }
