@@ -3,12 +3,11 @@
 //! A request is decided on the group as it was when it came. Refused half way, it has done nothing.
 
 use super::state::ConsumerGroup;
-use super::{Index, limits};
+use super::Index;
 use crate::config::GroupConfig;
-use crate::coordinator::Ticket;
 use crate::group::machine::{Env, Group, Groups, Out, Timer};
 use crate::group::record::{CurrentValue, GroupValue, MemberValue, Record};
-use crate::group::request::{Refusal, Reply};
+use crate::group::request::Refusal;
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, GroupEpoch, GroupId, MemberId, TimestampMs};
 use std::time::Duration;
@@ -46,8 +45,8 @@ pub(super) enum Alarm {
 pub(super) struct Draft {
     pub(super) records: Vec<Record>,
     pub(super) alarms: Vec<Alarm>,
-    /// Others that are answered.
-    pub(super) replies: Vec<(Ticket, Reply)>,
+    /// There is a classic group that goes: who waits at it is told so.
+    pub(super) releases: bool,
     /// How long the metadata hash holds, once there is one.
     pub(super) hash_holds: Option<(TimestampMs, GroupEpoch)>,
     /// Members that are to give partitions up, and the epoch that they are to leave; `None`: not any more.
@@ -91,21 +90,6 @@ impl Draft {
             self.alarms.push(Alarm::Lift(timer(group.clone(), member.clone())));
         }
     }
-
-    /// Each of the records fits into a batch of the offsets topic. Kafka lets the append fail
-    /// (`RecordTooLargeException`), here nobody is to lose a shard over it.
-    ///
-    /// # Errors
-    /// One does not.
-    pub(super) fn check_size(&self) -> Result<(), Refusal> {
-        if self.records.iter().all(|record| limits::bytes(record) <= limits::RECORD_BYTES_MAX) {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            ErrorCode::UNKNOWN_SERVER_ERROR,
-            "The group's records are larger than the largest message of the offsets topic.",
-        ))
-    }
 }
 
 /// That much later.
@@ -120,10 +104,17 @@ pub(super) fn after_ms(env: &Env, ms: i32) -> TimestampMs {
 
 impl Groups {
     /// Makes it so.
-    pub(super) fn settle(&mut self, env: &Env, group: &GroupId, draft: Draft, out: &mut Out) {
-        for record in draft.records {
-            self.commit(env.now, out, record);
+    ///
+    /// # Errors
+    /// UNKNOWN_SERVER_ERROR: the records are larger than the offsets topic takes. Nothing was done.
+    pub(super) fn settle(&mut self, env: &Env, group: &GroupId, draft: Draft, out: &mut Out) -> Result<(), Refusal> {
+        // Before the records, which remove the group: but not if they are not written.
+        if draft.releases && fits(env, out, &draft.records) {
+            self.release_classic_group(env, group, out);
         }
+        self.commit_all(env, out, draft.records).map_err(|code| {
+            Refusal::new(code, "The group's records are larger than the largest message of the offsets topic.")
+        })?;
         for alarm in draft.alarms {
             match alarm {
                 Alarm::Set(timer, at) => self.timers.arm(timer, at),
@@ -135,10 +126,7 @@ impl Groups {
                 Alarm::Lift(timer) => self.timers.disarm(&timer),
             }
         }
-        for (ticket, reply) in draft.replies {
-            out.reply(ticket, reply);
-        }
-        let Some(Group::Consumer(group)) = self.groups.get_mut(group) else { return };
+        let Some(Group::Consumer(group)) = self.groups.get_mut(group) else { return Ok(()) };
         if draft.hash_holds.is_some() {
             group.memory.hash_holds = draft.hash_holds;
         }
@@ -148,6 +136,7 @@ impl Groups {
                 None => group.memory.revoking.remove(&member),
             };
         }
+        Ok(())
     }
 
     pub(super) fn consumer_group(&self, id: &GroupId) -> Result<&ConsumerGroup, Refusal> {
@@ -157,6 +146,12 @@ impl Groups {
             None => Err(not_found(format!("Group {id} not found."))),
         }
     }
+}
+
+/// As [`Groups::commit_all`] decides.
+fn fits(env: &Env, out: &Out, records: &[Record]) -> bool {
+    let written: Vec<_> = records.iter().map(Record::encode).collect();
+    env.fits(out, &written)
 }
 
 pub(super) fn not_found(message: String) -> Refusal {

@@ -2,13 +2,17 @@
 
 use super::draft::{Context, Draft, not_found};
 use super::hash;
+use super::migrate::Because;
 use super::state::{ConsumerGroup, regex_of};
 use super::target::next;
-use crate::group::machine::{Env, Group, Groups, Out};
+use crate::group::machine::{Env, Group, Groups, Out, Timer};
 use crate::group::record::WithEpochs;
 use crate::group::request::{ConsumerHeartbeat, ConsumerHeartbeaten, Refusal};
-use crate::model::{GroupEpoch, GroupId, MemberId};
+use crate::model::{GroupEpoch, GroupId, MemberId, TimestampMs};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// `CoordinatorRuntime`'s timers come again after this long if what they do fails.
+const TRY_AGAIN_MS: i64 = 500;
 
 impl Groups {
     pub(super) fn leave_with_heartbeat(
@@ -35,7 +39,7 @@ impl Groups {
                     }
                     let mut draft = Draft::default();
                     draft.current(&beat.group, &beat.member, current);
-                    self.settle(env, &beat.group, draft, out);
+                    self.settle(env, &beat.group, draft, out)?;
                     return Ok(left(beat));
                 }
             }
@@ -59,14 +63,12 @@ impl Groups {
             return Err(not_found(format!("Group {id} not found.")));
         };
         if group.may_be_classic_without(env, members) {
-            return self.become_classic(env, id, members, None, Draft::default(), true, out);
+            return self.become_classic(env, id, &Because::Leaving(members), Draft::default(), out);
         }
         let mut draft = Draft::default();
         let mut context = Context::new(env, id, &mut self.consumers);
         group.remove(&mut context, members, &mut draft);
-        drop(context);
-        self.settle(env, id, draft, out);
-        Ok(())
+        self.settle(env, id, draft, out)
     }
 
     /// A deadline of this member is over: it is removed, if it is still there.
@@ -77,7 +79,9 @@ impl Groups {
         }
         tracing::info!(group = %id, %member, reason, "a member is removed");
         if let Err(refusal) = self.fence(env, id, &BTreeSet::from([member.clone()]), out) {
-            tracing::error!(group = %id, %member, ?refusal, "a member cannot be removed");
+            tracing::error!(group = %id, %member, ?refusal, "a member cannot be removed; it is tried again");
+            let again = TimestampMs(env.now.0.saturating_add(TRY_AGAIN_MS));
+            self.timers.arm(Timer::Session(id.clone(), member.clone()), again);
         }
     }
 }

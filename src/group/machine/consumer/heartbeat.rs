@@ -14,7 +14,6 @@ use crate::group::machine::{Env, Groups, Out, Timer};
 use crate::group::record::{CurrentValue, MemberState};
 use crate::group::request::{Assignment, ConsumerHeartbeat, ConsumerHeartbeaten, Refusal, Reply};
 use crate::model::{ErrorCode, GroupEpoch, MemberId, TopicId};
-use std::borrow::Cow;
 use uuid::Uuid;
 
 impl Groups {
@@ -72,7 +71,6 @@ impl Groups {
         let next = group.lead(env, &change, &member.current, &target, changed, owned, &mut draft)?;
 
         draft.session(env, &group.id, &beat.member, context.config.consumer_session_timeout);
-        draft.check_size()?;
         let current = next.as_ref().unwrap_or(&member.current);
         let is_full = beat.rebalance_timeout_ms != -1
             && (beat.topics.is_some() || beat.regex.is_some())
@@ -87,8 +85,7 @@ impl Groups {
         };
         let to_resolve = regex.to_resolve;
         let id = group.id.clone();
-        drop(group_is_done(group));
-        self.settle(env, &id, draft, out);
+        self.settle(env, &id, draft, out)?;
         if let Some(regexes) = to_resolve {
             self.resolve_regexes(env, &id, &regexes, out);
         }
@@ -133,14 +130,6 @@ impl ConsumerGroup {
             }
         }
         Ok(Some(next))
-    }
-}
-
-/// Ends the borrow of the group, whether it was there or is made here.
-fn group_is_done(group: Cow<'_, ConsumerGroup>) -> Option<ConsumerGroup> {
-    match group {
-        Cow::Owned(group) => Some(group),
-        Cow::Borrowed(_) => None,
     }
 }
 

@@ -14,7 +14,6 @@ mod fence;
 mod hash;
 mod heartbeat;
 mod kind;
-mod limits;
 mod member;
 mod migrate;
 mod reconcile;

@@ -128,12 +128,9 @@ impl Groups {
             draft.epoch(id, epoch, hash);
             draft.hash_holds = Some((after_ms(env, i32::MAX), epoch));
         }
-        if let Err(refusal) = draft.check_size() {
-            tracing::error!(group = %id, reason = ?refusal.message, "a group's regular expressions are not resolved");
-            return;
+        if let Err(refusal) = self.settle(env, id, draft, out) {
+            tracing::error!(group = %id, ?refusal, "a group's regular expressions are not resolved");
         }
-        drop(context);
-        self.settle(env, id, draft, out);
     }
 }
 

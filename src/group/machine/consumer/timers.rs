@@ -24,7 +24,9 @@ impl Groups {
                 draft.revoking.push((member_id.clone(), Some(member.current.epoch)));
             }
         }
-        self.settle(env, id, draft, out);
+        if let Err(refusal) = self.settle(env, id, draft, out) {
+            tracing::error!(group = %id, ?refusal, "a group's sessions do not start");
+        }
     }
 
     /// Topics came, went or have more partitions: groups that are subscribed to them look again, at the next heartbeat.
