@@ -67,8 +67,7 @@ impl Groups {
         let downgrade = replaced.filter(|replaced| group.may_be_classic_with(env, replaced));
         let first = join.protocols.first().ok_or(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)?;
         let protocol_name = first.name.clone();
-        let subscription =
-            Subscription::parse(&first.metadata).map_err(|_| ErrorCode::INCONSISTENT_GROUP_PROTOCOL)?;
+        let subscription = Subscription::parse(&first.metadata).map_err(|_| ErrorCode::INCONSISTENT_GROUP_PROTOCOL)?;
         let owned = migrate::by_id(subscription.owned, &env.image);
         let protocols = std::mem::take(&mut join.protocols).into_iter();
         let says = Says {

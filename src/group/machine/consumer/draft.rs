@@ -2,8 +2,8 @@
 //!
 //! A request is decided on the group as it was when it came. Refused half way, it has done nothing.
 
-use super::state::ConsumerGroup;
 use super::Index;
+use super::state::ConsumerGroup;
 use crate::config::GroupConfig;
 use crate::group::machine::{Env, Group, Groups, Out, Timer};
 use crate::group::record::{CurrentValue, GroupValue, MemberValue, Record};

@@ -4,38 +4,37 @@
 use super::Index;
 use super::state::Subscribed;
 use crate::metadata::{Image, TopicImage};
-use std::hash::Hasher as _;
 use twox_hash::XxHash3_64;
 
 /// The version of the hash.
 const MAGIC: u8 = 0;
 
 /// The bytes as `hash4j` streams them: numbers little-endian, strings in UTF-16 with their length behind.
-struct Stream(XxHash3_64);
+struct Stream(Vec<u8>);
 
 impl Stream {
     fn new() -> Stream {
-        Stream(XxHash3_64::with_seed(0))
+        Stream(Vec::new())
     }
 
     fn int(&mut self, value: usize) {
         // As Java's `int`; no count here comes near its limit.
-        self.0.write(&i32::try_from(value).unwrap_or(i32::MAX).to_le_bytes());
+        self.0.extend_from_slice(&i32::try_from(value).unwrap_or(i32::MAX).to_le_bytes());
     }
 
     fn long(&mut self, value: i64) {
-        self.0.write(&value.to_le_bytes());
+        self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     fn string(&mut self, value: &str) {
         for unit in value.encode_utf16() {
-            self.0.write(&unit.to_le_bytes());
+            self.0.extend_from_slice(&unit.to_le_bytes());
         }
         self.int(utf16_len(value));
     }
 
     fn finish(&self) -> i64 {
-        self.0.finish().cast_signed()
+        XxHash3_64::oneshot(&self.0).cast_signed()
     }
 }
 
@@ -46,7 +45,7 @@ fn utf16_len(value: &str) -> usize {
 /// One topic: its id, name, partitions and the racks that they lie in.
 pub(super) fn of_topic(topic: &TopicImage, image: &Image) -> i64 {
     let mut stream = Stream::new();
-    stream.0.write(&[MAGIC]);
+    stream.0.push(MAGIC);
     let (most, least) = topic.id.0.as_u64_pair();
     stream.long(most.cast_signed());
     stream.long(least.cast_signed());
@@ -85,7 +84,7 @@ mod tests {
     #[test]
     fn the_stream_is_hash4js() {
         let mut topic = Stream::new();
-        topic.0.write(&[0]);
+        topic.0.push(0);
         topic.long(1);
         topic.long(2);
         topic.string("foo");
@@ -94,7 +93,7 @@ mod tests {
         assert_eq!(topic.finish(), -7_733_839_198_221_838_498);
 
         let mut racks = Stream::new();
-        racks.0.write(&[0]);
+        racks.0.push(0);
         racks.long(1);
         racks.long(2);
         racks.string("foo");

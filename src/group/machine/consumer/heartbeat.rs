@@ -34,27 +34,19 @@ impl Groups {
         out.reply(ticket, Reply::ConsumerHeartbeat(answer));
     }
 
-    fn beat(
-        &mut self,
-        env: &Env,
-        mut beat: ConsumerHeartbeat,
-        out: &mut Out,
-    ) -> Result<ConsumerHeartbeaten, Refusal> {
+    fn beat(&mut self, env: &Env, mut beat: ConsumerHeartbeat, out: &mut Out) -> Result<ConsumerHeartbeaten, Refusal> {
         let joins = beat.epoch == GroupEpoch::JOIN;
         let mut draft = Draft::default();
         let mut context = Context::new(env, &beat.group, &mut self.consumers);
-        let group = super::migrate::entered(self.groups.get(&beat.group), &beat.group, joins, &mut context, &mut draft)?;
+        let group =
+            super::migrate::entered(self.groups.get(&beat.group), &beat.group, joins, &mut context, &mut draft)?;
         group.check_room(env.settings.groups.consumer_members_max, &beat.member, beat.instance.as_ref())?;
         if beat.member.is_empty() {
             beat.member = fresh_id(env.fresh);
         }
         let owned = beat.owned.as_ref();
-        let caller = Caller {
-            member: &beat.member,
-            instance: beat.instance.as_ref(),
-            epoch: Some((beat.epoch, owned)),
-            joins,
-        };
+        let caller =
+            Caller { member: &beat.member, instance: beat.instance.as_ref(), epoch: Some((beat.epoch, owned)), joins };
         let member = group.caller(&caller, &mut draft)?;
         let about = Says::in_heartbeat(&beat).on(&member.about);
         let change = Change { id: &beat.member, old: &member.about, new: &about };
@@ -72,9 +64,8 @@ impl Groups {
 
         draft.session(env, &group.id, &beat.member, context.config.consumer_session_timeout);
         let current = next.as_ref().unwrap_or(&member.current);
-        let is_full = beat.rebalance_timeout_ms != -1
-            && (beat.topics.is_some() || beat.regex.is_some())
-            && beat.owned.is_some();
+        let is_full =
+            beat.rebalance_timeout_ms != -1 && (beat.topics.is_some() || beat.regex.is_some()) && beat.owned.is_some();
         let with_assignment = joins || is_full || current.assigned != member.current.assigned;
         let answer = ConsumerHeartbeaten {
             member: beat.member.clone(),

@@ -45,11 +45,7 @@ impl ConsumerGroup {
 
     /// The member, as it was (`getOrMaybeSubscribeDynamicConsumerGroupMember`, `…Static…`). Whoever takes a static member's
     /// place comes with what that one had.
-    pub(super) fn caller<'a>(
-        &'a self,
-        caller: &Caller<'_>,
-        draft: &mut Draft,
-    ) -> Result<Cow<'a, Member>, Refusal> {
+    pub(super) fn caller<'a>(&'a self, caller: &Caller<'_>, draft: &mut Draft) -> Result<Cow<'a, Member>, Refusal> {
         let Some(instance) = caller.instance else {
             let member = match self.members.get(caller.member) {
                 Some(member) => Cow::Borrowed(member),
@@ -100,8 +96,7 @@ impl ConsumerGroup {
             return Err(Refusal::new(ErrorCode::UNKNOWN_MEMBER_ID, format!("Instance id {instance} is unknown.")));
         };
         if id != member {
-            let message =
-                format!("Static member {member} with instance id {instance} was fenced by member {id}.");
+            let message = format!("Static member {member} with instance id {instance} was fenced by member {id}.");
             return Err(Refusal::new(ErrorCode::FENCED_INSTANCE_ID, message));
         }
         Ok(existing)

@@ -137,10 +137,7 @@ fn about_classic(member: &ClassicMember, subscription: Subscription) -> MemberVa
         regex: Some(String::new()),
         rebalance_timeout_ms: member.rebalance_timeout_ms,
         assignor: None,
-        classic: Some(ClassicValue {
-            session_timeout_ms: member.session_timeout_ms,
-            protocols: protocols.collect(),
-        }),
+        classic: Some(ClassicValue { session_timeout_ms: member.session_timeout_ms, protocols: protocols.collect() }),
     }
 }
 
@@ -252,7 +249,10 @@ fn classic_member(about: &MemberValue) -> Option<ClassicMember> {
 pub(super) enum Because<'a> {
     Leaving(&'a BTreeSet<MemberId>),
     /// What was done for it so far is in the draft. The members have to join again if it changed what they are to have.
-    Replacing { by: Replacing<'a>, rebalance: bool },
+    Replacing {
+        by: Replacing<'a>,
+        rebalance: bool,
+    },
 }
 
 impl Groups {

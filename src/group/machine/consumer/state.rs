@@ -135,7 +135,7 @@ impl Subscribed {
 
 /// What is not in the records. Two groups that differ only in this are equal: a restart forgets it.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub(super) struct Memory {
     /// The metadata hash holds until then, and only while the group is at this epoch or later
     /// (`metadataRefreshDeadline`). `None`: it is computed anew at the next heartbeat.
     pub(super) hash_holds: Option<(TimestampMs, GroupEpoch)>,

@@ -11,7 +11,7 @@ use crate::group::machine::assign::{self, Assignor, Subscriber};
 use crate::group::record::{MemberValue, Record, TargetValue};
 use crate::group::request::Assignment;
 use crate::metadata::Image;
-use crate::model::{GroupEpoch, MemberId, TimestampMs, TopicId, TopicName};
+use crate::model::{GroupEpoch, TimestampMs, TopicId, TopicName};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
