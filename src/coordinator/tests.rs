@@ -159,7 +159,7 @@ impl Host for Desk {
         Diary::default()
     }
 
-    fn env(&self, now: TimestampMs) -> TimestampMs {
+    fn env(&self, now: TimestampMs, _: &TopicConfig) -> TimestampMs {
         now
     }
 

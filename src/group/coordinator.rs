@@ -8,6 +8,7 @@ use super::request::{
     DescribedConsumer, FetchOffsets, FetchedOffsets, Heartbeat, Join, Joined, Leave, Left, List, Listed, Refusal,
     Reply, Request, Sync, Synced,
 };
+use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
 use crate::coordinator::{Host, Limits, Runtime};
 use crate::metadata::Store;
@@ -256,8 +257,14 @@ impl Host for Shards {
         Groups::default()
     }
 
-    fn env(&self, now: TimestampMs) -> Env {
-        Env { now, image: self.metadata.image(), settings: self.settings(), fresh: rand::uuid() }
+    fn env(&self, now: TimestampMs, topic: &TopicConfig) -> Env {
+        Env {
+            now,
+            image: self.metadata.image(),
+            settings: self.settings(),
+            batch_bytes_max: usize::try_from(topic.max_message_bytes).unwrap_or_default(),
+            fresh: rand::uuid(),
+        }
     }
 
     fn limits(&self) -> Limits {

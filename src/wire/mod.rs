@@ -16,7 +16,7 @@ pub mod guard;
 pub mod header;
 pub mod offsets;
 pub mod produce;
-mod reader;
+pub(crate) mod reader;
 mod refused;
 pub mod shape;
 mod writer;
