@@ -17,6 +17,9 @@ use std::time::Duration;
 /// Loading that takes longer than this says how long it took.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
+/// So many of the records that cannot be read are logged one by one; of the others only the number.
+const COMPLAINTS_MAX: usize = 20;
+
 /// Why a shard was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
@@ -55,7 +58,7 @@ pub(super) fn replay<M: Machine>(
         let before = at;
         for batch in Batches::new(&buffer) {
             let (header, bytes) = batch.map_err(|bad| LoadError::NoBatch { at, bad })?;
-            left_out += replay_batch(partition, &mut machine, &header, bytes, limits);
+            replay_batch(partition, &mut machine, (&header, bytes), limits, &mut left_out);
             at = at.max(header.next_offset());
         }
         if at <= before {
@@ -72,42 +75,38 @@ pub(super) fn replay<M: Machine>(
     Ok(machine)
 }
 
-/// Answers how many records could not be read; a batch that cannot be opened counts with all of its records.
+/// Adds to `left_out` the records that could not be read; of a batch that cannot be opened all of them.
 fn replay_batch<M: Machine>(
     partition: &Partition,
     machine: &mut M,
-    header: &BatchHeader,
-    bytes: &[u8],
+    (header, bytes): (&BatchHeader, &[u8]),
     limits: &Limits,
-) -> usize {
-    let complain = |at: Offset, why: &dyn std::fmt::Display| {
-        tracing::warn!(partition = %partition.name(), offset = %at, %why, "a record cannot be read");
+    left_out: &mut usize,
+) {
+    let mut leave_out = |at: Offset, records: i32, why: &dyn std::fmt::Display| {
+        if *left_out < COMPLAINTS_MAX {
+            tracing::warn!(partition = %partition.name(), offset = %at, %why, "a record cannot be read");
+        }
+        *left_out += usize::try_from(records).unwrap_or_default().max(1);
     };
     let opened = verify(bytes).and_then(|_| records::open(header, bytes, limits.opened_bytes_max));
     let payload = match opened {
         Ok(payload) => payload,
-        Err(bad) => {
-            complain(header.base_offset, &bad);
-            return usize::try_from(header.record_count).unwrap_or_default().max(1);
-        }
+        Err(bad) => return leave_out(header.base_offset, header.record_count, &bad),
     };
     let records = match Records::new(header, &payload) {
         Ok(records) => records,
-        Err(bad) => {
-            complain(header.base_offset, &bad);
-            return 1;
-        }
+        Err(bad) => return leave_out(header.base_offset, header.record_count, &bad),
     };
     let id: (ProducerId, ProducerEpoch) = (header.producer_id, header.producer_epoch);
-    let mut left_out = 0;
+    let mut next = header.base_offset;
     for record in records {
         let record = match record {
             Ok(record) => record,
-            Err(bad) => {
-                complain(header.base_offset, &bad);
-                return left_out + 1;
-            }
+            // Where the next one begins is not known.
+            Err(bad) => return leave_out(next, 1, &bad),
         };
+        next = record.offset.next();
         let replayed = if header.attributes.is_control() {
             match EndTxn::parse(record.key, record.value) {
                 Ok(Some(end)) => {
@@ -115,8 +114,7 @@ fn replay_batch<M: Machine>(
                 }
                 Ok(None) => continue,
                 Err(bad) => {
-                    complain(record.offset, &bad);
-                    left_out += 1;
+                    leave_out(record.offset, 1, &bad);
                     continue;
                 }
             }
@@ -125,9 +123,7 @@ fn replay_batch<M: Machine>(
             machine.replay(Replayed::Record { key: record.key.unwrap_or_default(), value: record.value, producer })
         };
         if let Err(bad) = replayed {
-            complain(record.offset, &bad);
-            left_out += 1;
+            leave_out(record.offset, 1, &bad);
         }
     }
-    left_out
 }

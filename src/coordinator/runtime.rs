@@ -10,6 +10,7 @@ use super::Machine;
 use super::alarms::Alarms;
 use super::load;
 use super::shard::{Asked, Shard};
+use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, Image, Publisher, Store};
 use crate::model::{ErrorCode, NodeId, PartitionId, TimestampMs};
 use crate::partition::{Manager, TransactionEnd};
@@ -39,7 +40,8 @@ pub trait Host: Send + Sync + 'static {
     fn machine(&self) -> Self::Machine;
 
     /// What a step at `now` sees of the outside. The metadata is at least as new as any change the machine was told of.
-    fn env(&self, now: TimestampMs) -> <Self::Machine as Machine>::Env;
+    /// `topic` has the settings of the internal topic.
+    fn env(&self, now: TimestampMs, topic: &TopicConfig) -> <Self::Machine as Machine>::Env;
 
     fn limits(&self) -> Limits;
 

@@ -251,7 +251,7 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
         let now = clock::now_ms();
         let is_tick = matches!(input, Input::Tick);
         let mut out = Effects::default();
-        let env = runtime.host().env(now);
+        let env = runtime.host().env(now, &self.partition.config());
         // A fault of ours must not leave a machine behind that has acted by half, nor end the task that ticks.
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             machine.step(&env, input, &mut out);

@@ -8,6 +8,7 @@ use super::request::{
     DescribedConsumer, FetchOffsets, FetchedOffsets, Heartbeat, Join, Joined, Leave, Left, List, Listed, Refusal,
     Reply, Request, Sync, Synced,
 };
+use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
 use crate::coordinator::{Host, Limits, Runtime};
 use crate::metadata::Store;
@@ -257,8 +258,14 @@ impl Host for Shards {
         Groups::default()
     }
 
-    fn env(&self, now: TimestampMs) -> Env {
-        Env { now, image: self.metadata.image(), settings: self.settings(), fresh: rand::uuid() }
+    fn env(&self, now: TimestampMs, topic: &TopicConfig) -> Env {
+        Env {
+            now,
+            image: self.metadata.image(),
+            settings: self.settings(),
+            batch_bytes_max: usize::try_from(topic.max_message_bytes).unwrap_or_default(),
+            fresh: rand::uuid(),
+        }
     }
 
     fn limits(&self) -> Limits {
@@ -285,7 +292,7 @@ fn compression(codec: i8) -> Option<Compression> {
 
 /// Java's `String.hashCode` without its sign, modulo the partitions (`GroupCoordinatorService.partitionFor`). Of UTF-16,
 /// so that Kafka finds the groups in the partitions where we put them.
-fn partition_of(group: &str, partitions: i32) -> PartitionId {
+pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionId {
     let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     // `Utils.abs`: the smallest integer has no positive counterpart, and counts as 0.
     PartitionId(hash.checked_abs().unwrap_or(0) % partitions)

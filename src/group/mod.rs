@@ -10,3 +10,4 @@ pub mod record;
 pub mod request;
 
 pub use coordinator::GroupCoordinator;
+pub(crate) use coordinator::partition_of;
