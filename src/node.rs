@@ -10,6 +10,7 @@ use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
 use crate::controller::{self, CreateTopics, DirectoryAssignment, NewTopic};
 use crate::group::GroupCoordinator;
+use crate::txn::{ProducerIds, TransactionCoordinator};
 use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
 use crate::metrics::{Metrics, PartitionSample, Sample};
 use crate::model::{ErrorCode, NodeId};
@@ -170,9 +171,19 @@ impl Node {
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         // After the partitions, which follow the metadata since they were opened.
         groups.start();
+        let producer_ids = Arc::new(ProducerIds::default());
+        let transactions = TransactionCoordinator::new(
+            Arc::clone(&live),
+            Arc::clone(&store),
+            Arc::clone(&controller),
+            Arc::clone(&producer_ids),
+            Arc::clone(&manager),
+            Arc::clone(&groups),
+        );
+        transactions.start();
         let ctx = Arc::new(api::Context {
             metadata: store,
-            producer_ids: api::ProducerIds::default(),
+            producer_ids,
             controller,
             config: Arc::clone(&live),
             cluster_id: dirs.cluster_id().to_owned(),
@@ -181,6 +192,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
+            transactions,
         });
         register_collectors(&metrics, &manager);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
@@ -255,6 +267,7 @@ impl Node {
         self.stopping.cancel();
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;
+        self.ctx.transactions.stop().await;
         self.listeners.stop().await;
         self.tasks.close();
         self.tasks.wait().await;

@@ -1,21 +1,19 @@
 //! InitProducerId (22), v0-5: a producer's id and epoch.
 //!
 //! Without a transactional id the answer is always a fresh id with epoch 0, whatever id and epoch the producer
-//! says it had (v3+), as long as it gives both or neither. The time-out only matters with a transactional id.
+//! says it had (v3+), as long as it gives both or neither. The time-out only matters with a transactional id, which is
+//! for the coordinator of its transactions.
 //!
-//! With a transactional id the request is checked as Apache Kafka checks it, and then answered with
-//! NOT_COORDINATOR: that is what a broker says that does not lead the id's partition of `__transaction_state`, and
-//! no broker does until the transaction coordinator exists. (COORDINATOR_NOT_AVAILABLE is FindCoordinator's answer,
-//! never this API's.)
-//!
-//! Left out: authorization; v6 (two-phase commit) is not stable in 4.3. Its `PRODUCER_FENCED` for v4 and later can
-//! only come from the coordinator.
+//! Since v4 PRODUCER_FENCED is known; older clients are told INVALID_PRODUCER_EPOCH. Left out: authorization; v6
+//! (two-phase commit) is not stable in 4.3.
 
-use super::{Api, Call, Context, Versions};
+use super::{Api, Call, Context, Versions, transactions};
 use crate::model::{ErrorCode, ProducerEpoch, ProducerId};
+use crate::txn::request::{Init, Producer};
 use kafka_protocol::messages::{self, InitProducerIdRequest, InitProducerIdResponse};
 use std::sync::Arc;
-use std::time::Duration;
+
+const KNOWS_FENCED: i16 = 4;
 
 pub struct InitProducerId;
 
@@ -24,34 +22,39 @@ impl Api for InitProducerId {
     const NAME: &'static str = "InitProducerId";
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
-        let settings = ctx.settings();
-        if let Err(code) = check(&request, settings.transactions.timeout_max) {
-            return refused(code);
-        }
-        match ctx.producer_ids.next(settings.node_id, &ctx.metadata, &ctx.controller).await {
-            Ok(id) => {
-                InitProducerIdResponse::default().with_producer_id(messages::ProducerId(id.0)).with_producer_epoch(0)
+    async fn handle(ctx: Arc<Context>, call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
+        let expected = match expected(&request) {
+            Ok(expected) => expected,
+            Err(code) => return refused(code),
+        };
+        let given = match &request.transactional_id {
+            None => {
+                let node = ctx.settings().node_id;
+                let fresh = ctx.producer_ids.next(node, &ctx.metadata, &ctx.controller).await;
+                fresh.map(|id| (id, ProducerEpoch(0))).map_err(|error| error.code)
             }
-            Err(error) => refused(error.code),
+            Some(id) => {
+                let timeout_ms = request.transaction_timeout_ms;
+                let init = Init { id: transactions::id(id), timeout_ms, expected, fresh: None };
+                ctx.transactions.init(init).await
+            }
+        };
+        match given {
+            Ok((id, epoch)) => InitProducerIdResponse::default()
+                .with_producer_id(messages::ProducerId(id.0))
+                .with_producer_epoch(epoch.0),
+            Err(code) => refused(transactions::as_known(code, call.version, KNOWS_FENCED)),
         }
     }
 }
 
-/// `Ok` when the producer is to get a fresh id.
-fn check(request: &InitProducerIdRequest, timeout_max: Duration) -> Result<(), ErrorCode> {
-    let no_id = request.producer_id.0 == ProducerId::NONE.0;
-    let no_epoch = request.producer_epoch == ProducerEpoch::NONE.0;
-    if no_id != no_epoch {
-        return Err(ErrorCode::INVALID_REQUEST);
-    }
-    let Some(transactional_id) = &request.transactional_id else { return Ok(()) };
-    if transactional_id.is_empty() {
-        return Err(ErrorCode::INVALID_REQUEST);
-    }
-    match u64::try_from(request.transaction_timeout_ms) {
-        Ok(ms) if ms > 0 && Duration::from_millis(ms) <= timeout_max => Err(ErrorCode::NOT_COORDINATOR),
-        _ => Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT),
+/// What the producer says it had.
+fn expected(request: &InitProducerIdRequest) -> Result<Option<Producer>, ErrorCode> {
+    let (id, epoch) = transactions::producer(request.producer_id, request.producer_epoch);
+    match (id == ProducerId::NONE, epoch == ProducerEpoch::NONE) {
+        (true, true) => Ok(None),
+        (false, false) => Ok(Some((id, epoch))),
+        _ => Err(ErrorCode::INVALID_REQUEST),
     }
 }
 
@@ -64,18 +67,14 @@ fn refused(code: ErrorCode) -> InitProducerIdResponse {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::encoded;
+    use super::super::testing::{self, encoded};
     use super::*;
-    use kafka_protocol::messages::TransactionalId;
-    use kafka_protocol::protocol::StrBytes;
+    use crate::controller::ApiError;
+    use crate::model::NodeId;
+    use crate::txn::ProducerIds;
+    use std::collections::BTreeSet;
 
-    const MAX: Duration = Duration::from_millis(900_000);
-
-    fn request(id: Option<&'static str>, timeout_ms: i32) -> InitProducerIdRequest {
-        InitProducerIdRequest::default()
-            .with_transactional_id(id.map(|id| TransactionalId(StrBytes::from_static_str(id))))
-            .with_transaction_timeout_ms(timeout_ms)
-    }
+    const NODE: NodeId = NodeId(1);
 
     #[test]
     fn every_version_can_be_encoded() {
@@ -86,35 +85,53 @@ mod tests {
     }
 
     #[test]
-    fn without_a_transactional_id_any_time_out_will_do() {
-        for timeout in [0, -1, i32::MAX] {
-            assert_eq!(check(&request(None, timeout), MAX), Ok(()));
-        }
-    }
-
-    #[test]
     fn id_and_epoch_come_together_or_not_at_all() {
-        let with = |id, epoch| request(None, 0).with_producer_id(messages::ProducerId(id)).with_producer_epoch(epoch);
-        assert_eq!(check(&with(7, -1), MAX), Err(ErrorCode::INVALID_REQUEST));
-        assert_eq!(check(&with(-1, 3), MAX), Err(ErrorCode::INVALID_REQUEST));
-        assert_eq!(check(&with(7, 3), MAX), Ok(()));
-        assert_eq!(check(&with(-1, -1), MAX), Ok(()));
+        let with = |id, epoch| {
+            let request = InitProducerIdRequest::default().with_producer_id(messages::ProducerId(id));
+            expected(&request.with_producer_epoch(epoch))
+        };
+        assert_eq!(with(7, -1), Err(ErrorCode::INVALID_REQUEST));
+        assert_eq!(with(-1, 3), Err(ErrorCode::INVALID_REQUEST));
+        assert_eq!(with(7, 3), Ok(Some((ProducerId(7), ProducerEpoch(3)))));
+        assert_eq!(with(-1, -1), Ok(None));
     }
 
-    #[test]
-    fn an_empty_transactional_id_is_refused() {
-        assert_eq!(check(&request(Some(""), 1000), MAX), Err(ErrorCode::INVALID_REQUEST));
-    }
-
-    #[test]
-    fn a_transaction_time_out_is_positive_and_not_above_the_maximum() {
-        for timeout in [0, -1, i32::MIN, 900_001] {
-            assert_eq!(check(&request(Some("t"), timeout), MAX), Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT));
+    #[tokio::test]
+    async fn every_id_is_handed_out_once_across_blocks_and_callers() {
+        let (ids, controller) = (Arc::new(ProducerIds::default()), testing::controller());
+        let mut tasks = Vec::new();
+        for _ in 0..10 {
+            let (ids, controller) = (Arc::clone(&ids), Arc::clone(&controller));
+            tasks.push(tokio::spawn(async move {
+                let mut mine = Vec::new();
+                for _ in 0..250 {
+                    mine.push(ids.next(NODE, controller.store(), &controller).await.map(|id| id.0));
+                }
+                mine
+            }));
         }
+        let mut seen = BTreeSet::new();
+        for task in tasks {
+            for id in task.await.into_iter().flatten().flatten() {
+                assert!(seen.insert(id), "{id} twice");
+            }
+        }
+        assert_eq!(seen, (0..2500).collect());
+        assert_eq!(controller.store().load().next_producer_id, ProducerId(3000));
     }
 
-    #[test]
-    fn a_broker_that_coordinates_nothing_is_not_the_coordinator() {
-        assert_eq!(check(&request(Some("t"), 900_000), MAX), Err(ErrorCode::NOT_COORDINATOR));
+    #[tokio::test]
+    async fn a_broker_started_again_does_not_hand_out_what_it_may_have_handed_out_before() {
+        let controller = testing::controller();
+        let first = ProducerIds::default().next(NODE, controller.store(), &controller).await;
+        let second = ProducerIds::default().next(NODE, controller.store(), &controller).await;
+        assert_eq!((first, second), (Ok(ProducerId(0)), Ok(ProducerId(1000))));
+    }
+
+    #[tokio::test]
+    async fn while_there_are_no_ids_the_client_is_told_to_try_again() {
+        let controller = testing::controller();
+        let error = ProducerIds::default().next(NodeId(9), controller.store(), &controller).await;
+        assert_eq!(error, Err(ApiError::bare(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)));
     }
 }

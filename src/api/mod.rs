@@ -15,12 +15,14 @@ mod deadline;
 mod distinct;
 mod groups;
 mod loggers;
-mod producer_ids;
 #[cfg(test)]
 mod testing;
 mod text;
+mod transactions;
 mod view;
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
 pub mod alter_configs;
 pub mod alter_replica_log_dirs;
 pub mod api_versions;
@@ -37,6 +39,8 @@ pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
+pub mod describe_transactions;
+pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -48,6 +52,7 @@ pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
+pub mod list_transactions;
 pub mod metadata;
 pub mod offset_commit;
 pub mod offset_delete;
@@ -55,11 +60,12 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
+pub mod txn_offset_commit;
 pub mod update_features;
+pub mod write_txn_markers;
 
 pub use auto_topics::AutoTopics;
 pub use config_rules::ConfigRules;
-pub use producer_ids::ProducerIds;
 
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
@@ -69,6 +75,7 @@ use crate::controller;
 use crate::metrics::Metrics;
 use crate::partition;
 use crate::storage::FileSlice;
+use crate::txn::ProducerIds;
 use crate::wire::{self, RequestHeader};
 use bytes::Bytes;
 use kafka_protocol::messages::ApiVersionsRequest;
@@ -87,11 +94,12 @@ pub struct Context {
     pub config: Arc<config::Live>,
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
-    pub producer_ids: ProducerIds,
+    pub producer_ids: Arc<ProducerIds>,
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
+    pub transactions: Arc<crate::txn::TransactionCoordinator>,
 }
 
 impl Context {
@@ -282,6 +290,11 @@ apis![
     delete_records::DeleteRecords,
     init_producer_id::InitProducerId,
     offset_for_leader_epoch::OffsetForLeaderEpoch,
+    add_partitions_to_txn::AddPartitionsToTxn,
+    add_offsets_to_txn::AddOffsetsToTxn,
+    end_txn::EndTxn,
+    write_txn_markers::WriteTxnMarkers,
+    txn_offset_commit::TxnOffsetCommit,
     describe_configs::DescribeConfigs,
     alter_configs::AlterConfigs,
     alter_replica_log_dirs::AlterReplicaLogDirs,
@@ -294,6 +307,8 @@ apis![
     update_features::UpdateFeatures,
     describe_cluster::DescribeCluster,
     describe_producers::DescribeProducers,
+    describe_transactions::DescribeTransactions,
+    list_transactions::ListTransactions,
     consumer_group_heartbeat::ConsumerGroupHeartbeat,
     consumer_group_describe::ConsumerGroupDescribe,
     list_config_resources::ListConfigResources,

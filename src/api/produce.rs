@@ -6,9 +6,12 @@
 //!
 //! v7 zstd · v8 record errors and message · v10 leader hints · v13 topic ids. Versions 0-2 are
 //! advertised but refused (KAFKA-18659). acks=0 has no answer; an error then closes the connection.
-//! Transactional batches are refused until there is a transaction coordinator.
+//! Batches of transactions are admitted first (`admission`).
 
-use super::{Context, Versions};
+mod admission;
+
+use super::{Answer, Chunk, Context, Later, Versions};
+use admission::Transactional;
 use crate::model::{ErrorCode, Offset, PartitionId, TimestampMs, TopicId, TopicName};
 use crate::partition::{Acks, CommitWait, Outcome, Partition};
 use crate::record::{self, Batch, BatchHeader, Compression, Rules};
@@ -16,7 +19,7 @@ use crate::rt::clock;
 use crate::wire::produce::{PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse};
 use crate::wire::{EncodeError, RequestHeader, TopicRef};
 use bytes::{Bytes, BytesMut};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +57,7 @@ struct Entry {
     request: usize,
     topic: usize,
     slot: usize,
+    transactional: Option<Box<Transactional>>,
 }
 
 /// Collects the Produce requests of one wake-up and appends them together.
@@ -69,14 +73,21 @@ impl Placer {
         self.requests.is_empty()
     }
 
-    /// Validates one request. Nothing is appended before [`Placer::place`].
+    /// Validates one request. Nothing is appended before [`Placer::place`]. A request that has to wait before it may be
+    /// placed is not with the others: it is to be answered before anything else of the connection is placed.
     ///
     /// # Errors
     /// The body is not a Produce request: the connection is to be closed.
-    pub fn add(&mut self, ctx: &Context, header: &RequestHeader, body: &Bytes) -> Result<(), String> {
+    pub fn add(
+        &mut self,
+        ctx: &Arc<Context>,
+        header: &RequestHeader,
+        body: &Bytes,
+    ) -> Result<Option<Later>, String> {
         let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
         let now = clock::now_ms();
         let index = self.requests.len();
+        let first_entry = self.entries.len();
         let acks = match request.acks {
             0 => Some(Acks::None),
             1 => Some(Acks::Leader),
@@ -130,6 +141,7 @@ impl Placer {
                             request: index,
                             topic: t,
                             slot,
+                            transactional: None,
                         });
                     }
                     (Err(refused), _) => {
@@ -145,7 +157,20 @@ impl Placer {
             placed.topics.push((named, answers));
         }
         self.requests.push(placed);
-        Ok(())
+        let Some(admission) = self.admit(ctx, request.transactional_id, first_entry) else { return Ok(None) };
+        if acks == Some(Acks::None) {
+            // Its turn would be taken by an answer that there is not. No producer of transactions asks for that.
+            return Err("a transactional produce request with acks=0 would have to wait".into());
+        }
+        let ctx = Arc::clone(ctx);
+        Ok(Some(Box::pin(async move {
+            let mut alone = admission.await;
+            let placed = alone.place(&ctx).next();
+            match placed {
+                Some(placed) => placed.committed().await.answer(),
+                None => Answer::new(),
+            }
+        })))
     }
 
     /// Appends everything that was added, in order, with one write per partition, and hands over the
@@ -164,6 +189,8 @@ impl Placer {
                 .entries
                 .get(to)
                 .is_some_and(|e| Arc::ptr_eq(&e.partition, &first.partition) && e.acks == first.acks)
+                && first.transactional.is_none()
+                && self.entries.get(to).is_some_and(|e| e.transactional.is_none())
             {
                 to += 1;
             }
@@ -179,7 +206,10 @@ impl Placer {
         let partition = Arc::clone(&run[0].partition);
         let acks = run[0].acks;
         let mut batches: SmallVec<[Batch; 4]> = run.iter_mut().filter_map(|entry| entry.batch.take()).collect();
-        let outcomes = partition.append(&mut batches, acks, now);
+        let outcomes = match (&run[0].transactional, &mut batches[..]) {
+            (Some(transactional), [batch]) => smallvec![transactional.append(&partition, batch, acks, now)],
+            (_, batches) => partition.append(batches, acks, now),
+        };
         assert_eq!(outcomes.len(), run.len(), "each batch has one outcome");
         let metrics = partition.metrics();
         for ((entry, outcome), batch) in run.iter().zip(outcomes).zip(&batches) {
@@ -248,6 +278,19 @@ impl Placed {
         self
     }
 
+    /// The answer as a frame; empty if it cannot be encoded.
+    #[must_use]
+    pub fn answer(self) -> Answer {
+        let mut out = BytesMut::with_capacity(128);
+        match self.encode(&mut out) {
+            Ok(()) => smallvec![Chunk::Bytes(out.freeze())],
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be encoded");
+                Answer::new()
+            }
+        }
+    }
+
     /// Appends the answer's frame to `out`.
     ///
     /// # Errors
@@ -292,9 +335,6 @@ fn validated(
     if let Ok(header) = BatchHeader::parse(&records) {
         if version < 7 && header.attributes.compression() == Some(Compression::Zstd) {
             return Err(PartitionResponse::failed(number, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
-        }
-        if header.attributes.is_transactional() {
-            return Err(PartitionResponse::failed(number, ErrorCode::INVALID_PRODUCER_ID_MAPPING));
         }
     }
     let config = partition.config();

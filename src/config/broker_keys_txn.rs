@@ -11,38 +11,32 @@ pub(super) const KEYS: &[Key] = &[
         Some("2"),
         "In-sync replicas that a write to the transaction log needs.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(TXN),
+    .check(Check::AtLeast(1)),
     Key::new(
         "transaction.state.log.load.buffer.size",
         Int,
         Some("5242880"),
         "Bytes read at once when transactions are loaded.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(TXN),
+    .check(Check::AtLeast(1)),
     Key::new("transaction.state.log.replication.factor", Short, Some("3"), "Replicas of the transaction log.")
-        .check(Check::AtLeast(1))
-        .no_effect(TXN),
+        .check(Check::AtLeast(1)),
     Key::new(
         "transaction.state.log.num.partitions",
         Int,
         Some("50"),
         "Partitions of the transaction log; must not change later.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(TXN),
+    .check(Check::AtLeast(1)),
     Key::new("transaction.state.log.segment.bytes", Int, Some("104857600"), "Segment size of the transaction log.")
-        .check(Check::AtLeast(1))
-        .no_effect(TXN),
+        .check(Check::AtLeast(1)),
     Key::new(
         "transaction.partition.verification.enable",
         Boolean,
         Some("true"),
         "Whether a transactional batch is accepted only after the partition joined the transaction.",
     )
-    .cluster_wide()
-    .no_effect(TXN),
+    .cluster_wide(),
     Key::new(
         "producer.id.expiration.ms",
         Int,
@@ -65,8 +59,7 @@ pub(super) const KEYS: &[Key] = &[
         Some("604800000"),
         "A transactional id that is unused for this long is forgotten.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(TXN),
+    .check(Check::AtLeast(1)),
     Key::new(
         "transaction.max.timeout.ms",
         Int,
@@ -80,16 +73,14 @@ pub(super) const KEYS: &[Key] = &[
         Some("10000"),
         "How often transactions that timed out are aborted.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(TXN),
+    .check(Check::AtLeast(1)),
     Key::new(
         "transaction.remove.expired.transaction.cleanup.interval.ms",
         Int,
         Some("3600000"),
         "How often expired transactional ids are removed.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(TXN),
+    .check(Check::AtLeast(1)),
     Key::new(
         "transaction.two.phase.commit.enable",
         Boolean,
@@ -103,8 +94,7 @@ pub(super) const KEYS: &[Key] = &[
         Some("100"),
         "Longest pause before a partition is added to a transaction again.",
     )
-    .check(Check::AtLeast(0))
-    .no_effect(TXN),
+    .check(Check::AtLeast(0)),
     Key::new(
         "add.partitions.to.txn.retry.backoff.ms",
         Int,

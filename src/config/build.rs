@@ -375,11 +375,15 @@ fn transactions(read: &Read<'_>) -> Transactions {
         log_replication_factor: read.short("transaction.state.log.replication.factor"),
         log_min_isr: read.int("transaction.state.log.min.isr"),
         log_segment_bytes: read.int("transaction.state.log.segment.bytes"),
+        log_load_bytes: read.size("transaction.state.log.load.buffer.size"),
         timeout_max: read.ms("transaction.max.timeout.ms"),
+        timeout_check_interval: read.ms("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
         id_expiration: read.ms("transactional.id.expiration.ms"),
+        id_expiration_check_interval: read.ms("transaction.remove.expired.transaction.cleanup.interval.ms"),
         producer_id_expiration: read.ms("producer.id.expiration.ms"),
         producer_id_expiration_check_interval: read.ms("producer.id.expiration.check.interval.ms"),
         verify_partitions: read.is_true("transaction.partition.verification.enable"),
+        settle_wait: read.ms("add.partitions.to.txn.retry.backoff.max.ms"),
     }
 }
 

@@ -297,12 +297,20 @@ pub struct Transactions {
     pub log_replication_factor: i16,
     pub log_min_isr: i32,
     pub log_segment_bytes: i32,
+    /// `transaction.state.log.load.buffer.size`
+    pub log_load_bytes: usize,
     pub timeout_max: Duration,
+    /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`
+    pub timeout_check_interval: Duration,
     pub id_expiration: Duration,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`
+    pub id_expiration_check_interval: Duration,
     pub producer_id_expiration: Duration,
     pub producer_id_expiration_check_interval: Duration,
     /// `transaction.partition.verification.enable`
     pub verify_partitions: bool,
+    /// `add.partitions.to.txn.retry.backoff.max.ms`: how long a first write waits for the transaction before to be settled.
+    pub settle_wait: Duration,
 }
 
 /// `controller.quorum.*` and the metadata log.

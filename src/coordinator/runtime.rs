@@ -12,8 +12,8 @@ use super::load;
 use super::shard::{Asked, Shard};
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, Image, Publisher, Store};
-use crate::model::{ErrorCode, NodeId, PartitionId, TimestampMs};
-use crate::partition::{Manager, TransactionEnd};
+use crate::model::{ErrorCode, NodeId, PartitionId, ProducerEpoch, ProducerId, TimestampMs};
+use crate::partition::{Manager, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -123,11 +123,30 @@ impl<H: Host> Runtime<H> {
     /// `NOT_COORDINATOR` if it is not here, `COORDINATOR_LOAD_IN_PROGRESS` while it is loaded, `REQUEST_TIMED_OUT` if what
     /// the answer depends on is not committed in time, or what kept its records from being appended.
     pub async fn ask(self: &Arc<Self>, shard: PartitionId, request: Request<H>) -> Result<Reply<H>, ErrorCode> {
+        self.ask_within(shard, request, None).await
+    }
+
+    /// As [`Runtime::ask`], for a request whose records are part of a transaction.
+    ///
+    /// # Errors
+    /// As [`Runtime::ask`] and `Partition::check_verified`.
+    pub async fn ask_within(
+        self: &Arc<Self>,
+        shard: PartitionId,
+        request: Request<H>,
+        within: Option<((ProducerId, ProducerEpoch), Verified<'_>)>,
+    ) -> Result<Reply<H>, ErrorCode> {
         let shard = self.shard(shard).ok_or(ErrorCode::NOT_COORDINATOR)?;
-        match shard.ask(self, request)? {
+        match shard.ask(self, request, within)? {
             Asked::Answered(reply) => Ok(reply),
             Asked::Waits(later) => later.await.unwrap_or(Err(ErrorCode::NOT_COORDINATOR)),
         }
+    }
+
+    /// The partition that a shard lives on, if it is here.
+    #[must_use]
+    pub fn partition(&self, shard: PartitionId) -> Option<Arc<Partition>> {
+        self.shard(shard).map(|shard| Arc::clone(&shard.partition))
     }
 
     /// Writes the end of a transaction into a shard's log and tells its machine. Done when it is committed.

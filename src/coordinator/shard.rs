@@ -11,8 +11,8 @@
 use super::runtime::{Host, Runtime};
 use super::{Effects, Input, Machine, Replayed, Ticket};
 use crate::metadata::Delta;
-use crate::model::{ErrorCode, Offset, PartitionId, Sequence, TimestampMs};
-use crate::partition::{CommitWait, Partition, TransactionEnd};
+use crate::model::{ErrorCode, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TimestampMs};
+use crate::partition::{CommitWait, Partition, TransactionEnd, Verified};
 use crate::record::{Batch, BatchBuilder};
 use crate::rt::clock;
 use parking_lot::Mutex;
@@ -82,6 +82,9 @@ struct Held<M: Machine> {
     then: Vec<M::Task>,
 }
 
+/// The transaction that a request is part of: its producer, and what the coordinator of the transaction was asked with.
+pub(super) type Within<'a> = ((ProducerId, ProducerEpoch), Verified<'a>);
+
 /// What became of a request.
 pub(super) enum Asked<M: Machine> {
     Answered(M::Reply),
@@ -123,8 +126,13 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
         self: &Arc<Self>,
         runtime: &Arc<Runtime<H>>,
         request: M::Request,
+        within: Option<Within<'_>>,
     ) -> Result<Asked<M>, ErrorCode> {
         let mut state = self.state.lock();
+        if let Some((producer, verified)) = within {
+            // Before the machine acts: a batch that the log refuses would cost the shard its life.
+            self.partition.check_verified(producer, verified)?;
+        }
         if state.waiting.len() + state.replies_held >= WAITING_MAX {
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }

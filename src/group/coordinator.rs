@@ -12,8 +12,10 @@ use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
 use crate::coordinator::{Host, Limits, Runtime};
 use crate::metadata::Store;
-use crate::model::{ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, TimestampMs, TopicName};
-use crate::partition;
+use crate::model::{
+    ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicName,
+};
+use crate::partition::{self, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
 use crate::rt::rand;
 use std::convert::Infallible;
@@ -136,6 +138,37 @@ impl GroupCoordinator {
             Ok(Reply::Commit(committed)) => committed,
             other => Committed(vec![fault("OffsetCommit", other); offsets]),
         }
+    }
+
+    /// TxnOffsetCommit. `verified`: what the transaction's coordinator was asked with.
+    pub async fn commit_in_transaction(
+        &self,
+        producer: (ProducerId, ProducerEpoch),
+        verified: Verified<'_>,
+        commit: Commit,
+    ) -> Committed {
+        let offsets = commit.offsets.len();
+        let shard = self.partition_for(&commit.group);
+        let request = Request::TxnCommit(producer.0, producer.1, commit);
+        match self.runtime.ask_within(shard, request, Some((producer, verified))).await.map_err(for_clients) {
+            Ok(Reply::Commit(committed)) => committed,
+            other => Committed(vec![fault("TxnOffsetCommit", other); offsets]),
+        }
+    }
+
+    /// The partition of `__consumer_offsets` that a group's offsets are written to, if it is here.
+    #[must_use]
+    pub fn log_of(&self, group: &GroupId) -> Option<Arc<Partition>> {
+        self.runtime.partition(self.partition_for(group))
+    }
+
+    /// Writes the end of a transaction into a partition of `__consumer_offsets`: what its producer has committed there
+    /// counts, or does not.
+    ///
+    /// # Errors
+    /// As [`Runtime::end_transaction`].
+    pub async fn end_transaction(&self, partition: PartitionId, end: &TransactionEnd) -> Result<(), ErrorCode> {
+        self.runtime.end_transaction(partition, end).await
     }
 
     /// OffsetFetch of one group; the empty one is allowed. Older consumers do not know what other APIs answer where the

@@ -3,8 +3,8 @@
 //! Topics that the client named by id come with their name, and the other way round, where the metadata knows them.
 
 use crate::model::{
-    ErrorCode, Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TopicId,
-    TopicName,
+    ErrorCode, Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, ProducerEpoch,
+    ProducerId, TopicId, TopicName,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -26,6 +26,8 @@ pub enum Request {
     Leave(Leave),
     ConsumerHeartbeat(ConsumerHeartbeat),
     Commit(Commit),
+    /// TxnOffsetCommit; answered as OffsetCommit.
+    TxnCommit(ProducerId, ProducerEpoch, Commit),
     FetchOffsets(FetchOffsets),
     DeleteOffsets(DeleteOffsets),
     DeleteGroup(GroupId),
@@ -237,6 +239,14 @@ pub struct Commit {
     /// Versions 2 to 4; -1: the broker's setting.
     pub retention_ms: i64,
     pub offsets: Vec<CommitOffset>,
+}
+
+impl Commit {
+    /// Neither a generation, nor a member, nor an instance.
+    #[must_use]
+    pub fn says_nothing_of_a_member(&self) -> bool {
+        self.generation_or_epoch == Generation::NONE.0 && self.member.is_empty() && self.instance.is_none()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -84,7 +84,10 @@ impl Partition {
             ErrorCode::UNKNOWN_SERVER_ERROR
         })?;
         let origin = Origin::Marker { transaction_version: end.version };
-        all_of(self.append_from(origin, &mut [batch], Acks::All, now))
+        let mut state = self.state.lock();
+        // Whatever becomes of the marker: the transaction is over.
+        state.verifying.ended(id);
+        all_of(self.append_locked(&mut state, origin, &mut [batch], Acks::All, now))
     }
 
     /// A wait for everything that has been appended so far; `None`: it is committed.
@@ -105,11 +108,21 @@ impl Partition {
         acks: Acks,
         now: TimestampMs,
     ) -> SmallVec<[Outcome; 4]> {
+        self.append_locked(&mut self.state.lock(), origin, batches, acks, now)
+    }
+
+    pub(super) fn append_locked(
+        self: &Arc<Self>,
+        state: &mut MutexGuard<'_, State>,
+        origin: Origin,
+        batches: &mut [Batch],
+        acks: Acks,
+        now: TimestampMs,
+    ) -> SmallVec<[Outcome; 4]> {
         let config = self.config.load();
-        let mut state = self.state.lock();
         let refuse =
             |error: ErrorCode| (0..batches.len()).map(|_| Outcome::Failed { error, log_start: Offset::NONE }).collect();
-        if let Err(error) = self.opened(&mut state) {
+        if let Err(error) = self.opened(state) {
             return refuse(error);
         }
         if acks == Acks::All && state.in_sync < usize::try_from(config.min_insync_replicas).unwrap_or(1) {
@@ -146,9 +159,9 @@ impl Partition {
             })
             .collect();
         if let Some(failure) = broken {
-            self.log_failed(&mut state, &failure);
+            self.log_failed(state, &failure);
         } else if state.visibility.awaits_flush() {
-            self.flush(&mut state);
+            self.flush(state);
         }
         outcomes
     }

@@ -3,6 +3,7 @@
 use super::machine::Visibility;
 use super::moving::Moves;
 use super::state::{Partition, Slot, State};
+use super::verification::Verifying;
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, DirectoryId, Image, PartitionImage, Publisher, ResourceType, TopicImage};
@@ -326,6 +327,7 @@ impl Manager {
                 waiting: Waiting::default(),
                 flushing: false,
                 complained: TimestampMs::NONE,
+                verifying: Verifying::default(),
             }),
         })
     }

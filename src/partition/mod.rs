@@ -14,6 +14,7 @@ mod moving;
 mod open;
 mod state;
 mod read;
+mod verification;
 mod waiting;
 
 pub use append::{Acks, Outcome, TransactionEnd};
@@ -21,4 +22,5 @@ pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
 pub use moving::FutureReplica;
 pub use read::{Isolation, Read, ReadRequest};
 pub use state::{Partition, Positions};
+pub use verification::{Verification, Verified};
 pub use waiting::{CommitWait, FetchWaiter};

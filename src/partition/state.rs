@@ -1,6 +1,7 @@
 //! One partition of this broker: its log, its leadership, and what waits at it.
 
 use super::machine::Visibility;
+use super::verification::Verifying;
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
 use crate::metrics::TopicMetrics;
@@ -45,6 +46,7 @@ pub(super) struct State {
     pub(super) in_sync: usize,
     pub(super) visibility: Visibility,
     pub(super) waiting: Waiting,
+    pub(super) verifying: Verifying,
     /// A flush of this partition is queued or running; at most one at a time.
     pub(super) flushing: bool,
     /// When it was last said that the log cannot be used.

@@ -13,7 +13,6 @@ use crate::api::{self, Answer, Peer, Placement};
 use crate::metrics::Rejection;
 use crate::rt::clock;
 use crate::wire::{Cost, FrameCodec, FrameError, header};
-use bytes::BytesMut;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
@@ -296,8 +295,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Result<(), String> {
         if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
             // Appended with the others of this wake-up, at the latest before anything else is placed.
-            self.placing.extend(grants.into_iter().flatten());
-            return self.placer.add(&self.ctx, header, &body);
+            let Some(later) = self.placer.add(&self.ctx, header, &body)? else {
+                self.placing.extend(grants.into_iter().flatten());
+                return Ok(());
+            };
+            self.place_produces().map_err(|why| why.to_string())?;
+            self.enqueue(header.key, State::Exclusive(later), grants);
+            return Ok(());
         }
         self.place_produces().map_err(|why| why.to_string())?;
         let state = match api::place(&self.ctx, &self.peer, header, body)? {
@@ -335,9 +339,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 continue;
             }
             let state = if placed.is_ready() {
-                State::Done(encoded(placed))
+                State::Done(placed.answer())
             } else {
-                State::Waiting(Box::pin(async move { encoded(placed.committed().await) }))
+                State::Waiting(Box::pin(async move { placed.committed().await.answer() }))
             };
             self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _grants: Grants::default() });
         }
@@ -439,15 +443,4 @@ enum Step {
 
 fn after(pause: Duration) -> tokio::time::Instant {
     tokio::time::Instant::from_std(clock::now()) + pause
-}
-
-fn encoded(placed: api::produce::Placed) -> Answer {
-    let mut out = BytesMut::with_capacity(128);
-    match placed.encode(&mut out) {
-        Ok(()) => std::iter::once(api::Chunk::Bytes(out.freeze())).collect(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be encoded");
-            Answer::new()
-        }
-    }
 }

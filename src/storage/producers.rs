@@ -307,19 +307,26 @@ impl Producers {
     }
 
     pub(super) fn views(&self) -> Vec<ProducerView> {
-        let view = |(producer_id, entry): (ProducerId, &Entry)| ProducerView {
-            producer_id,
-            epoch: entry.epoch,
-            last_sequence: entry.last_sequence(),
-            last_timestamp: entry.last_timestamp,
-            coordinator_epoch: entry.coordinator_epoch,
-            txn_start: entry.txn_start,
-        };
-        self.sorted().into_iter().map(view).collect()
+        self.sorted().into_iter().map(|(id, entry)| entry.view(id)).collect()
+    }
+
+    pub(super) fn view(&self, id: ProducerId) -> Option<ProducerView> {
+        self.get(id).map(|entry| entry.view(id))
     }
 }
 
 impl Entry {
+    fn view(&self, producer_id: ProducerId) -> ProducerView {
+        ProducerView {
+            producer_id,
+            epoch: self.epoch,
+            last_sequence: self.last_sequence(),
+            last_timestamp: self.last_timestamp,
+            coordinator_epoch: self.coordinator_epoch,
+            txn_start: self.txn_start,
+        }
+    }
+
     pub(super) fn is_expired(&self, now: TimestampMs, after_ms: i64) -> bool {
         self.txn_start.is_none() && now.0.saturating_sub(self.last_timestamp.0) >= after_ms
     }

@@ -27,6 +27,13 @@ pub trait Kind {
     /// refuses the whole commit.
     fn check_offset(&self, commit: &Commit, offset: &CommitOffset) -> ErrorCode;
 
+    /// May this commit be made in a transaction (`validateOffsetCommit`)? Whoever says nothing of the group need not be in
+    /// it: older producers do not.
+    ///
+    /// # Errors
+    /// As [`Kind::check_commit`].
+    fn check_transactional_commit(&self, commit: &Commit) -> Result<(), ErrorCode>;
+
     /// May offsets be fetched like this (`validateOffsetFetch`)?
     ///
     /// # Errors

@@ -132,6 +132,9 @@ impl Groups {
             Request::Leave(leave) => self.leave(env, ticket, leave, out),
             Request::ConsumerHeartbeat(heartbeat) => self.consumer_heartbeat(env, ticket, heartbeat, out),
             Request::Commit(commit) => self.commit_offsets(env, ticket, commit, out),
+            Request::TxnCommit(id, epoch, commit) => {
+                self.commit_offsets_in_transaction(env, ticket, (id, epoch), commit, out);
+            }
             Request::FetchOffsets(fetch) => self.fetch_offsets(env, ticket, fetch, out),
             Request::DeleteOffsets(delete) => self.delete_offsets(env, ticket, delete, out),
             Request::DeleteGroup(group) => self.delete_group(env, ticket, group, out),

@@ -5,7 +5,7 @@
 
 use super::append::marker_in;
 use super::{AbortedTransaction, EpochEnd, Log, ProducerView, StorageError, TimestampedOffset};
-use crate::model::{LeaderEpoch, Offset, TimestampMs};
+use crate::model::{LeaderEpoch, Offset, ProducerId, TimestampMs};
 use crate::record::{BatchHeader, records};
 use crate::rt::fs::{File, Open};
 use crate::storage::epochs::{self, Epochs};
@@ -173,6 +173,11 @@ impl Log {
     /// DescribeProducers, by producer id.
     pub fn producers(&self) -> Result<Vec<ProducerView>, StorageError> {
         Ok(self.load_producers()?.views())
+    }
+
+    /// What is remembered of one producer.
+    pub fn producer(&self, id: ProducerId) -> Result<Option<ProducerView>, StorageError> {
+        Ok(self.load_producers()?.view(id))
     }
 
     /// Forgets producers idle for `producer.id.expiration.ms`, unless a transaction is open.

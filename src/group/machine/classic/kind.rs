@@ -31,6 +31,23 @@ impl Kind for ClassicGroup {
         Ok(())
     }
 
+    fn check_transactional_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        if self.state == ClassicState::Dead {
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        }
+        let generation = commit.generation_or_epoch;
+        if generation < 0 && self.state == ClassicState::Empty {
+            return Ok(());
+        }
+        if generation >= 0 || !commit.member.is_empty() || commit.instance.is_some() {
+            self.check_member(&commit.member, commit.instance.as_ref())?;
+            if generation != self.generation.0 {
+                return Err(ErrorCode::ILLEGAL_GENERATION);
+            }
+        }
+        Ok(())
+    }
+
     fn check_offset(&self, _: &Commit, _: &CommitOffset) -> ErrorCode {
         ErrorCode::NONE
     }

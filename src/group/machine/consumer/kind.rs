@@ -37,10 +37,23 @@ impl Kind for ConsumerGroup {
         Ok(())
     }
 
+    fn check_transactional_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        let epoch = GroupEpoch(commit.generation_or_epoch);
+        if (epoch.0 < 0 && self.members.is_empty()) || commit.says_nothing_of_a_member() {
+            return Ok(());
+        }
+        let member = self.committing_member(&commit.member)?;
+        if epoch > member.current.epoch { Err(wrong_epoch(member)) } else { Ok(()) }
+    }
+
     /// A member that has not heard of its new epoch yet may commit what it was assigned at its old one or before (KIP-1251).
     fn check_offset(&self, commit: &Commit, offset: &CommitOffset) -> ErrorCode {
         let epoch = GroupEpoch(commit.generation_or_epoch);
         if epoch.0 < 0 && self.members.is_empty() {
+            return ErrorCode::NONE;
+        }
+        // Only what is committed in a transaction has come this far.
+        if commit.says_nothing_of_a_member() {
             return ErrorCode::NONE;
         }
         let Ok(member) = self.committing_member(&commit.member) else { return ErrorCode::UNKNOWN_MEMBER_ID };

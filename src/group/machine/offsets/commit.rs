@@ -76,6 +76,6 @@ impl Groups {
 }
 
 /// Kafka counts the characters of a Java string, although the setting's name speaks of bytes.
-fn longer_than(text: &str, max: usize) -> bool {
+pub(super) fn longer_than(text: &str, max: usize) -> bool {
     text.len() > max && text.encode_utf16().count() > max
 }

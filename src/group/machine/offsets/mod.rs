@@ -8,6 +8,7 @@ mod expire;
 mod fetch;
 mod names;
 mod state;
+mod transaction;
 
 pub use state::Offsets;
 
