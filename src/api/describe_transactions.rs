@@ -65,7 +65,10 @@ mod tests {
             partitions: [(TopicName::new("t"), [PartitionId(0), PartitionId(2)].into())].into(),
         };
         let shown = state(&TransactionalId::new("app"), Ok(described));
-        assert_eq!((shown.transaction_state.as_str(), shown.topics[0].partitions.clone()), ("PrepareCommit", vec![0, 2]));
+        assert_eq!(
+            (shown.transaction_state.as_str(), shown.topics[0].partitions.clone()),
+            ("PrepareCommit", vec![0, 2])
+        );
         let unknown = state(&TransactionalId::new("x"), Err(ErrorCode::TRANSACTIONAL_ID_NOT_FOUND));
         assert_eq!((unknown.error_code, unknown.transactional_id.as_str()), (105, "x"));
         encoded(0, &DescribeTransactionsResponse::default().with_transaction_states(vec![shown, unknown]));

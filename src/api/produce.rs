@@ -11,13 +11,13 @@
 mod admission;
 
 use super::{Answer, Chunk, Context, Later, Versions};
-use admission::Transactional;
 use crate::model::{ErrorCode, Offset, PartitionId, TimestampMs, TopicId, TopicName};
 use crate::partition::{Acks, CommitWait, Outcome, Partition};
 use crate::record::{self, Batch, BatchHeader, Compression, Rules};
 use crate::rt::clock;
 use crate::wire::produce::{PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse};
 use crate::wire::{EncodeError, RequestHeader, TopicRef};
+use admission::Transactional;
 use bytes::{Bytes, BytesMut};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
@@ -78,12 +78,7 @@ impl Placer {
     ///
     /// # Errors
     /// The body is not a Produce request: the connection is to be closed.
-    pub fn add(
-        &mut self,
-        ctx: &Arc<Context>,
-        header: &RequestHeader,
-        body: &Bytes,
-    ) -> Result<Option<Later>, String> {
+    pub fn add(&mut self, ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Option<Later>, String> {
         let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
         let now = clock::now_ms();
         let index = self.requests.len();

@@ -81,7 +81,8 @@ mod tests {
                 .with_partition_indexes(numbers.to_vec())
         };
         let marker = WritableTxnMarker::default().with_topics(vec![topic("a", &[1, 0]), topic("b", &[2])]);
-        let result = result(&marker, vec![ErrorCode::NONE, ErrorCode::INVALID_PRODUCER_EPOCH, ErrorCode::NOT_COORDINATOR]);
+        let result =
+            result(&marker, vec![ErrorCode::NONE, ErrorCode::INVALID_PRODUCER_EPOCH, ErrorCode::NOT_COORDINATOR]);
         let codes: Vec<i16> = result.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code).collect();
         assert_eq!(codes, [0, 47, 6]);
         encoded(1, &WriteTxnMarkersResponse::default().with_markers(vec![result]));

@@ -17,6 +17,8 @@ use crate::storage::dirs::{DirsError, LogDirs, Owner};
 use crate::storage::flusher::{FlushRequest, Flusher};
 use bytes::Bytes;
 use parking_lot::Mutex;
+mod transactions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -52,12 +54,16 @@ enum Ask {
     Deleted,
     Ended,
     Fault,
+    /// A record, and something to do once it is committed.
+    Task(&'static str),
+    /// A value that counts once the producer's transaction is committed.
+    PutWithin((ProducerId, ProducerEpoch), &'static str, &'static str),
 }
 
 type Told = Vec<String>;
 
 impl Diary {
-    fn write(&mut self, key: &str, value: &str, out: &mut Effects<Told>) {
+    fn write(&mut self, key: &str, value: &str, out: &mut Effects<Told, &'static str>) {
         out.records.push(Written { key: key.into(), value: Some(value.into()) });
         self.kept.insert(key.into(), value.into());
     }
@@ -66,10 +72,11 @@ impl Diary {
 impl Machine for Diary {
     type Request = Ask;
     type Reply = Told;
+    type Task = &'static str;
     type Env = TimestampMs;
     type Change = Arc<Delta>;
 
-    fn step(&mut self, now: &TimestampMs, input: Input<Ask, Arc<Delta>>, out: &mut Effects<Told>) {
+    fn step(&mut self, now: &TimestampMs, input: Input<Ask, Arc<Delta>>, out: &mut Effects<Told, &'static str>) {
         match input {
             Input::Request(ticket, Ask::Put(key, value)) => {
                 self.write(key, &value, out);
@@ -93,6 +100,17 @@ impl Machine for Diary {
             Input::Request(ticket, Ask::Deleted) => out.reply(ticket, self.deleted.clone()),
             Input::Request(ticket, Ask::Ended) => {
                 out.reply(ticket, self.ended.iter().map(|(id, committed)| format!("{}:{committed}", id.0)).collect());
+            }
+            Input::Request(ticket, Ask::Task(task)) => {
+                self.write("task", task, out);
+                out.then.push(task);
+                out.reply(ticket, Vec::new());
+            }
+            Input::Request(ticket, Ask::PutWithin(producer, key, value)) => {
+                out.records.push(Written { key: key.into(), value: Some(value.into()) });
+                out.producer = Some(producer);
+                self.pending.push((producer.0, key.into(), value.into()));
+                out.reply(ticket, Vec::new());
             }
             Input::Request(_, Ask::Fault) => {
                 self.kept.insert("half".into(), "done".into());
@@ -145,6 +163,7 @@ struct Desk {
     /// No machine is made while it is closed.
     closed: Arc<AtomicBool>,
     made: Arc<AtomicI64>,
+    tasks: Mutex<Vec<&'static str>>,
 }
 
 impl Host for Desk {
@@ -165,6 +184,10 @@ impl Host for Desk {
 
     fn limits(&self) -> Limits {
         *self.limits.lock()
+    }
+
+    fn run(runtime: &Arc<Runtime<Desk>>, _: PartitionId, task: &'static str) {
+        runtime.host().tasks.lock().push(task);
     }
 }
 
@@ -219,7 +242,12 @@ impl Rig {
             compression: None,
         }));
         let (closed, made) = (Arc::default(), Arc::default());
-        let desk = Desk { limits: Arc::clone(&limits), closed: Arc::clone(&closed), made: Arc::clone(&made) };
+        let desk = Desk {
+            limits: Arc::clone(&limits),
+            closed: Arc::clone(&closed),
+            made: Arc::clone(&made),
+            tasks: Mutex::default(),
+        };
         let runtime = Runtime::new(desk, NodeId(1), Arc::clone(&manager));
         store.subscribe(Arc::clone(&manager) as Arc<dyn crate::metadata::Publisher>);
         runtime.follow(&store);

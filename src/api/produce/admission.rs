@@ -202,7 +202,10 @@ mod tests {
         assert_eq!(code(ErrorCode::CONCURRENT_TRANSACTIONS, true), ErrorCode::CONCURRENT_TRANSACTIONS);
         assert_eq!(code(ErrorCode::CONCURRENT_TRANSACTIONS, false), ErrorCode::NOT_ENOUGH_REPLICAS);
         for error in [ErrorCode::NOT_COORDINATOR, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS] {
-            assert_eq!((code(error, true), code(error, false)), (ErrorCode::NOT_ENOUGH_REPLICAS, ErrorCode::NOT_ENOUGH_REPLICAS));
+            assert_eq!(
+                (code(error, true), code(error, false)),
+                (ErrorCode::NOT_ENOUGH_REPLICAS, ErrorCode::NOT_ENOUGH_REPLICAS)
+            );
         }
         assert_eq!(code(ErrorCode::INVALID_PRODUCER_EPOCH, false), ErrorCode::INVALID_PRODUCER_EPOCH);
         assert_eq!(code(ErrorCode::TRANSACTION_ABORTABLE, true), ErrorCode::TRANSACTION_ABORTABLE);
