@@ -2,8 +2,10 @@
 
 use super::testing::Harness;
 use super::*;
+use crate::group::record::{ClassicGroupValue, ClassicMemberValue};
 use crate::group::request::{Commit, CommitOffset, List, Listed};
-use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId};
+use crate::model::{Generation, LeaderEpoch, Offset, PartitionId, TopicId};
+use bytes::Bytes;
 
 fn commit(h: &mut Harness, group: &str) {
     let offset = CommitOffset {
@@ -68,21 +70,58 @@ fn a_record_that_cannot_be_read_changes_nothing_and_is_reported() {
     assert!(h.groups.groups.is_empty());
 }
 
+/// What one step writes at a time when many deadlines have come, until none is left.
+fn tick_until_done(h: &mut Harness, late_ms: i64) -> Vec<usize> {
+    h.env.now = h.env.now.plus(late_ms);
+    let mut steps = Vec::new();
+    while h.groups.next_deadline().is_some_and(|deadline| deadline <= h.env.now) {
+        let mut out = Out::default();
+        h.groups.step(&h.env, Input::Tick, &mut out);
+        assert!(h.env.fits(&Out::default(), &out.records), "{} records", out.records.len());
+        steps.push(out.records.len());
+        h.env.now = h.env.now.plus(1);
+    }
+    steps
+}
+
 #[test]
-fn deadlines_that_come_together_are_met_in_steps_that_fit_in_a_batch() {
+fn sessions_that_end_together_are_ended_in_steps_that_fit_in_a_batch() {
+    let mut h = Harness::new();
+    for group in 0..100 {
+        let value = ClassicGroupValue {
+            protocol_type: "consumer".into(),
+            generation: Generation(1),
+            protocol: Some("range".into()),
+            leader: Some("m".into()),
+            state_since: h.env.now,
+            members: vec![ClassicMemberValue {
+                member: "m".into(),
+                instance: None,
+                client_id: "c".into(),
+                client_host: "/h".into(),
+                rebalance_timeout_ms: 1000,
+                session_timeout_ms: 1000,
+                subscription: Bytes::new(),
+                assignment: Bytes::new(),
+            }],
+        };
+        h.replay(&Record::ClassicGroup { group: format!("g{group:02}").as_str().into(), value: Some(value) });
+    }
+    let mut h = h.replayed();
+    h.env.batch_bytes_max = 2000;
+    let steps = tick_until_done(&mut h, 5000);
+    assert_eq!(steps.iter().sum::<usize>(), 100, "each group becomes empty: {steps:?}");
+    assert!(steps.iter().all(|records| *records <= 10), "{steps:?}");
+}
+
+#[test]
+fn groups_that_expire_together_expire_in_steps_that_fit_in_a_batch() {
     let mut h = Harness::new();
     for group in 0..100 {
         commit(&mut h, &format!("g{group:02}"));
     }
     h.env.batch_bytes_max = 500;
-    h.env.now = h.env.now.plus(i64::MAX / 4);
-    let mut steps = 0;
-    while !h.groups.groups.is_empty() {
-        let mut out = Out::default();
-        h.env.now = h.env.now.plus(1);
-        h.groups.step(&h.env, Input::Tick, &mut out);
-        assert!(h.env.fits(&Out::default(), &out.records), "{} records", out.records.len());
-        steps += 1;
-    }
-    assert!(steps > 20, "{steps}");
+    let steps = tick_until_done(&mut h, i64::MAX / 4);
+    assert_eq!(steps.iter().sum::<usize>(), 200, "{steps:?}");
+    assert!(h.groups.groups.is_empty());
 }
