@@ -76,6 +76,8 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let broker = Broker::with(&[
+            // Who finds Kafka's short queue of the kernel full tries again a second later.
+            "socket.listen.backlog.size=1024",
             "offsets.topic.replication.factor=1",
             "offsets.topic.num.partitions=3",
             "group.initial.rebalance.delay.ms=0",
