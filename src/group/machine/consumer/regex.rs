@@ -79,19 +79,24 @@ impl ConsumerGroup {
         if ago.is_some_and(|ago| ago <= REFRESH_INTERVAL_MIN_MS) {
             return nothing;
         }
-        let mut regexes = self.regexes.clone();
-        if let Some(old) = old {
-            super::state::less(&mut regexes, old);
-        }
-        if let Some(new) = new {
-            super::state::more(&mut regexes, new.to_owned());
-        }
-        due |= regexes.len() != self.resolved.len();
+        let (goes, comes) = match old == new {
+            true => (false, false),
+            false => {
+                (old.is_some_and(|old| self.with_regex(old) == 1), new.is_some_and(|new| self.with_regex(new) == 0))
+            }
+        };
+        let count = self.regexes.len() + usize::from(comes) - usize::from(goes);
+        due |= count != self.resolved.len();
         due |= last.map_or(0, |last| last.version) < context.index.topics_came_at.unwrap_or(-1);
         let interval = context.env.settings.groups.consumer_regex_refresh_interval.as_millis();
         due |= ago.is_none_or(|ago| i128::from(ago) > i128::try_from(interval).unwrap_or(i128::MAX));
-        let to_resolve = (due && !regexes.is_empty()).then(|| regexes.into_keys().collect());
-        Ok(Updated { update, to_resolve })
+        if !due || count == 0 {
+            return nothing;
+        }
+        let stays = |regex: &&String| !goes || Some(regex.as_str()) != old;
+        let mut regexes: Vec<String> = self.regexes.keys().filter(stays).cloned().collect();
+        regexes.extend(new.filter(|_| comes).map(str::to_owned));
+        Ok(Updated { update, to_resolve: Some(regexes) })
     }
 }
 
