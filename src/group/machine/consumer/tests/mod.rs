@@ -13,6 +13,7 @@ mod matrix;
 mod migrating;
 mod offsets;
 mod random;
+mod random_mixed;
 mod reconciling;
 mod replaying;
 mod static_members;

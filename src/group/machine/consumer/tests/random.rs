@@ -9,18 +9,18 @@ use crate::group::request::Assignment;
 use crate::model::{PartitionId, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet};
 
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     /// Xorshift: the same numbers every time.
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
 
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.roll(of.len() as u64) as usize]
     }
 }
@@ -36,7 +36,7 @@ const MEMBERS: [&str; 5] = ["a", "b", "c", "d", "e"];
 const SUBSCRIPTIONS: [&[&str]; 5] = [&["foo"], &["foo", "bar"], &["bar", "baz"], &[], &["foo", "bar", "baz"]];
 const REGEXES: [&str; 3] = ["foo|bar", "b.*", ""];
 
-fn check_owners(bed: &Bed) {
+pub(super) fn check_owners(bed: &Bed) {
     let mut owners = BTreeMap::new();
     for (id, member) in &bed.group().members {
         let all: [&WithEpochs; 2] = [&member.current.assigned, &member.current.pending_revocation];
