@@ -9,7 +9,7 @@ pub(super) const KEYS: &[Key] = &[
         "transaction.state.log.min.isr",
         Int,
         Some("2"),
-        "In-sync replicas that a write to the transaction log needs.",
+        "In-sync replicas that a write to the transaction log needs; unless it is set, 1 for a node alone.",
     )
     .check(Check::AtLeast(1)),
     Key::new(
@@ -19,8 +19,13 @@ pub(super) const KEYS: &[Key] = &[
         "Bytes read at once when transactions are loaded.",
     )
     .check(Check::AtLeast(1)),
-    Key::new("transaction.state.log.replication.factor", Short, Some("3"), "Replicas of the transaction log.")
-        .check(Check::AtLeast(1)),
+    Key::new(
+        "transaction.state.log.replication.factor",
+        Short,
+        Some("3"),
+        "Replicas of the transaction log; unless it is set, 1 for a node alone.",
+    )
+    .check(Check::AtLeast(1)),
     Key::new(
         "transaction.state.log.num.partitions",
         Int,

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod transactions;
+
 use super::*;
 use crate::config::topic::TopicConfig;
 use crate::metadata::record::PartitionRecord;
@@ -17,8 +19,6 @@ use crate::storage::dirs::{DirsError, LogDirs, Owner};
 use crate::storage::flusher::{FlushRequest, Flusher};
 use bytes::Bytes;
 use parking_lot::Mutex;
-mod transactions;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

@@ -180,7 +180,7 @@ fn the_epoch_that_no_client_was_given_can_only_be_aborted() {
 #[test]
 fn only_what_is_due_can_be_said_to_be_written() {
     let mut rig = Rig::new(TV2);
-    let mut written = |rig: &mut Rig, by| rig.ask(Request::Written { id: id(), producer: by });
+    let written = |rig: &mut Rig, by| rig.ask(Request::Written { id: id(), producer: by });
     assert_eq!(written(&mut rig, producer(7, 5)), Some(Reply::Written(ITS)));
     rig.set(PrepareCommit, 6, 5);
     assert_eq!(written(&mut rig, producer(7, 5)), Some(Reply::Written(ITS)));

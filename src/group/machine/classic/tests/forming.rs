@@ -1,5 +1,7 @@
 //! JoinGroup: how a group comes together.
 use super::*;
+use crate::group::record::GroupValue;
+use crate::model::GroupEpoch;
 
 #[test]
 fn the_first_join_creates_the_group_writes_it_empty_and_waits_for_others() {
@@ -75,7 +77,7 @@ fn the_initial_delay_ends_when_nobody_came_during_it() {
 #[test]
 fn without_an_initial_delay_the_first_member_is_a_generation_at_once() {
     let mut shard = Shard::new();
-    shard.settings.groups.initial_rebalance_delay = std::time::Duration::ZERO;
+    shard.settings().groups.initial_rebalance_delay = std::time::Duration::ZERO;
     let join = shard.join(newcomer("a"));
     assert_eq!(shard.joined(join).generation, Generation(1));
     assert_eq!(shard.written().len(), 1);
@@ -123,7 +125,7 @@ fn a_member_with_an_id_cannot_join_a_group_that_is_not_there() {
     let mut shard = Shard::new();
     let join = shard.join(again("m"));
     assert_eq!(shard.joined(join), Joined::refused("m".into(), ErrorCode::UNKNOWN_MEMBER_ID));
-    assert!(shard.groups.groups.is_empty());
+    assert!(shard.harness.groups.groups.is_empty());
     assert_eq!(shard.written(), []);
 }
 
@@ -274,7 +276,7 @@ fn a_member_that_missed_the_answer_gets_it_again_the_leader_with_the_members() {
 fn a_full_group_takes_nobody_new_but_those_that_are_in_it() {
     for state in [ClassicState::Stable, ClassicState::CompletingRebalance] {
         let mut formed = formed(state);
-        formed.shard.settings.groups.members_max = 3;
+        formed.shard.settings().groups.members_max = 3;
         let more = formed.shard.join(newcomer("more"));
         assert_eq!(formed.shard.joined(more), Joined::refused("".into(), ErrorCode::GROUP_MAX_SIZE_REACHED));
         let pending = formed.shard.join(again(&formed.pending));
@@ -288,7 +290,7 @@ fn a_full_group_takes_nobody_new_but_those_that_are_in_it() {
 #[test]
 fn while_members_join_the_last_ones_above_the_limit_are_out() {
     let mut formed = formed(ClassicState::PreparingRebalance);
-    formed.shard.settings.groups.members_max = 2;
+    formed.shard.settings().groups.members_max = 2;
     let leader = formed.shard.join(again(&formed.leader));
     let follower = formed.shard.join(again(&formed.follower));
     assert!(formed.shard.waits(leader) && formed.shard.waits(follower));
@@ -304,4 +306,38 @@ fn a_static_member_cannot_join_with_an_id_that_was_given_to_a_dynamic_one() {
     let mut formed = formed(ClassicState::Stable);
     let join = formed.shard.join(fixed("other", &formed.pending));
     assert_eq!(formed.shard.joined(join), Joined::refused("".into(), ErrorCode::UNKNOWN_SERVER_ERROR));
+}
+
+fn with_an_empty_consumer_group() -> Shard {
+    let mut shard = Shard::new();
+    let value = GroupValue { epoch: GroupEpoch(5), metadata_hash: 1 };
+    shard.harness.replay(&Record::Group { group: "g".into(), value: Some(value) });
+    assert!(matches!(shard.harness.groups.groups.get("g"), Some(Group::Consumer(_))));
+    shard.harness.written();
+    shard
+}
+
+#[test]
+fn an_empty_consumer_group_gives_way_to_a_member_without_an_id() {
+    let mut shard = with_an_empty_consumer_group();
+    let join = shard.join(newcomer("a"));
+    let written = shard.harness.written();
+    let (last, tombstones) = written.split_last().unwrap();
+    assert!(matches!(last, Record::ClassicGroup { value: Some(_), .. }));
+    assert!(tombstones.contains(&Record::Group { group: "g".into(), value: None }));
+    assert!(matches!(shard.harness.replayed().groups.groups.get("g"), Some(Group::Classic(_))));
+    shard.pass(DELAY);
+    assert_eq!(shard.joined(join).generation, Generation(1));
+}
+
+#[test]
+fn an_empty_consumer_group_stays_if_the_member_has_an_id_or_the_records_do_not_fit() {
+    let mut shard = with_an_empty_consumer_group();
+    let join = shard.join(again("m"));
+    assert_eq!(shard.joined(join), Joined::refused("m".into(), ErrorCode::UNKNOWN_MEMBER_ID));
+    shard.harness.env.batch_bytes_max = 150;
+    let join = shard.join(newcomer("a"));
+    assert_eq!(shard.joined(join), Joined::refused("".into(), ErrorCode::UNKNOWN_SERVER_ERROR));
+    assert_eq!(shard.harness.written(), []);
+    assert!(matches!(shard.harness.groups.groups.get("g"), Some(Group::Consumer(_))));
 }
