@@ -26,18 +26,18 @@ pub(super) fn partition(topic: &str, number: i32) -> (TopicName, PartitionId) {
 
 /// A machine, the time, and what the last step wanted.
 pub(super) struct Rig {
-    pub machine: Transactions,
-    pub env: Env,
-    pub tickets: u64,
-    pub written: Vec<Record>,
-    pub then: Vec<Task>,
-    pub others: Vec<(Ticket, Reply)>,
-    pub log: Vec<Written>,
-    pub fresh: i64,
+    pub(super) machine: Transactions,
+    pub(super) env: Env,
+    pub(super) tickets: u64,
+    pub(super) written: Vec<Record>,
+    pub(super) then: Vec<Task>,
+    pub(super) others: Vec<(Ticket, Reply)>,
+    pub(super) log: Vec<Written>,
+    pub(super) fresh: i64,
 }
 
 impl Rig {
-    pub fn new(version: i16) -> Rig {
+    pub(super) fn new(version: i16) -> Rig {
         let env = Env {
             now: TimestampMs(1000),
             version,
@@ -60,7 +60,7 @@ impl Rig {
         rig
     }
 
-    pub fn step(&mut self, input: Input<Request, Arc<Delta>>) -> Vec<(Ticket, Reply)> {
+    pub(super) fn step(&mut self, input: Input<Request, Arc<Delta>>) -> Vec<(Ticket, Reply)> {
         let mut out = Out::default();
         self.machine.step(&self.env, input, &mut out);
         self.written =
@@ -72,7 +72,7 @@ impl Rig {
     }
 
     /// The answer; that of others goes to `others`.
-    pub fn ask(&mut self, request: Request) -> Option<Reply> {
+    pub(super) fn ask(&mut self, request: Request) -> Option<Reply> {
         self.tickets += 1;
         let own = Ticket(self.tickets);
         let (mine, others) = self.step(Input::Request(own, request)).into_iter().partition(|(to, _)| *to == own);
@@ -82,13 +82,13 @@ impl Rig {
         mine.pop().map(|(_, reply)| reply)
     }
 
-    pub fn init_with(&mut self, expected: Option<Producer>, fresh: Option<i64>) -> Reply {
+    pub(super) fn init_with(&mut self, expected: Option<Producer>, fresh: Option<i64>) -> Reply {
         let init = Init { id: id(), timeout_ms: 60_000, expected, fresh: fresh.map(ProducerId) };
         self.ask(Request::Init(init)).unwrap()
     }
 
     /// As the handle does it: with a producer id if one is needed.
-    pub fn init(&mut self, expected: Option<Producer>) -> Result<Producer, ErrorCode> {
+    pub(super) fn init(&mut self, expected: Option<Producer>) -> Result<Producer, ErrorCode> {
         let reply = match self.init_with(expected, None) {
             Reply::NeedsProducer => {
                 assert!(self.written.is_empty());
@@ -102,7 +102,7 @@ impl Rig {
         answer
     }
 
-    pub fn add(&mut self, by: Producer, version: i16, partitions: &[(TopicName, PartitionId)]) -> ErrorCode {
+    pub(super) fn add(&mut self, by: Producer, version: i16, partitions: &[(TopicName, PartitionId)]) -> ErrorCode {
         let add = Add { id: id(), producer: by, partitions: partitions.to_vec(), version };
         match self.ask(Request::Add(add)) {
             Some(Reply::Add(code)) => code,
@@ -110,7 +110,7 @@ impl Rig {
         }
     }
 
-    pub fn verify(
+    pub(super) fn verify(
         &mut self,
         by: Producer,
         partitions: &[(TopicName, PartitionId)],
@@ -122,7 +122,7 @@ impl Rig {
         }
     }
 
-    pub fn end(&mut self, by: Producer, commit: bool, version: i16) -> Result<Option<Producer>, ErrorCode> {
+    pub(super) fn end(&mut self, by: Producer, commit: bool, version: i16) -> Result<Option<Producer>, ErrorCode> {
         let end = |fresh| Request::End(End { id: id(), producer: by, commit, version, fresh });
         let reply = match self.ask(end(None)).unwrap() {
             Reply::NeedsProducer => {
@@ -138,7 +138,7 @@ impl Rig {
     }
 
     /// Has what is due written everywhere.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let due = match self.ask(Request::Due(id())) {
             Some(Reply::Due(Some(due))) => due,
             other => panic!("{other:?}"),
@@ -147,20 +147,20 @@ impl Rig {
         assert_eq!(written, Some(Reply::Written(ErrorCode::NONE)));
     }
 
-    pub fn known(&self) -> &Transaction {
+    pub(super) fn known(&self) -> &Transaction {
         &self.machine.all[&id()]
     }
 
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.known().value.state
     }
 
-    pub fn states_written(&self) -> Vec<State> {
+    pub(super) fn states_written(&self) -> Vec<State> {
         self.written.iter().map(|record| record.value.as_ref().unwrap().state).collect()
     }
 
     /// Sets what is known, as if it had been written.
-    pub fn set(&mut self, state: State, epoch: i16, last_epoch: i16) {
+    pub(super) fn set(&mut self, state: State, epoch: i16, last_epoch: i16) {
         let partitions = match state {
             State::Ongoing | State::PrepareCommit | State::PrepareAbort => {
                 [(TopicName::new("t"), [PartitionId(0)].into())].into()
@@ -184,7 +184,7 @@ impl Rig {
     }
 
     /// The broker starts again.
-    pub fn reload(&mut self) {
+    pub(super) fn reload(&mut self) {
         self.machine = Transactions::default();
         for record in &self.log {
             let replayed = Replayed::Record { key: &record.key, value: record.value.as_deref(), producer: None };
@@ -193,7 +193,7 @@ impl Rig {
         assert!(self.step(Input::Loaded).is_empty());
     }
 
-    pub fn tick_at(&mut self, now: i64) {
+    pub(super) fn tick_at(&mut self, now: i64) {
         self.env.now = TimestampMs(now);
         assert!(self.step(Input::Tick).is_empty());
     }
