@@ -4,6 +4,8 @@
 
 mod support;
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -207,6 +209,30 @@ fn a_transaction_that_takes_too_long_is_aborted() {
     other.commit_transaction(PATIENCE).unwrap();
     assert_eq!(read(&broker, TOPIC, "read_committed", 1), ["behind"]);
     assert!(slow.commit_transaction(PATIENCE).is_err());
+}
+
+#[test]
+fn a_topic_that_is_deleted_does_not_keep_a_transaction_from_its_end() {
+    let broker = broker();
+    let producer = producer(&broker, "app");
+    for commit in [true, false] {
+        producer.begin_transaction().unwrap();
+        send(&producer, TOPIC, 0, "stays");
+        send(&producer, "goes", 0, "goes");
+        producer.flush(PATIENCE).unwrap();
+        let admin: AdminClient<DefaultClientContext> = client(&broker).create().unwrap();
+        let answers = tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(admin.delete_topics(&["goes"], &AdminOptions::new()))
+            .unwrap();
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        if commit {
+            producer.commit_transaction(PATIENCE).unwrap();
+        } else {
+            producer.abort_transaction(PATIENCE).unwrap();
+        }
+    }
+    assert_eq!(read(&broker, TOPIC, "read_committed", 1), ["stays"]);
 }
 
 #[test]

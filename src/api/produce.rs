@@ -327,10 +327,11 @@ fn validated(
     now: TimestampMs,
 ) -> Result<Batch, PartitionResponse> {
     let records = records.unwrap_or_default();
-    if let Ok(header) = BatchHeader::parse(&records) {
-        if version < 7 && header.attributes.compression() == Some(Compression::Zstd) {
-            return Err(PartitionResponse::failed(number, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
-        }
+    if version < 7
+        && let Ok(header) = BatchHeader::parse(&records)
+        && header.attributes.compression() == Some(Compression::Zstd)
+    {
+        return Err(PartitionResponse::failed(number, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
     }
     let config = partition.config();
     let decompressed_bytes_max = ctx.settings().network.request_bytes_max;

@@ -28,7 +28,7 @@ pub enum Request {
         id: TransactionalId,
         producer: Producer,
     },
-    /// Answered when no end of a transaction is due.
+    /// Answered when no end of the transaction is due, or too many wait for that.
     Settled(TransactionalId),
     Describe(TransactionalId),
     List(List),

@@ -94,6 +94,7 @@ impl Transactions {
         let complete = known.completed(env.now);
         self.commit(env, out, id, complete);
         for waiting in self.settling.remove(id).unwrap_or_default() {
+            self.waiting -= 1;
             out.reply(waiting, Reply::Settled);
         }
         ErrorCode::NONE
@@ -134,8 +135,9 @@ impl Transaction {
         if id != self.value.producer && !rotated {
             return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
         }
-        let complete = matches!(self.value.state, State::CompleteCommit | State::CompleteAbort);
-        if !is_current && !(complete && is_retry) {
+        let may_retry = matches!(self.value.state, State::CompleteCommit | State::CompleteAbort);
+        let is_known = is_current || (may_retry && is_retry);
+        if !is_known {
             return Err(ErrorCode::PRODUCER_FENCED);
         }
         match (self.value.state, end.commit) {

@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// From this `transaction.version` on every transaction has an epoch of its own (KIP-890).
 pub const EPOCH_PER_TRANSACTION: i16 = 2;
 
+/// Who would wait when so many do is answered at once. (What cannot be settled must not keep others from being heard.)
+const WAITING_MAX: usize = 10_000;
+
 /// What the machine sees of the outside at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Env {
@@ -82,6 +85,8 @@ pub struct Transactions {
     scans: Timers<Scan>,
     /// Who waits until a decided transaction is complete.
     settling: BTreeMap<TransactionalId, Vec<Ticket>>,
+    /// How many those are.
+    waiting: usize,
 }
 
 impl Transactions {
@@ -122,7 +127,8 @@ impl Transactions {
             Request::Due(id) => Reply::Due(self.due(&id)),
             Request::Written { id, producer } => Reply::Written(self.written(env, &id, producer, out)),
             Request::Settled(id) => {
-                if self.is_decided(&id) {
+                if self.is_decided(&id) && self.waiting < WAITING_MAX {
+                    self.waiting += 1;
                     self.settling.entry(id).or_default().push(ticket);
                     return;
                 }

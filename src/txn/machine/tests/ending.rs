@@ -222,3 +222,15 @@ fn a_retry_after_a_restart_is_known_by_the_epoch() {
     rig.reload();
     assert_eq!(rig.end(producer(7, 5), true, TV2), Ok(Some(producer(7, 6))));
 }
+
+#[test]
+fn when_too_many_wait_the_next_is_answered_at_once() {
+    let mut rig = Rig::new(TV2);
+    rig.set(PrepareCommit, 6, 5);
+    for _ in 0..WAITING_MAX {
+        assert_eq!(rig.ask(Request::Settled(id())), None);
+    }
+    assert_eq!(rig.ask(Request::Settled(id())), Some(Reply::Settled));
+    rig.ask(Request::Written { id: id(), producer: producer(7, 6) });
+    assert_eq!((rig.others.len(), rig.machine.waiting), (WAITING_MAX, 0));
+}
