@@ -215,15 +215,15 @@ fn a_transaction_that_takes_too_long_is_aborted() {
 fn a_topic_that_is_deleted_does_not_keep_a_transaction_from_its_end() {
     let broker = broker();
     let producer = producer(&broker, "app");
-    for commit in [true, false] {
+    for (goes, commit) in [("goes", true), ("goes-too", false)] {
         producer.begin_transaction().unwrap();
         send(&producer, TOPIC, 0, "stays");
-        send(&producer, "goes", 0, "goes");
+        send(&producer, goes, 0, "goes");
         producer.flush(PATIENCE).unwrap();
         let admin: AdminClient<DefaultClientContext> = client(&broker).create().unwrap();
         let answers = tokio::runtime::Runtime::new()
             .unwrap()
-            .block_on(admin.delete_topics(&["goes"], &AdminOptions::new()))
+            .block_on(admin.delete_topics(&[goes], &AdminOptions::new()))
             .unwrap();
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         if commit {

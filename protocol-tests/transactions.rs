@@ -51,7 +51,17 @@ fn transactional_id() -> TransactionalId {
 
 impl Scene {
     fn new() -> Scene {
-        let broker = Broker::with(&["offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1"]);
+        Scene::with(&[])
+    }
+
+    /// Nothing counts before it is on the disk, so the coordinators take their time.
+    fn slow() -> Scene {
+        Scene::with(&["log.flush.interval.messages=1"])
+    }
+
+    fn with(settings: &[&str]) -> Scene {
+        let few = ["offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1"];
+        let broker = Broker::with(&[&few, settings].concat());
         let mut client = Client::connect(&broker.bootstrap());
         assert_eq!(client.create_topic(TOPIC, 2, &[]), NONE);
         for (kind, key) in [(0, "g"), (1, "app")] {
@@ -181,7 +191,12 @@ fn what_is_written_joins_the_transaction_by_itself_in_the_newer_protocol() {
 
 #[test]
 fn the_next_transaction_begins_at_once() {
-    let mut scene = Scene::new();
+    for mut scene in [Scene::new(), Scene::slow()] {
+        transactions_in_a_row(&mut scene);
+    }
+}
+
+fn transactions_in_a_row(scene: &mut Scene) {
     // No request between two transactions finds the one before undecided.
     for _ in 0..50 {
         assert_eq!(scene.produce(12, 0).0, NONE);
@@ -266,7 +281,12 @@ fn a_transaction_that_nobody_began_is_refused() {
 
 #[test]
 fn requests_that_are_sent_together_are_answered_in_their_order() {
-    let mut scene = Scene::new();
+    for mut scene in [Scene::new(), Scene::slow()] {
+        requests_together(&mut scene);
+    }
+}
+
+fn requests_together(scene: &mut Scene) {
     let records = |scene: &mut Scene| {
         let data = PartitionProduceData::default().with_records(Some(scene.batch("x")));
         scene.sequence += 1;
@@ -280,7 +300,7 @@ fn requests_that_are_sent_together_are_answered_in_their_order() {
     for _ in 0..20 {
         let mut all = Vec::new();
         for _ in 0..5 {
-            let request = records(&mut scene);
+            let request = records(scene);
             all.extend(scene.client.frame(12, &request).1);
         }
         let end = EndTxnRequest::default()
