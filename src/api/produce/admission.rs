@@ -6,14 +6,13 @@
 //! with the others of its wake-up. Where it does not, nothing of the connection is placed before the request is answered.
 
 use super::{Entry, Named, Placed, Placer};
-use crate::api::{Context, transactions};
-use crate::model::{ErrorCode, TransactionalId};
+use crate::api::Context;
+use crate::model::{ErrorCode, PartitionId, TimestampMs, TopicName, TransactionalId};
 use crate::partition::{Acks, Outcome, Partition, Verification, Verified};
 use crate::record::Batch;
 use crate::txn::Joining;
 use crate::txn::request::Producer;
 use crate::wire::produce::PartitionResponse;
-use kafka_protocol::messages;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +31,15 @@ pub(super) struct Transactional {
     joins: bool,
 }
 
+/// What the coordinator of a transaction is asked: about the partitions of which entries.
+struct Question {
+    id: TransactionalId,
+    producer: Producer,
+    partitions: Vec<(TopicName, PartitionId)>,
+    asked: Vec<usize>,
+    joining: Joining,
+}
+
 /// A request that is being admitted.
 pub(super) type Admission = Pin<Box<dyn Future<Output = Placer> + Send>>;
 
@@ -41,7 +49,7 @@ impl Transactional {
         partition: &Arc<Partition>,
         batch: &mut Batch,
         acks: Acks,
-        now: crate::model::TimestampMs,
+        now: TimestampMs,
     ) -> Outcome {
         let verified = match &self.verification {
             Some(verification) => Verified::Yes(verification),
@@ -64,18 +72,26 @@ impl Placer {
     /// Admits the transactional batches of the request that was added last, whose entries begin at `from`. Answers the
     /// request if that takes time: it is not in the placer any more.
     pub(super) fn admit(&mut self, ctx: &Arc<Context>, id: Option<&str>, from: usize) -> Option<Admission> {
-        let added = self.entries.get(from..).unwrap_or_default();
-        if !added.iter().any(Entry::is_transactional) {
+        if !self.entries.get(from..).unwrap_or_default().iter().any(Entry::is_transactional) {
             return None;
         }
-        let placed = self.requests.pop()?;
-        let mut alone = Placer { requests: vec![placed], entries: self.entries.split_off(from) };
+        let question = self.question(ctx, id, from);
+        let Some(question) = question else {
+            self.entries.retain(|entry| entry.batch.is_some());
+            return None;
+        };
+        let mut alone = Placer { requests: vec![self.requests.pop()?], entries: self.entries.split_off(from) };
         alone.entries.iter_mut().for_each(|entry| entry.request = 0);
-        let id = id.map(|id| transactions::id(&messages::TransactionalId(super::super::text::text(id))));
         let ctx = Arc::clone(ctx);
         let mut admission: Admission = Box::pin(async move {
-            alone.admitted(&ctx, id).await;
-            // The others are answered.
+            let Question { id, producer, partitions, asked, joining } = question;
+            let answers = ctx.transactions.join(id, producer, partitions, joining).await;
+            for (at, answer) in asked.into_iter().zip(answers) {
+                if answer.is_err() {
+                    let (error, message) = for_producers(answer, joining == Joining::Joins);
+                    alone.refuse(&ctx, at - from, error, message);
+                }
+            }
             alone.entries.retain(|entry| entry.batch.is_some());
             alone
         });
@@ -94,21 +110,24 @@ impl Placer {
         self.entries.extend(alone.entries.into_iter().map(|entry| Entry { request, ..entry }));
     }
 
-    async fn admitted(&mut self, ctx: &Context, id: Option<TransactionalId>) {
+    /// What has to be asked before the entries from `from` on may be appended. Those that may not, whatever the answer,
+    /// are refused.
+    fn question(&mut self, ctx: &Context, id: Option<&str>, from: usize) -> Option<Question> {
         let Some(id) = id else {
-            return self.refuse_transactional(ctx, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            self.refuse_transactional(ctx, from, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            return None;
         };
-        let mut producers = self.entries.iter().filter_map(Entry::producer);
-        let Some(producer) = producers.next() else { return };
+        let mut producers = self.entries.get(from..)?.iter().filter_map(Entry::producer);
+        let producer = producers.next()?;
         if producers.any(|other| other != producer) {
-            return self.refuse_transactional(ctx, ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+            self.refuse_transactional(ctx, from, ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+            return None;
         }
-        let version = self.requests.first().map_or(0, |placed| placed.version);
-        let joining = joining(version);
+        let joining = joining(self.requests.last()?.version);
         let joins = joining == Joining::Joins;
         let needed = ctx.settings().transactions.verify_partitions;
         let (mut asked, mut partitions) = (Vec::new(), Vec::new());
-        for at in 0..self.entries.len() {
+        for at in from..self.entries.len() {
             let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.is_transactional()) else { continue };
             let begun = if joins || needed { entry.partition.begin_verification(producer) } else { Ok(None) };
             match begun {
@@ -123,20 +142,12 @@ impl Placer {
                 Err(error) => self.refuse(ctx, at, error, None),
             }
         }
-        if partitions.is_empty() {
-            return;
-        }
-        let answers = ctx.transactions.join(id, producer, partitions, joining).await;
-        for (at, answer) in asked.into_iter().zip(answers) {
-            if answer.is_err() {
-                let (error, message) = for_producers(answer, joins);
-                self.refuse(ctx, at, error, message);
-            }
-        }
+        let id = TransactionalId::new(id);
+        (!partitions.is_empty()).then_some(Question { id, producer, partitions, asked, joining })
     }
 
-    fn refuse_transactional(&mut self, ctx: &Context, error: ErrorCode) {
-        for at in 0..self.entries.len() {
+    fn refuse_transactional(&mut self, ctx: &Context, from: usize, error: ErrorCode) {
+        for at in from..self.entries.len() {
             if self.entries.get(at).is_some_and(Entry::is_transactional) {
                 self.refuse(ctx, at, error, None);
             }
