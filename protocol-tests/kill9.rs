@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::chance::{Chance, number_from};
 use support::{Broker, PATIENCE, client};
 
 const TOPIC: &str = "kill9";
@@ -138,23 +139,6 @@ impl ProducerContext for Ledger {
         history.acknowledged += u64::from(matches!(fate, Fate::Acknowledged(_)));
         history.fates.insert(*value, fate);
     }
-}
-
-/// A small generator (splitmix64): the same seed gives the same moments.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-}
-
-fn number_from(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 /// What the producers are told.

@@ -9,6 +9,7 @@ use crate::admin::{Admin, Health, Stage};
 use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
 use crate::controller::{self, CreateTopics, DirectoryAssignment, NewTopic};
+use crate::group::GroupCoordinator;
 use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
 use crate::metrics::{Metrics, PartitionSample, Sample};
 use crate::model::{ErrorCode, NodeId};
@@ -166,6 +167,9 @@ impl Node {
             tokio::task::spawn_blocking(move || open(&live, &metrics, endpoints)).await.map_err(sentence)??
         };
         let Opened { store, controller, manager, flushers, dirs } = opened;
+        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        // After the partitions, which follow the metadata since they were opened.
+        groups.start();
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids: api::ProducerIds::default(),
@@ -176,6 +180,7 @@ impl Node {
             partitions: Arc::clone(&manager),
             metrics: Arc::clone(&metrics),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
+            groups,
         });
         register_collectors(&metrics, &manager);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
@@ -248,6 +253,8 @@ impl Node {
     pub async fn stop(self) {
         self.health.set(Stage::Draining);
         self.stopping.cancel();
+        // First, since members that wait for a rebalance would keep their connections for as long as it takes.
+        self.ctx.groups.stop().await;
         self.listeners.stop().await;
         self.tasks.close();
         self.tasks.wait().await;

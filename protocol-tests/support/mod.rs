@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test program uses its own part of this")]
 
 pub(crate) mod broker;
+pub(crate) mod chance;
 
 pub(crate) use broker::{Broker, PATIENCE};
 

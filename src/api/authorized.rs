@@ -1,4 +1,4 @@
-//! The authorized-operations bit fields of Metadata, DescribeCluster and DescribeTopicPartitions
+//! The authorized-operations bit fields of Metadata, DescribeCluster, DescribeTopicPartitions and the descriptions of groups
 //! while no authorizer is configured: every operation that the kind of resource knows is allowed.
 //!
 //! A bit's number is the operation's code (`AclOperation`); the sets are `AclEntry.supportedOperations`.
@@ -19,6 +19,8 @@ pub(super) const TOPIC: i32 = READ | WRITE | CREATE | DELETE | ALTER | DESCRIBE 
 pub(super) const CLUSTER: i32 =
     CREATE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE | ALTER | DESCRIBE;
 
+pub(super) const GROUP: i32 = READ | DESCRIBE | DELETE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+
 /// What a response carries when the client did not ask for the bit field.
 pub(super) const NOT_ASKED: i32 = i32::MIN;
 
@@ -30,5 +32,6 @@ mod tests {
     fn without_an_authorizer_the_bit_fields_are_those_of_apache_kafka() {
         assert_eq!(TOPIC, 3576);
         assert_eq!(CLUSTER, 8096);
+        assert_eq!(GROUP, 3400);
     }
 }

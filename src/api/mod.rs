@@ -13,6 +13,7 @@ mod auto_topics;
 mod config_rules;
 mod deadline;
 mod distinct;
+mod groups;
 mod loggers;
 mod producer_ids;
 #[cfg(test)]
@@ -23,24 +24,37 @@ mod view;
 pub mod alter_configs;
 pub mod alter_replica_log_dirs;
 pub mod api_versions;
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod fetch;
+pub mod find_coordinator;
+pub mod heartbeat;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod join_group;
+pub mod leave_group;
 pub mod list_config_resources;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod sync_group;
 pub mod update_features;
 
 pub use auto_topics::AutoTopics;
@@ -77,6 +91,7 @@ pub struct Context {
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
+    pub groups: Arc<crate::group::GroupCoordinator>,
 }
 
 impl Context {
@@ -129,6 +144,14 @@ pub trait Api {
     #[must_use]
     fn form(version: i16) -> i16 {
         version
+    }
+
+    /// Decodes a request's body: not by the crate where that does not know the version.
+    ///
+    /// # Errors
+    /// The body is not what it says.
+    fn decode(version: i16, body: Bytes) -> Result<Self::Request, wire::DecodeError> {
+        wire::decode(version, body)
     }
 
     fn handle(
@@ -198,7 +221,7 @@ type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
 /// Decodes, handles and encodes one request of `A`.
 fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
     let version = A::form(call.version);
-    let request: A::Request = wire::decode(version, body).map_err(|error| error.to_string())?;
+    let request = A::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
         let response = A::handle(ctx, call, request).await;
@@ -244,6 +267,15 @@ macro_rules! apis {
 apis![
     list_offsets::ListOffsets,
     metadata::Metadata,
+    offset_commit::OffsetCommit,
+    offset_fetch::OffsetFetch,
+    find_coordinator::FindCoordinator,
+    join_group::JoinGroup,
+    heartbeat::Heartbeat,
+    leave_group::LeaveGroup,
+    sync_group::SyncGroup,
+    describe_groups::DescribeGroups,
+    list_groups::ListGroups,
     api_versions::ApiVersions,
     create_topics::CreateTopics,
     delete_topics::DeleteTopics,
@@ -255,11 +287,15 @@ apis![
     alter_replica_log_dirs::AlterReplicaLogDirs,
     describe_log_dirs::DescribeLogDirs,
     create_partitions::CreatePartitions,
+    delete_groups::DeleteGroups,
     incremental_alter_configs::IncrementalAlterConfigs,
     list_partition_reassignments::ListPartitionReassignments,
+    offset_delete::OffsetDelete,
     update_features::UpdateFeatures,
     describe_cluster::DescribeCluster,
     describe_producers::DescribeProducers,
+    consumer_group_heartbeat::ConsumerGroupHeartbeat,
+    consumer_group_describe::ConsumerGroupDescribe,
     list_config_resources::ListConfigResources,
     describe_topic_partitions::DescribeTopicPartitions,
 ];

@@ -53,6 +53,11 @@ pub(super) fn explained(mut error: ApiError) -> ApiError {
     error
 }
 
+/// Kafka's own text for the code, or the code's name.
+pub(super) fn standard(code: ErrorCode) -> &'static str {
+    standard_text(code).unwrap_or_else(|| code.name())
+}
+
 /// Kafka's text for the codes that the handlers in this directory answer with a text of their own accord.
 fn standard_text(code: ErrorCode) -> Option<&'static str> {
     match code {
@@ -62,6 +67,7 @@ fn standard_text(code: ErrorCode) -> Option<&'static str> {
         ),
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Some("This server does not host this topic-partition."),
         ErrorCode::UNKNOWN_TOPIC_ID => Some("This server does not host this topic ID."),
+        ErrorCode::COORDINATOR_NOT_AVAILABLE => Some("The coordinator is not available."),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::broker::{Values, value_of};
+use super::groups;
 use super::listeners;
 use super::settings::*;
 use super::value::Value;
@@ -50,11 +51,14 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
-        groups: groups(&read)?,
+        groups: groups::settings(&read)?,
         transactions: transactions(&read),
         quorum,
     };
     across(&read, &settings)?;
+    if let Some(fault) = groups::fault(values) {
+        return Err(ConfigError::new(format!("{fault}: change one of them.")));
+    }
     Ok(settings)
 }
 
@@ -77,7 +81,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
-        groups: groups(&read)?,
+        groups: groups::settings(&read)?,
         transactions: transactions(&read),
         quorum: old.quorum.clone(),
     };
@@ -86,73 +90,73 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
 }
 
 /// Typed reading. The values were checked key by key before, so a missing or odd one is its default.
-struct Read<'a>(&'a Values);
+pub(super) struct Read<'a>(&'a Values);
 
 impl Read<'_> {
-    fn value(&self, name: &str) -> Option<Value> {
+    pub(super) fn value(&self, name: &str) -> Option<Value> {
         debug_assert!(super::broker_keys::find(name).is_some(), "no key {name}");
         value_of(self.0, name)
     }
 
-    fn long(&self, name: &str) -> i64 {
+    pub(super) fn long(&self, name: &str) -> i64 {
         self.value(name).map_or(0, |value| value.number())
     }
 
-    fn optional_long(&self, name: &str) -> Option<i64> {
+    pub(super) fn optional_long(&self, name: &str) -> Option<i64> {
         self.value(name).map(|value| value.number())
     }
 
-    fn int(&self, name: &str) -> i32 {
+    pub(super) fn int(&self, name: &str) -> i32 {
         i32::try_from(self.long(name)).unwrap_or_default()
     }
 
-    fn short(&self, name: &str) -> i16 {
+    pub(super) fn short(&self, name: &str) -> i16 {
         i16::try_from(self.long(name)).unwrap_or(i16::MAX)
     }
 
     /// A size or a count; negative counts as 0.
-    fn size(&self, name: &str) -> usize {
+    pub(super) fn size(&self, name: &str) -> usize {
         usize::try_from(self.long(name)).unwrap_or_default()
     }
 
     /// A size where Kafka's negative value leaves it to the system.
-    fn size_or_system(&self, name: &str) -> Option<usize> {
+    pub(super) fn size_or_system(&self, name: &str) -> Option<usize> {
         usize::try_from(self.long(name)).ok()
     }
 
-    fn ms(&self, name: &str) -> Duration {
+    pub(super) fn ms(&self, name: &str) -> Duration {
         Duration::from_millis(u64::try_from(self.long(name)).unwrap_or_default())
     }
 
     /// An interval where the largest number means never.
-    fn ms_or_never(&self, name: &str) -> Option<Duration> {
+    pub(super) fn ms_or_never(&self, name: &str) -> Option<Duration> {
         match self.long(name) {
             i64::MAX => None,
             ms => Some(Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
         }
     }
 
-    fn is_true(&self, name: &str) -> bool {
+    pub(super) fn is_true(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value.is_true())
     }
 
-    fn real(&self, name: &str) -> f64 {
+    pub(super) fn real(&self, name: &str) -> f64 {
         if let Some(Value::Double(value)) = self.value(name) { value } else { 0.0 }
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.value(name).map(|value| value.to_string()).unwrap_or_default()
     }
 
-    fn optional_text(&self, name: &str) -> Option<String> {
+    pub(super) fn optional_text(&self, name: &str) -> Option<String> {
         self.value(name).map(|value| value.to_string()).filter(|text| !text.is_empty())
     }
 
-    fn list(&self, name: &str) -> Vec<String> {
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
         self.value(name).map(|value| value.list().to_vec()).unwrap_or_default()
     }
 
-    fn optional_list(&self, name: &str) -> Option<Vec<String>> {
+    pub(super) fn optional_list(&self, name: &str) -> Option<Vec<String>> {
         self.value(name).map(|value| value.list().to_vec())
     }
 }
@@ -363,35 +367,6 @@ fn replication(read: &Read<'_>) -> Replication {
             u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default(),
         ),
     }
-}
-
-fn groups(read: &Read<'_>) -> Result<Groups, ConfigError> {
-    let protocols = read.list("group.coordinator.rebalance.protocols");
-    let has = |name: &str| protocols.iter().any(|protocol| protocol.eq_ignore_ascii_case(name));
-    if !has("classic") {
-        return Err(ConfigError::new(
-            "group.coordinator.rebalance.protocols leaves out classic, which cannot be turned off: add it.",
-        ));
-    }
-    let minutes = u64::try_from(read.long("offsets.retention.minutes")).unwrap_or_default();
-    Ok(Groups {
-        offsets_partitions: read.int("offsets.topic.num.partitions"),
-        offsets_replication_factor: read.short("offsets.topic.replication.factor"),
-        offsets_segment_bytes: read.int("offsets.topic.segment.bytes"),
-        offset_metadata_bytes_max: read.size("offset.metadata.max.bytes"),
-        offsets_retention: Duration::from_secs(minutes.saturating_mul(60)),
-        offsets_retention_check_interval: read.ms("offsets.retention.check.interval.ms"),
-        offset_commit_timeout: read.ms("offsets.commit.timeout.ms"),
-        session_timeout_min: read.ms("group.min.session.timeout.ms"),
-        session_timeout_max: read.ms("group.max.session.timeout.ms"),
-        initial_rebalance_delay: read.ms("group.initial.rebalance.delay.ms"),
-        members_max: read.size("group.max.size"),
-        classic: true,
-        consumer: has("consumer"),
-        consumer_session_timeout: read.ms("group.consumer.session.timeout.ms"),
-        consumer_heartbeat_interval: read.ms("group.consumer.heartbeat.interval.ms"),
-        consumer_members_max: read.size("group.consumer.max.size"),
-    })
 }
 
 fn transactions(read: &Read<'_>) -> Transactions {

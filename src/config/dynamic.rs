@@ -3,6 +3,7 @@
 
 use super::broker::{BrokerConfig, Values, key_of, refusal};
 use super::broker_keys::{self, base_name};
+use super::groups;
 use super::key::Update;
 use super::value::{self, BadValue};
 
@@ -77,6 +78,9 @@ pub fn validate_dynamic_broker(config: &BrokerConfig, proposed: &Values, per_bro
         if per_broker { (config.cluster.clone(), proposed.clone()) } else { (proposed.clone(), config.broker.clone()) };
     let (next, left_out) = config.with_dynamic(cluster, broker);
     if let Some(fault) = left_out.into_iter().next() {
+        return Err(BadValue(fault));
+    }
+    if let Some(fault) = groups::fault(&next.effective) {
         return Err(BadValue(fault));
     }
     for name in THREADS {

@@ -247,6 +247,10 @@ pub struct Groups {
     pub offsets_partitions: i32,
     pub offsets_replication_factor: i16,
     pub offsets_segment_bytes: i32,
+    /// `offsets.topic.compression.codec`: how the coordinator's batches are compressed, 0 to 4 (`CompressionType`).
+    pub offsets_compression: i8,
+    /// `offsets.load.buffer.size`
+    pub offsets_load_bytes: usize,
     pub offset_metadata_bytes_max: usize,
     pub offsets_retention: Duration,
     pub offsets_retention_check_interval: Duration,
@@ -258,9 +262,32 @@ pub struct Groups {
     /// `group.coordinator.rebalance.protocols`
     pub classic: bool,
     pub consumer: bool,
+    /// What a consumer group has that sets nothing of its own; [`super::GroupConfig`] is what one group has.
     pub consumer_session_timeout: Duration,
+    pub consumer_session_timeout_min: Duration,
+    pub consumer_session_timeout_max: Duration,
     pub consumer_heartbeat_interval: Duration,
+    pub consumer_heartbeat_interval_min: Duration,
+    pub consumer_heartbeat_interval_max: Duration,
+    /// Least time between two assignments.
+    pub consumer_assignment_interval: Duration,
+    pub consumer_assignment_interval_min: Duration,
+    pub consumer_assignment_interval_max: Duration,
     pub consumer_members_max: usize,
+    /// `group.consumer.assignors`, at least one; the first is the default. Names that are known: `uniform`, `range`.
+    pub consumer_assignors: Vec<String>,
+    pub consumer_migration: Migration,
+    /// `group.consumer.regex.refresh.interval.ms`
+    pub consumer_regex_refresh_interval: Duration,
+}
+
+/// `group.consumer.migration.policy`: which groups that have members may change their protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// From the classic protocol to the consumer protocol.
+    pub upgrade: bool,
+    /// From the consumer protocol to the classic protocol.
+    pub downgrade: bool,
 }
 
 /// `transaction.*`, `transactional.*` and producer ids.

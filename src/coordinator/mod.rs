@@ -8,8 +8,15 @@
 //! Kafka's `CoordinatorRuntime` keeps two copies of the state, the uncommitted and the committed one, to answer reads from
 //! the latter. Here a read is answered from the one there is, once everything it may have seen is committed.
 
+pub mod runtime;
 pub mod timers;
+mod alarms;
+mod load;
+mod shard;
+#[cfg(test)]
+mod tests;
 
+pub use runtime::{Host, Limits, Runtime};
 pub use timers::Timers;
 
 use crate::model::{ProducerEpoch, ProducerId, TimestampMs};

@@ -3,7 +3,11 @@
 //! [`machine::Groups`] decides, one for each partition of `__consumer_offsets`; `coordinator/` hosts it; `record/` is Kafka's
 //! format of what it writes. Share and streams groups are not here yet: their records are left where they lie.
 
+pub mod coordinator;
 pub mod machine;
 pub mod protocol;
 pub mod record;
 pub mod request;
+
+pub use coordinator::GroupCoordinator;
+pub(crate) use coordinator::partition_of;

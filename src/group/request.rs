@@ -3,7 +3,8 @@
 //! Topics that the client named by id come with their name, and the other way round, where the metadata knows them.
 
 use crate::model::{
-    ErrorCode, Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TopicId, TopicName,
+    ErrorCode, Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TopicId,
+    TopicName,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
 use crate::record::Batch;
 use crate::rt::clock;
 use crate::storage::flusher::FlushRequest;
-use crate::storage::{AppendError, Appended, FlushJob, FlushMark};
+use crate::storage::{AppendError, Appended, FlushJob, FlushMark, Origin};
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -38,6 +38,49 @@ impl Partition {
     /// Each batch has its own outcome: a duplicate or an out-of-order sequence among them does not
     /// touch the others. Must not be called for batches of different `acks`.
     pub fn append(self: &Arc<Self>, batches: &mut [Batch], acks: Acks, now: TimestampMs) -> SmallVec<[Outcome; 4]> {
+        self.append_from(Origin::Client, batches, acks, now)
+    }
+
+    /// Appends a coordinator's own records with one write, to be acknowledged by all in-sync replicas. The topic's
+    /// rules for clients do not hold, but a batch must fit into a segment. `None`: they are committed.
+    ///
+    /// # Errors
+    /// The first batch's error that has one. Batches before it are appended.
+    pub fn append_own(
+        self: &Arc<Self>,
+        batches: &mut [Batch],
+        now: TimestampMs,
+    ) -> Result<Option<CommitWait>, ErrorCode> {
+        let mut wait = None;
+        for outcome in self.append_from(Origin::Coordinator, batches, Acks::All, now) {
+            match outcome {
+                Outcome::Done(_) => {}
+                // The last one's is over when all are.
+                Outcome::Waits(_, last) => wait = Some(last),
+                Outcome::Failed { error, .. } => return Err(error),
+            }
+        }
+        Ok(wait)
+    }
+
+    /// A wait for everything that has been appended so far; `None`: it is committed.
+    ///
+    /// # Errors
+    /// As [`Partition::positions`].
+    pub fn wait_for_commit(&self) -> Result<Option<CommitWait>, ErrorCode> {
+        let mut state = self.state.lock();
+        let log_end = self.opened(&mut state)?.log_end();
+        let all = state.visibility.high_watermark() >= log_end;
+        Ok((!all).then(|| state.waiting.add_commit(log_end)))
+    }
+
+    fn append_from(
+        self: &Arc<Self>,
+        origin: Origin,
+        batches: &mut [Batch],
+        acks: Acks,
+        now: TimestampMs,
+    ) -> SmallVec<[Outcome; 4]> {
         let config = self.config.load();
         let mut state = self.state.lock();
         let refuse =
@@ -50,7 +93,7 @@ impl Partition {
         }
         let epoch = state.leader_epoch;
         let Slot::Open(log) = &mut state.log else { return refuse(ErrorCode::KAFKA_STORAGE_ERROR) };
-        let appended = log.append(batches, epoch, now);
+        let appended = log.append_from(origin, batches, epoch, now);
         self.appended.store(true, Ordering::Relaxed);
         let log_end = log.log_end();
         let log_start = log.log_start();

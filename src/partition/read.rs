@@ -69,6 +69,21 @@ impl Partition {
         }
     }
 
+    /// Batches from `from`, or from the log start if that is later, up to the log end, committed or not; at least one.
+    /// `None`: there is none. For a coordinator that loads what it wrote.
+    ///
+    /// # Errors
+    /// `OFFSET_OUT_OF_RANGE` beyond the log end, else as [`Partition::positions`].
+    pub fn read_own(&self, from: Offset, max_bytes: usize) -> Result<Option<FileSlice>, ErrorCode> {
+        let mut state = self.state.lock();
+        let log = self.opened(&mut state)?;
+        match log.read(from.max(log.log_start()), max_bytes, log.log_end(), true) {
+            Ok(records) => Ok(records),
+            Err(ReadError::OutOfRange { .. }) => Err(ErrorCode::OFFSET_OUT_OF_RANGE),
+            Err(ReadError::Storage(error)) => Err(self.storage_failed(&mut state, &error)),
+        }
+    }
+
     /// Has `waiter` woken by the next change, unless something changed since the high watermark was
     /// `seen`. Answers whether it waits.
     #[must_use]

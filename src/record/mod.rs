@@ -14,7 +14,7 @@ mod crc;
 mod header;
 mod validate;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -28,11 +28,17 @@ pub enum DecodeError {
 /// decoding, and in this way there is no path around it.
 pub fn decode<T: Request>(version: i16, mut body: Bytes) -> Result<T, DecodeError> {
     let key = T::KEY;
-    let cost = guard::check(key, version, &body).map_err(|refused| DecodeError::Refused { key, version, refused })?;
+    admit(key, version, &body)?;
+    T::decode(&mut body, version).map_err(|error| DecodeError::Malformed { key, version, message: error.to_string() })
+}
+
+/// Whether a body may be decoded.
+pub(crate) fn admit(key: i16, version: i16, body: &[u8]) -> Result<(), DecodeError> {
+    let cost = guard::check(key, version, body).map_err(|refused| DecodeError::Refused { key, version, refused })?;
     if cost > DECODED_MAX {
         return Err(DecodeError::TooLarge { key, version, cost: cost.0 });
     }
-    T::decode(&mut body, version).map_err(|error| DecodeError::Malformed { key, version, message: error.to_string() })
+    Ok(())
 }
 
 #[cfg(test)]

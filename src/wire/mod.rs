@@ -2,7 +2,7 @@
 //!
 //! A request's way in: [`frame::FrameCodec`] cuts the length-prefixed frame, [`header::parse`] reads its header,
 //! [`guard::check`] walks the body by the message's shape and says what its decoded form will cost, and
-//! [`decode()`] (or [`produce::parse`], [`fetch::parse`], which are their own guards) makes a value of it.
+//! [`decode()`] (or [`offsets`], or [`produce::parse`], [`fetch::parse`], which are their own guards) makes a value of it.
 //! The way out: [`response`] for everything that the `kafka-protocol` crate encodes,
 //! [`produce::encode_response`] and [`fetch::encode_response`] for the two hot answers.
 //!
@@ -14,8 +14,9 @@ pub mod fetch;
 pub mod frame;
 pub mod guard;
 pub mod header;
+pub mod offsets;
 pub mod produce;
-mod reader;
+pub(crate) mod reader;
 mod refused;
 pub mod shape;
 mod writer;

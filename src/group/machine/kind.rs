@@ -11,7 +11,7 @@ pub enum Ages {
     /// They do not, as long as the group is like this.
     Never,
     SinceCommit,
-    /// Since then, or since the commit if that was later.
+    /// Since then, whenever they were committed.
     Since(TimestampMs),
 }
 
@@ -23,7 +23,8 @@ pub trait Kind {
     /// The error that every partition of the commit gets.
     fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode>;
 
-    /// May this offset be committed, `check_commit` having passed (KAFKA-19862, `CommitPartitionValidator`)?
+    /// May this offset be committed, `check_commit` having passed (KAFKA-19862, `CommitPartitionValidator`)? An error
+    /// refuses the whole commit.
     fn check_offset(&self, commit: &Commit, offset: &CommitOffset) -> ErrorCode;
 
     /// May offsets be fetched like this (`validateOffsetFetch`)?
@@ -65,8 +66,10 @@ pub trait Kind {
 
     /// Does a listing ask for it: its states and types, without regard to case; none lets everything through.
     fn listed(&self, list: &List) -> bool {
-        let asked = |filter: &[String], is: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(is));
-        asked(&list.states, self.state()) && asked(&list.types, self.name())
+        let state = |filter: &String| filter.trim().eq_ignore_ascii_case(self.state());
+        let kind = |filter: &String| filter.eq_ignore_ascii_case(self.name());
+        (list.states.is_empty() || list.states.iter().any(state))
+            && (list.types.is_empty() || list.types.iter().any(kind))
     }
 }
 

@@ -10,13 +10,17 @@ pub mod consumer;
 mod kind;
 pub mod offsets;
 mod shard;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use super::record::Record;
 use super::request::{Reply, Request};
 use crate::config::Settings;
-use crate::coordinator::{BadRecord, Effects, Input, Machine, Replayed, Ticket, Timers};
+use crate::coordinator::{BadRecord, Effects, Input, Machine, Replayed, Ticket, Timers, Written};
 use crate::metadata::{Delta, Image};
-use crate::model::{GroupId, MemberId, TimestampMs};
+use crate::model::{ErrorCode, GroupId, MemberId, TimestampMs};
 use classic::ClassicGroup;
 use consumer::ConsumerGroup;
 pub use kind::{Ages, Kind};
@@ -33,6 +37,8 @@ pub struct Env {
     pub settings: Arc<Settings>,
     /// Not used before: for the id of a member that joins.
     pub fresh: Uuid,
+    /// `max.message.bytes` of the topic that the records go to: what a step writes is one batch.
+    pub batch_bytes_max: usize,
 }
 
 /// A group.
@@ -63,10 +69,28 @@ pub enum Timer {
     Assign(GroupId),
     /// Offsets that have expired are looked for.
     Expiry,
+    /// Offsets of deleted topics are left, more than one step takes.
+    Forget,
 }
 
 /// What the effects of a step are collected in.
 pub type Out = Effects<Reply>;
+
+impl Env {
+    /// Do these records fit in the batch with what the step writes already?
+    pub(super) fn fits(&self, out: &Out, more: &[Written]) -> bool {
+        BATCH_HEADER + batch_size(&out.records) + batch_size(more) <= self.batch_bytes_max
+    }
+}
+
+/// A batch without records (`DefaultRecordBatch.RECORD_BATCH_OVERHEAD`).
+const BATCH_HEADER: usize = 61;
+
+/// What records take in a batch, at most: a record's length, attributes, deltas, the two lengths and its headers' count take
+/// no more than this (`DefaultRecord.MAX_RECORD_OVERHEAD`).
+fn batch_size(records: &[Written]) -> usize {
+    records.iter().map(|record| 21 + record.key.len() + record.value.as_ref().map_or(0, Vec::len)).sum()
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -81,6 +105,20 @@ impl Groups {
     pub(super) fn commit(&mut self, env_now: TimestampMs, out: &mut Out, record: Record) {
         out.records.push(record.encode());
         self.apply(record, env_now);
+    }
+
+    /// Acts on records and has them written, unless they are too large for the batch that the step writes: then nothing is
+    /// done, and the answer is UNKNOWN_SERVER_ERROR, which is what Kafka makes of it.
+    pub(super) fn commit_all(&mut self, env: &Env, out: &mut Out, records: Vec<Record>) -> Result<(), ErrorCode> {
+        let written: Vec<Written> = records.iter().map(Record::encode).collect();
+        if !env.fits(out, &written) {
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
+        out.records.extend(written);
+        for record in records {
+            self.apply(record, env.now);
+        }
+        Ok(())
     }
 
     fn request(&mut self, env: &Env, ticket: Ticket, request: Request, out: &mut Out) {
@@ -111,8 +149,14 @@ impl Machine for Groups {
         match input {
             Input::Request(ticket, request) => self.request(env, ticket, request, out),
             Input::Tick => {
-                while let Some(timer) = self.timers.pop_due(env.now) {
+                let (mut seen, mut size) = (0, 0);
+                // Many deadlines may have come together. The batch has a limit; those that are left come with the next step.
+                while size < env.batch_bytes_max / 2
+                    && let Some(timer) = self.timers.pop_due(env.now)
+                {
                     self.expired(env, timer, out);
+                    size += batch_size(out.records.get(seen..).unwrap_or_default());
+                    seen = out.records.len();
                 }
             }
             Input::Loaded => self.loaded(env, out),

@@ -1,21 +1,74 @@
 //! What concerns the shard as a whole: replay, deadlines, changes of the metadata, listing and deleting groups.
 
-use super::{Env, Groups, Out, Timer};
+use super::classic::ClassicGroup;
+use super::{Env, Group, Groups, Out, Timer};
 use crate::coordinator::{BadRecord, Replayed, Ticket};
-use crate::group::record::Record;
-use crate::group::request::List;
+use crate::group::record::{OffsetValue, Record};
+use crate::group::request::{List, Listed, Reply};
 use crate::metadata::Delta;
-use crate::model::{GroupId, TimestampMs};
+use crate::model::{ErrorCode, GroupId, PartitionId, ProducerId, TimestampMs, TopicName};
 
 impl Groups {
+    /// What a record means. The same while it is written and when it is replayed.
     pub(super) fn apply(&mut self, record: Record, now: TimestampMs) {
-        let _ = (record, now);
-        todo!()
+        match record {
+            Record::Offset { group, topic, partition, value } => {
+                self.apply_offset(None, group, topic, partition, value, now);
+            }
+            Record::ClassicGroup { group, value: Some(value) } => {
+                let classic = ClassicGroup::from_record(group.clone(), value);
+                self.groups.insert(group, Group::Classic(Box::new(classic)));
+            }
+            // Whatever kind it is of: Kafka does not look either.
+            Record::ClassicGroup { group, value: None } => drop(self.groups.remove(&group)),
+            record => self.apply_consumer(record),
+        }
+    }
+
+    /// An offset, which counts at once, or if `producer`'s transaction is committed. A tombstone counts at once, always.
+    pub(super) fn apply_offset(
+        &mut self,
+        producer: Option<ProducerId>,
+        group: GroupId,
+        topic: TopicName,
+        partition: PartitionId,
+        value: Option<OffsetValue>,
+        now: TimestampMs,
+    ) {
+        let Some(value) = value else {
+            return self.offsets.remove(&group, &topic, partition);
+        };
+        // A consumer that keeps its offsets here and is not a member: a group without members, which has no record
+        // of its own (Kafka's "simple group").
+        let group = match self.groups.get_key_value(&group) {
+            Some((known, _)) => known.clone(),
+            None => {
+                let simple = ClassicGroup::new(group.clone(), now);
+                self.groups.insert(group.clone(), Group::Classic(Box::new(simple)));
+                group
+            }
+        };
+        match producer {
+            None => self.offsets.put(&group, &topic, partition, value),
+            Some(producer) => self.offsets.put_pending(producer, &group, &topic, partition, value),
+        }
     }
 
     pub(super) fn replay_record(&mut self, record: Replayed<'_>) -> Result<(), BadRecord> {
-        let _ = record;
-        todo!()
+        match record {
+            Replayed::Record { key, value, producer } => match Record::decode(key, value)? {
+                Some(Record::Offset { group, topic, partition, value }) => {
+                    let committed_at = value.as_ref().map_or(TimestampMs::NONE, |value| value.committed_at);
+                    let producer = producer.map(|(id, _)| id);
+                    self.apply_offset(producer, group, topic, partition, value, committed_at);
+                }
+                // Only offsets are ever part of a transaction.
+                Some(record) => self.apply(record, TimestampMs::NONE),
+                None => {}
+            },
+            Replayed::Ended { producer: (id, _), committed } => self.offsets.end(id, committed),
+        }
+        Ok(())
     }
 
     pub(super) fn expired(&mut self, env: &Env, timer: Timer, out: &mut Out) {
@@ -29,27 +82,53 @@ impl Groups {
             Timer::ClassicSync(group, member) => self.classic_sync_time_is_up(env, &group, &member, out),
             Timer::Assign(group) => self.assign_time_has_come(env, &group, out),
             Timer::Expiry => self.expire_offsets(env, out),
+            Timer::Forget => self.forget_more(env, out),
         }
     }
 
     /// Timers of everything that was replayed (`GroupMetadataManager.onLoaded`).
     pub(super) fn loaded(&mut self, env: &Env, out: &mut Out) {
-        let _ = (env, out);
-        todo!()
+        let groups: Vec<(GroupId, bool)> =
+            self.groups.iter().map(|(id, group)| (id.clone(), matches!(group, Group::Classic(_)))).collect();
+        for (group, classic) in groups {
+            if classic {
+                self.classic_group_loaded(env, &group, out);
+            } else {
+                self.consumer_group_loaded(env, &group, out);
+            }
+        }
+        self.arm_expiry(env);
     }
 
     pub(super) fn metadata_changed(&mut self, env: &Env, delta: &Delta, out: &mut Out) {
-        let _ = (env, delta, out);
-        todo!()
+        self.forget_deleted_topics(env, delta, out);
+        self.consumer_groups_topics_changed(env, delta, out);
     }
 
     pub(super) fn delete_group(&mut self, env: &Env, ticket: Ticket, group: GroupId, out: &mut Out) {
-        let _ = (env, ticket, group, out);
-        todo!()
+        let error = match self.delete(env, &group, out) {
+            Ok(()) => ErrorCode::NONE,
+            Err(error) => error,
+        };
+        out.reply(ticket, Reply::DeleteGroup(error));
     }
 
-    pub(super) fn list(&mut self, env: &Env, ticket: Ticket, list: List, out: &mut Out) {
-        let _ = (env, ticket, list, out);
-        todo!()
+    fn delete(&mut self, env: &Env, group: &GroupId, out: &mut Out) -> Result<(), ErrorCode> {
+        let found = self.groups.get(group).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?.kind();
+        found.check_delete()?;
+        let mut records = self.offsets.tombstones(group);
+        records.extend(found.tombstones(group));
+        self.commit_all(env, out, records)
+    }
+
+    pub(super) fn list(&mut self, _: &Env, ticket: Ticket, list: List, out: &mut Out) {
+        let kinds = self.groups.iter().map(|(id, group)| (id, group.kind()));
+        let listed = kinds.filter(|(_, kind)| kind.listed(&list)).map(|(id, kind)| Listed {
+            group: id.clone(),
+            protocol_type: kind.protocol_type().to_owned(),
+            state: kind.state(),
+            kind: kind.name(),
+        });
+        out.reply(ticket, Reply::List(listed.collect()));
     }
 }

@@ -1,11 +1,17 @@
 //! The records of `__consumer_offsets`, in the formats of Kafka's group-coordinator module: what its
 //! `OffsetsMessageFormatter`, `GroupMetadataMessageFormatter` and `kafka-dump-log --offsets-decoder` read.
 //!
-//! A key is its type as a short and the fields; a value its version as a short and the fields. Every version of 4.3 is read;
-//! the newest is written. Share and streams groups' records (types 9 to 15 and 17 to 19) are known and passed over.
+//! A key is its type as a short and the fields; a value its version as a short and the fields. Every version of 4.3 is read,
+//! and what 4.3 writes is written: version 3 of a classic group, 4 of an offset (1 with a time at which it expires, which the
+//! newer ones have no field for), 0 of the rest. What follows the fields is not looked at, as in Kafka. Share and streams
+//! groups' records (types 9 to 15 and 17 to 23) are known and passed over.
+
+mod decode;
+mod encode;
 
 use crate::model::{
-    Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId, TopicName,
+    Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId,
+    TopicName,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -130,16 +136,19 @@ pub struct RegexValue {
     pub at: TimestampMs,
 }
 
-impl Record {
-    #[must_use]
-    pub fn encode(&self) -> crate::coordinator::Written {
-        todo!()
-    }
-
-    /// # Errors
-    /// The bytes are not a record. `None`: a record that is known and passed over.
-    pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, crate::coordinator::BadRecord> {
-        let _ = (key, value);
-        todo!()
-    }
+/// Types of records, by Kafka's numbers (`CoordinatorRecordType`).
+mod kind {
+    pub(super) const LEGACY_OFFSET: i16 = 0;
+    pub(super) const OFFSET: i16 = 1;
+    pub(super) const CLASSIC_GROUP: i16 = 2;
+    pub(super) const GROUP: i16 = 3;
+    pub(super) const PARTITION_METADATA: i16 = 4;
+    pub(super) const MEMBER: i16 = 5;
+    pub(super) const TARGET: i16 = 6;
+    pub(super) const TARGET_MEMBER: i16 = 7;
+    pub(super) const CURRENT: i16 = 8;
+    pub(super) const REGEX: i16 = 16;
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use crate::wire::shape::{Api, Scalar::*};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Api] = &[
-    api(8, "OffsetCommit", 2, 9, 8, &[
+    api(8, "OffsetCommit", 2, 10, 8, &[
         text("group_id"), int32("generation_id_or_member_epoch"), text("member_id"),
         text("group_instance_id").since(7).nullable(), int64("retention_time_ms").until(4),
         many("topics", &[
@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Api] = &[
             ]),
         ]),
     ]),
-    api(9, "OffsetFetch", 1, 9, 6, &[
+    api(9, "OffsetFetch", 1, 10, 6, &[
         text("group_id").until(7),
         many("topics", &[text("name"), list("partition_indexes", Int32)]).until(7).nullable_since(2),
         many("groups", &[

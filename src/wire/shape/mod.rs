@@ -1,9 +1,10 @@
 //! The shapes of the requests: one compact table from which the guard, the hostile frames and the random messages of the tests
 //! all come.
 //!
-//! It has every request of the `kafka-protocol` crate, at the versions that both the crate and Apache Kafka 4.3 know.
+//! It has every request of the `kafka-protocol` crate, at the versions that both the crate and Apache Kafka 4.3 know, and
+//! the two versions of [`super::offsets`].
 //! Not in the crate, and so not here: StreamsGroupHeartbeat (88), StreamsGroupDescribe (89), and the versions ListOffsets 11,
-//! OffsetCommit 10, OffsetFetch 10, WriteTxnMarkers 2, DescribeLogDirs 5, ShareFetch 2, ShareAcknowledge 2,
+//! WriteTxnMarkers 2, DescribeLogDirs 5, ShareFetch 2, ShareAcknowledge 2,
 //! AddRaftVoter 1, DescribeShareGroupOffsets 1, and some between brokers.
 //!
 //! To add an API: one entry in the file of its kind. `protocol-tests/wire_golden.rs` compares it with the crate.

@@ -1,121 +1,187 @@
 //! Classic groups: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups (`GroupMetadataManager.classicGroup*`).
+//!
+//! This page decides which kind of group a request is for; one file each decides what it does ([`turn::Turn`] is a step's
+//! work on one group). A classic group changes itself and writes its record where Kafka does: when it comes to be, when the
+//! leader has assigned, when a static member got a new id, and when nobody is left. In between it is more than its record:
+//! who waits, and who has joined, a restart forgets.
+//!
+//! Kafka answers only when an append has succeeded and takes things back when it has failed. Here the shard is dropped when
+//! an append fails, and the answers are held back; the one failure that can be foreseen, a record that is larger than the
+//! topic allows, is found before anything is written ([`fits`]).
 
+mod describe;
+mod heartbeat;
+mod join;
+mod kind;
+mod leave;
+mod rebalance;
+mod record;
 mod state;
+mod static_member;
+mod sync;
+mod turn;
 
-pub use state::{ClassicGroup, ClassicMember, ClassicState};
+pub use record::fits;
+pub use state::{ClassicGroup, ClassicMember, ClassicState, InitialDelay};
 
-use super::kind::{Ages, Kind};
-use super::{Env, Groups, Out};
+use super::kind::Kind as _;
+use super::{Env, Group, Groups, Out, Timer};
 use crate::coordinator::Ticket;
-use crate::group::record::{ClassicGroupValue, Record};
-use crate::group::request::{Commit, CommitOffset, FetchOffsets, Heartbeat, Join, Leave, Sync};
-use crate::model::{ErrorCode, GroupId, MemberId, TimestampMs, TopicName};
-
-impl ClassicGroup {
-    /// A group that nobody has joined: for offsets that are committed from outside.
-    #[must_use]
-    pub fn new(id: GroupId, now: TimestampMs) -> ClassicGroup {
-        let _ = (id, now);
-        todo!()
-    }
-
-    /// The group as its record has it.
-    #[must_use]
-    pub fn from_record(id: GroupId, value: ClassicGroupValue) -> ClassicGroup {
-        let _ = (id, value);
-        todo!()
-    }
-}
+use crate::group::request::{Commit, Heartbeat, Join, Joined, Leave, Left, Refusal, Reply, Sync};
+use crate::model::{ErrorCode, GroupId, MemberId};
 
 impl Groups {
+    /// A consumer group without members becomes a classic group.
     pub(super) fn join(&mut self, env: &Env, ticket: Ticket, join: Join, out: &mut Out) {
-        let _ = (env, ticket, join, out);
-        todo!()
+        match self.groups.get(&join.group) {
+            Some(Group::Consumer(group)) if !group.is_empty() => self.join_consumer_group(env, ticket, join, out),
+            _ => self.join_classic(env, ticket, join, out),
+        }
     }
 
     pub(super) fn sync(&mut self, env: &Env, ticket: Ticket, sync: Sync, out: &mut Out) {
-        let _ = (env, ticket, sync, out);
-        todo!()
+        match self.groups.get_mut(&sync.group) {
+            Some(group) if group.kind().is_empty() => {
+                out.reply(ticket, Reply::Sync(ErrorCode::UNKNOWN_MEMBER_ID.into()))
+            }
+            Some(Group::Consumer(_)) => self.sync_consumer_group(env, ticket, sync, out),
+            Some(Group::Classic(group)) => {
+                turn::Turn { env, group, timers: &mut self.timers, out }.sync(ticket, sync);
+            }
+            None => out.reply(ticket, Reply::Sync(ErrorCode::UNKNOWN_MEMBER_ID.into())),
+        }
     }
 
     pub(super) fn heartbeat(&mut self, env: &Env, ticket: Ticket, heartbeat: Heartbeat, out: &mut Out) {
-        let _ = (env, ticket, heartbeat, out);
-        todo!()
+        let error = match self.groups.get_mut(&heartbeat.group) {
+            Some(Group::Consumer(_)) => return self.heartbeat_consumer_group(env, ticket, heartbeat, out),
+            Some(Group::Classic(group)) => {
+                turn::Turn { env, group, timers: &mut self.timers, out }.heartbeat(&heartbeat)
+            }
+            None => ErrorCode::UNKNOWN_MEMBER_ID,
+        };
+        out.reply(ticket, Reply::Heartbeat(error));
     }
 
     pub(super) fn leave(&mut self, env: &Env, ticket: Ticket, leave: Leave, out: &mut Out) {
-        let _ = (env, ticket, leave, out);
-        todo!()
+        let left = match self.groups.get_mut(&leave.group) {
+            Some(Group::Consumer(_)) => return self.leave_consumer_group(env, ticket, leave, out),
+            Some(Group::Classic(group)) => turn::Turn { env, group, timers: &mut self.timers, out }.leave(leave),
+            None => {
+                let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
+                let members = leave.members.into_iter().map(|leaver| (leaver.member, leaver.instance, unknown));
+                Left { error: ErrorCode::NONE, members: members.collect() }
+            }
+        };
+        out.reply(ticket, Reply::Leave(left));
     }
 
-    pub(super) fn describe(&mut self, env: &Env, ticket: Ticket, group: GroupId, out: &mut Out) {
-        let _ = (env, ticket, group, out);
-        todo!()
+    pub(super) fn describe(&mut self, _: &Env, ticket: Ticket, group: GroupId, out: &mut Out) {
+        let described = match self.groups.get(&group) {
+            Some(Group::Classic(group)) => Ok(group.describe()),
+            Some(Group::Consumer(_)) => {
+                Err(Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {group} is not a classic group.")))
+            }
+            None => Err(Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {group} not found."))),
+        };
+        out.reply(ticket, Reply::Describe(described));
     }
 
-    /// A commit of a member keeps its session alive.
+    /// A commit of a member keeps its session alive. To be called once the commit has passed `check_commit`.
     pub(super) fn classic_member_committed(&mut self, env: &Env, commit: &Commit) {
-        let _ = (env, commit);
-        todo!()
+        // It writes nothing and answers nobody.
+        let mut nothing = Out::default();
+        if let Some(mut turn) = self.classic(env, &commit.group, &mut nothing)
+            && matches!(turn.group.state, ClassicState::Stable | ClassicState::PreparingRebalance)
+        {
+            turn.renew_session(&commit.member);
+        }
     }
 
-    /// The broker coordinates this group from now on: sessions start.
+    /// The broker coordinates this group from now on: sessions start. A group that is larger than is allowed by now is
+    /// rebalanced, which makes the last that join again too many.
     pub(super) fn classic_group_loaded(&mut self, env: &Env, group: &GroupId, out: &mut Out) {
-        let _ = (env, group, out);
-        todo!()
+        let Some(mut turn) = self.classic(env, group, out) else { return };
+        turn.start_sessions();
+        if turn.group.members.len() > env.settings.groups.members_max {
+            turn.prepare_rebalance("the group has more members than are allowed", None);
+        }
     }
 
     pub(super) fn join_time_is_up(&mut self, env: &Env, group: &GroupId, out: &mut Out) {
-        let _ = (env, group, out);
-        todo!()
+        if let Some(mut turn) = self.classic(env, group, out) {
+            turn.join_time_is_up();
+        }
     }
 
     pub(super) fn sync_time_is_up(&mut self, env: &Env, group: &GroupId, out: &mut Out) {
-        let _ = (env, group, out);
-        todo!()
+        if let Some(mut turn) = self.classic(env, group, out) {
+            turn.sync_time_is_up();
+        }
     }
 
     pub(super) fn classic_session_expired(&mut self, env: &Env, group: &GroupId, member: &MemberId, out: &mut Out) {
-        let _ = (env, group, member, out);
-        todo!()
+        if let Some(mut turn) = self.classic(env, group, out) {
+            turn.session_expired(member);
+        }
+    }
+
+    /// Takes a group that a consumer group was converted to ([`ClassicGroup::converted`]) in the place of whatever is there,
+    /// and starts the sessions of all members. Its record, and the tombstones of the consumer group, are the caller's.
+    pub(super) fn adopt_classic_group(&mut self, env: &Env, group: ClassicGroup, out: &mut Out) {
+        let id = group.id.clone();
+        self.groups.insert(id.clone(), Group::Classic(Box::new(group)));
+        if let Some(mut turn) = self.classic(env, &id, out) {
+            turn.start_sessions();
+        }
+    }
+
+    /// Makes the members of a classic group join again, unless they are about to.
+    pub(super) fn prepare_rebalance(&mut self, env: &Env, group: &GroupId, reason: &str, out: &mut Out) {
+        if let Some(mut turn) = self.classic(env, group, out)
+            && matches!(turn.group.state, ClassicState::Stable | ClassicState::CompletingRebalance)
+        {
+            turn.prepare_rebalance(reason, None);
+        }
+    }
+
+    /// Takes a classic group out that becomes a consumer group: whoever waits is told to join again, and no deadline of the
+    /// group comes any more (`GroupMetadataManager.convertToConsumerGroup`). The tombstone is the caller's.
+    pub(super) fn release_classic_group(
+        &mut self,
+        env: &Env,
+        group: &GroupId,
+        out: &mut Out,
+    ) -> Option<Box<ClassicGroup>> {
+        let mut turn = self.classic(env, group, out)?;
+        let error = ErrorCode::REBALANCE_IN_PROGRESS;
+        for (member, ticket) in turn.group.take_joins() {
+            turn.answer_join(ticket, Joined::refused(member, error));
+        }
+        for (_, ticket, _) in turn.group.take_syncs() {
+            turn.refuse_sync(ticket, error);
+        }
+        let members: Vec<MemberId> = turn.group.members.keys().chain(&turn.group.pending).cloned().collect();
+        for member in &members {
+            turn.end_session(member);
+        }
+        turn.timers.disarm(&Timer::Join(group.clone()));
+        turn.timers.disarm(&Timer::Sync(group.clone()));
+        match self.groups.remove(group)? {
+            Group::Classic(group) => Some(group),
+            Group::Consumer(_) => None,
+        }
     }
 }
 
-impl Kind for ClassicGroup {
-    fn check_commit(&self, _: &Commit) -> Result<(), ErrorCode> {
-        todo!()
-    }
-    fn check_offset(&self, _: &Commit, _: &CommitOffset) -> ErrorCode {
-        todo!()
-    }
-    fn check_fetch(&self, _: &FetchOffsets) -> Result<(), ErrorCode> {
-        todo!()
-    }
-    fn check_delete_offsets(&self) -> Result<(), ErrorCode> {
-        todo!()
-    }
-    fn check_delete(&self) -> Result<(), ErrorCode> {
-        todo!()
-    }
-    fn subscribes(&self, _: &TopicName) -> bool {
-        todo!()
-    }
-    fn offsets_age(&self) -> Ages {
-        todo!()
-    }
-    fn is_empty(&self) -> bool {
-        todo!()
-    }
-    fn tombstones(&self, _: &GroupId) -> Vec<Record> {
-        todo!()
-    }
-    fn state(&self) -> &'static str {
-        todo!()
-    }
-    fn name(&self) -> &'static str {
-        todo!()
-    }
-    fn protocol_type(&self) -> &str {
-        todo!()
+impl turn::Turn<'_> {
+    fn start_sessions(&mut self) {
+        let members: Vec<MemberId> = self.group.members.keys().cloned().collect();
+        for member in &members {
+            self.renew_session(member);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

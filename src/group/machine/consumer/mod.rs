@@ -13,7 +13,13 @@ use crate::model::{ErrorCode, GroupId, MemberId, TopicName};
 pub struct ConsumerGroup {}
 
 impl Groups {
-    pub(super) fn consumer_heartbeat(&mut self, env: &Env, ticket: Ticket, heartbeat: ConsumerHeartbeat, out: &mut Out) {
+    pub(super) fn consumer_heartbeat(
+        &mut self,
+        env: &Env,
+        ticket: Ticket,
+        heartbeat: ConsumerHeartbeat,
+        out: &mut Out,
+    ) {
         let _ = (env, ticket, heartbeat, out);
         todo!()
     }

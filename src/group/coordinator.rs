@@ -1,0 +1,377 @@
+//! What a client may ask of the groups of this broker: which shard a group belongs to, what is refused before a machine
+//! sees it, and how an error of the log reads to a client of each API (`GroupCoordinatorService`,
+//! `CoordinatorOperationExceptionHelper`).
+
+use super::machine::{Env, Groups};
+use super::request::{
+    Commit, Committed, ConsumerHeartbeat, ConsumerHeartbeaten, DeleteOffsets, DeletedOffsets, DescribedClassic,
+    DescribedConsumer, FetchOffsets, FetchedOffsets, Heartbeat, Join, Joined, Leave, Left, List, Listed, Refusal,
+    Reply, Request, Sync, Synced,
+};
+use crate::config::topic::TopicConfig;
+use crate::config::{self, Settings};
+use crate::coordinator::{Host, Limits, Runtime};
+use crate::metadata::Store;
+use crate::model::{ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, TimestampMs, TopicName};
+use crate::partition;
+use crate::record::Compression;
+use crate::rt::rand;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From this version on the client makes the member's id up (KIP-1082).
+const CLIENT_MAKES_MEMBER_ID: i16 = 1;
+
+/// The coordinator of all groups whose partition of `__consumer_offsets` this broker leads.
+pub struct GroupCoordinator {
+    runtime: Arc<Runtime<Shards>>,
+}
+
+impl GroupCoordinator {
+    /// Coordinates nothing before [`GroupCoordinator::start`]. To be called within tokio.
+    #[must_use]
+    pub fn new(
+        config: Arc<config::Live>,
+        metadata: Arc<Store>,
+        partitions: Arc<partition::Manager>,
+    ) -> Arc<GroupCoordinator> {
+        let node = config.load().settings().node_id;
+        let runtime = Runtime::new(Shards { config, metadata }, node, partitions);
+        Arc::new(GroupCoordinator { runtime })
+    }
+
+    /// Loads what the metadata says is coordinated here, and follows it. The partitions must follow it already.
+    pub fn start(&self) {
+        self.runtime.follow(&self.host().metadata);
+    }
+
+    /// Lets everything go: whoever waits is told to look for another coordinator.
+    pub async fn stop(&self) {
+        self.runtime.stop().await;
+    }
+
+    /// The partition of `__consumer_offsets` that holds a group.
+    #[must_use]
+    pub fn partition_for(&self, group: &GroupId) -> PartitionId {
+        let host = self.host();
+        let there = host.metadata.load().topic(TopicName::CONSUMER_OFFSETS).map(|topic| topic.partitions.len());
+        let partitions = match there.and_then(|count| i32::try_from(count).ok()) {
+            Some(count) if count > 0 => count,
+            _ => host.settings().groups.offsets_partitions.max(1),
+        };
+        partition_of(group.as_str(), partitions)
+    }
+
+    /// JoinGroup. Waits until the rebalance is over.
+    pub async fn join(&self, join: Join) -> Joined {
+        if join.group.is_empty() {
+            return Joined::refused(join.member, ErrorCode::INVALID_GROUP_ID);
+        }
+        let groups = &self.host().settings().groups;
+        let session = Duration::from_millis(u64::try_from(join.session_timeout_ms).unwrap_or_default());
+        let in_range = (groups.session_timeout_min..=groups.session_timeout_max).contains(&session);
+        if join.session_timeout_ms < 0 || !in_range {
+            return Joined::refused(join.member, ErrorCode::INVALID_SESSION_TIMEOUT);
+        }
+        match self.ask(&join.group.clone(), Request::Join(join)).await {
+            Ok(Reply::Join(joined)) => joined,
+            other => Joined::refused(MemberId::new(""), fault("JoinGroup", other)),
+        }
+    }
+
+    /// SyncGroup. Waits for the leader's assignment.
+    pub async fn sync(&self, sync: Sync) -> Synced {
+        if sync.group.is_empty() {
+            return Synced::from(ErrorCode::INVALID_GROUP_ID);
+        }
+        match self.ask(&sync.group.clone(), Request::Sync(sync)).await {
+            Ok(Reply::Sync(synced)) => synced,
+            other => Synced::from(fault("SyncGroup", other)),
+        }
+    }
+
+    /// Heartbeat of a classic member. While the group is being loaded, all is well.
+    pub async fn heartbeat(&self, heartbeat: Heartbeat) -> ErrorCode {
+        if heartbeat.group.is_empty() {
+            return ErrorCode::INVALID_GROUP_ID;
+        }
+        match self.ask(&heartbeat.group.clone(), Request::Heartbeat(heartbeat)).await {
+            Ok(Reply::Heartbeat(error)) => error,
+            other => match fault("Heartbeat", other) {
+                ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => ErrorCode::NONE,
+                error => error,
+            },
+        }
+    }
+
+    /// LeaveGroup.
+    pub async fn leave(&self, leave: Leave) -> Left {
+        let refused = |error| Left { error, members: Vec::new() };
+        if leave.group.is_empty() {
+            return refused(ErrorCode::INVALID_GROUP_ID);
+        }
+        match self.ask(&leave.group.clone(), Request::Leave(leave)).await {
+            Ok(Reply::Leave(left)) => left,
+            other => refused(fault("LeaveGroup", other)),
+        }
+    }
+
+    /// ConsumerGroupHeartbeat.
+    ///
+    /// # Errors
+    /// The error and its message.
+    pub async fn consumer_heartbeat(&self, heartbeat: ConsumerHeartbeat) -> Result<ConsumerHeartbeaten, Refusal> {
+        check_consumer_heartbeat(&heartbeat, &self.host().settings().groups.consumer_assignors)?;
+        match self.ask(&heartbeat.group.clone(), Request::ConsumerHeartbeat(heartbeat)).await {
+            Ok(Reply::ConsumerHeartbeat(beaten)) => beaten,
+            other => Err(fault("ConsumerGroupHeartbeat", other).into()),
+        }
+    }
+
+    /// OffsetCommit. The empty group is allowed, as it was when groups had no coordinator.
+    pub async fn commit(&self, commit: Commit) -> Committed {
+        let offsets = commit.offsets.len();
+        match self.ask(&commit.group.clone(), Request::Commit(commit)).await {
+            Ok(Reply::Commit(committed)) => committed,
+            other => Committed(vec![fault("OffsetCommit", other); offsets]),
+        }
+    }
+
+    /// OffsetFetch of one group; the empty one is allowed. Older consumers do not know what other APIs answer where the
+    /// log is not committed in time: they are sent to look for the coordinator again.
+    pub async fn fetch_offsets(&self, fetch: FetchOffsets) -> FetchedOffsets {
+        match self.ask_raw(&fetch.group.clone(), Request::FetchOffsets(fetch)).await {
+            Ok(Reply::FetchOffsets(fetched)) => fetched,
+            other => {
+                let error = match fault("OffsetFetch", other) {
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                    | ErrorCode::NOT_ENOUGH_REPLICAS
+                    | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::NOT_COORDINATOR,
+                    error => for_clients(error),
+                };
+                FetchedOffsets { error, topics: Vec::new() }
+            }
+        }
+    }
+
+    /// OffsetDelete.
+    pub async fn delete_offsets(&self, delete: DeleteOffsets) -> DeletedOffsets {
+        let refused = |error| DeletedOffsets { error, partitions: Vec::new() };
+        if delete.group.is_empty() {
+            return refused(ErrorCode::INVALID_GROUP_ID);
+        }
+        match self.ask(&delete.group.clone(), Request::DeleteOffsets(delete)).await {
+            Ok(Reply::DeleteOffsets(deleted)) => deleted,
+            other => refused(fault("OffsetDelete", other)),
+        }
+    }
+
+    /// DeleteGroups: one answer for each, in order. The empty group is allowed.
+    pub async fn delete_groups(&self, groups: Vec<GroupId>) -> Vec<ErrorCode> {
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            answers.push(match self.ask(&group, Request::DeleteGroup(group.clone())).await {
+                Ok(Reply::DeleteGroup(error)) => error,
+                other => fault("DeleteGroups", other),
+            });
+        }
+        answers
+    }
+
+    /// DescribeGroups: one answer for each, in order. The empty group is allowed.
+    pub async fn describe(&self, groups: Vec<GroupId>) -> Vec<Result<DescribedClassic, Refusal>> {
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            answers.push(match self.ask(&group, Request::Describe(group.clone())).await {
+                Ok(Reply::Describe(described)) => described,
+                other => Err(fault("DescribeGroups", other).into()),
+            });
+        }
+        answers
+    }
+
+    /// ConsumerGroupDescribe: one answer for each, in order.
+    pub async fn describe_consumer(&self, groups: Vec<GroupId>) -> Vec<Result<DescribedConsumer, Refusal>> {
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            if group.is_empty() {
+                answers.push(Err(ErrorCode::INVALID_GROUP_ID.into()));
+                continue;
+            }
+            answers.push(match self.ask(&group, Request::DescribeConsumer(group.clone())).await {
+                Ok(Reply::DescribeConsumer(described)) => described,
+                other => Err(fault("ConsumerGroupDescribe", other).into()),
+            });
+        }
+        answers
+    }
+
+    /// ListGroups: the groups of all shards that are here.
+    ///
+    /// # Errors
+    /// `COORDINATOR_LOAD_IN_PROGRESS` if one of them is being loaded: a list with holes would look like a whole one.
+    pub async fn list(&self, list: List) -> Result<Vec<Listed>, ErrorCode> {
+        let mut all = Vec::new();
+        for answer in self.runtime.ask_all(|| Request::List(list.clone())).await {
+            match answer {
+                Ok(Reply::List(some)) => all.extend(some),
+                // It went elsewhere meanwhile.
+                Err(ErrorCode::NOT_COORDINATOR) => {}
+                other => return Err(fault("ListGroups", other.map_err(for_clients))),
+            }
+        }
+        Ok(all)
+    }
+
+    fn host(&self) -> &Shards {
+        self.runtime.host()
+    }
+
+    /// Asks the group's shard; an error is as clients know it.
+    async fn ask(&self, group: &GroupId, request: Request) -> Result<Reply, ErrorCode> {
+        self.ask_raw(group, request).await.map_err(for_clients)
+    }
+
+    async fn ask_raw(&self, group: &GroupId, request: Request) -> Result<Reply, ErrorCode> {
+        self.runtime.ask(self.partition_for(group), request).await
+    }
+}
+
+/// What the machines of groups are made of and see.
+struct Shards {
+    config: Arc<config::Live>,
+    metadata: Arc<Store>,
+}
+
+impl Shards {
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(self.config.load().settings())
+    }
+}
+
+impl Host for Shards {
+    type Machine = Groups;
+    const TOPIC: &'static str = TopicName::CONSUMER_OFFSETS;
+
+    fn machine(&self) -> Groups {
+        Groups::default()
+    }
+
+    fn env(&self, now: TimestampMs, topic: &TopicConfig) -> Env {
+        Env {
+            now,
+            image: self.metadata.image(),
+            settings: self.settings(),
+            batch_bytes_max: usize::try_from(topic.max_message_bytes).unwrap_or_default(),
+            fresh: rand::uuid(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let settings = self.settings();
+        Limits {
+            commit_timeout: settings.groups.offset_commit_timeout,
+            load_bytes: settings.groups.offsets_load_bytes,
+            // As a producer's batch: nothing larger can have come in.
+            opened_bytes_max: settings.network.request_bytes_max,
+            compression: compression(settings.groups.offsets_compression),
+        }
+    }
+}
+
+/// `offsets.topic.compression.codec`, by the number that a batch carries.
+fn compression(codec: i8) -> Option<Compression> {
+    let all = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+    all.into_iter().find(|compression| i8::try_from(compression.id()) == Ok(codec))
+}
+
+/// Java's `String.hashCode` without its sign, modulo the partitions (`GroupCoordinatorService.partitionFor`). Of UTF-16,
+/// so that Kafka finds the groups in the partitions where we put them.
+pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionId {
+    let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    // `Utils.abs`: the smallest integer has no positive counterpart, and counts as 0.
+    PartitionId(hash.checked_abs().unwrap_or(0) % partitions)
+}
+
+/// The error of an answer that is not one of the request's kind: the runtime's, or, for a machine that mixes answers up,
+/// a fault of ours.
+fn fault(api: &'static str, answer: Result<Reply, ErrorCode>) -> ErrorCode {
+    match answer {
+        Err(error) => error,
+        Ok(reply) => {
+            tracing::error!(api, ?reply, "an answer to another request");
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        }
+    }
+}
+
+/// What the log says, in the words of coordinators: whether to ask again or to look for the coordinator again.
+fn for_clients(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::NETWORK_EXCEPTION => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::REQUEST_TIMED_OUT => {
+            ErrorCode::COORDINATOR_NOT_AVAILABLE
+        }
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::NOT_COORDINATOR,
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE | ErrorCode::INVALID_FETCH_SIZE => {
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        }
+        other => other,
+    }
+}
+
+/// `throwIfConsumerGroupHeartbeatRequestIsInvalid`: its checks, its order, its words.
+fn check_consumer_heartbeat(heartbeat: &ConsumerHeartbeat, assignors: &[String]) -> Result<(), Refusal> {
+    let invalid = |text: &str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, text));
+    let epoch = heartbeat.epoch;
+    let must_have_an_id =
+        heartbeat.version >= CLIENT_MAKES_MEMBER_ID || epoch > GroupEpoch::JOIN || epoch == GroupEpoch::LEAVE;
+    if must_have_an_id && is_blank(heartbeat.member.as_str()) {
+        return invalid("MemberId can't be empty.");
+    }
+    if is_blank(heartbeat.group.as_str()) {
+        return invalid("GroupId can't be empty.");
+    }
+    if heartbeat.instance.as_ref().is_some_and(|instance| is_blank(instance.as_str())) {
+        return invalid("InstanceId can't be empty.");
+    }
+    if heartbeat.rack.as_deref().is_some_and(is_blank) {
+        return invalid("RackId can't be empty.");
+    }
+    if epoch == GroupEpoch::JOIN {
+        if heartbeat.rebalance_timeout_ms == -1 {
+            return invalid("RebalanceTimeoutMs must be provided in first request.");
+        }
+        if heartbeat.owned.as_ref().is_none_or(|owned| !owned.is_empty()) {
+            return invalid("TopicPartitions must be empty when (re-)joining.");
+        }
+        if heartbeat.topics.is_none() && heartbeat.regex.is_none() {
+            return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.");
+        }
+    } else if epoch == GroupEpoch::LEAVE_STATIC {
+        if heartbeat.instance.is_none() {
+            return invalid("InstanceId can't be null.");
+        }
+    } else if epoch < GroupEpoch::LEAVE_STATIC {
+        return invalid("MemberEpoch is invalid.");
+    }
+    match &heartbeat.assignor {
+        Some(assignor) if !assignors.contains(assignor) => {
+            // A set in Kafka, whose order is that of the hashes.
+            let mut names: Vec<&str> = assignors.iter().map(String::as_str).collect();
+            names.sort_unstable_by(|a, b| b.cmp(a));
+            let text =
+                format!("ServerAssignor {assignor} is not supported. Supported assignors: {}.", names.join(", "));
+            Err(Refusal::new(ErrorCode::UNSUPPORTED_ASSIGNOR, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nothing but what Java's `trim` takes away.
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c <= ' ')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A classic group as its record has it, and back (`GroupCoordinatorRecordHelpers.newGroupMetadataRecord`,
+//! `GroupMetadataManager.replay(GroupMetadataKey, …)`).
+
+use super::{ClassicGroup, ClassicMember, ClassicState};
+use crate::config::TopicConfig;
+use crate::coordinator::Written;
+use crate::group::machine::Env;
+use crate::group::record::{ClassicGroupValue, ClassicMemberValue, Record};
+use crate::group::request::{Client, Protocol};
+use crate::metadata::{ConfigResource, Image};
+use crate::model::{Generation, GroupId, MemberId, TimestampMs, TopicName};
+use std::collections::BTreeMap;
+
+impl ClassicGroup {
+    /// The group as its record has it: a group with members is stable, one without is empty, and of the protocols only the
+    /// agreed one is left.
+    #[must_use]
+    pub fn from_record(id: GroupId, value: ClassicGroupValue) -> ClassicGroup {
+        let mut group = ClassicGroup::new(id, value.state_since);
+        group.state_since = (value.state_since != TimestampMs::NONE).then_some(value.state_since);
+        group.generation = value.generation;
+        group.protocol_type = (!value.protocol_type.is_empty()).then(|| value.protocol_type.clone());
+        group.leader = value.leader;
+        if !value.members.is_empty() {
+            group.state = ClassicState::Stable;
+        }
+        for member in value.members {
+            let rebalance_timeout_ms = match member.rebalance_timeout_ms {
+                -1 => member.session_timeout_ms,
+                timeout => timeout,
+            };
+            let known = ClassicMember {
+                instance: member.instance,
+                client: Client { id: member.client_id, host: member.client_host },
+                rebalance_timeout_ms,
+                session_timeout_ms: member.session_timeout_ms,
+                protocol_type: value.protocol_type.clone(),
+                protocols: vec![Protocol {
+                    name: value.protocol.clone().unwrap_or_default(),
+                    metadata: member.subscription,
+                }],
+                assignment: member.assignment,
+                awaiting_join: None,
+                awaiting_sync: None,
+                is_new: false,
+            };
+            group.add(member.member, known);
+        }
+        group.protocol = value.protocol;
+        group.subscribed = group.subscriptions();
+        group
+    }
+
+    /// The record that says what the group is, with the assignments that its members have.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let member = |(id, member): (&MemberId, &ClassicMember)| ClassicMemberValue {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            client_id: member.client.id.clone(),
+            client_host: member.client.host.clone(),
+            rebalance_timeout_ms: member.rebalance_timeout_ms,
+            session_timeout_ms: member.session_timeout_ms,
+            subscription: member.metadata(self.protocol.as_deref()),
+            assignment: member.assignment.clone(),
+        };
+        let value = ClassicGroupValue {
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            state_since: self.state_since.unwrap_or(TimestampMs::NONE),
+            members: self.everyone().map(member).collect(),
+        };
+        Record::ClassicGroup { group: self.id.clone(), value: Some(value) }
+    }
+
+    /// The record of a group that has just come to be, whoever is about to join it
+    /// (`GroupCoordinatorRecordHelpers.newEmptyGroupMetadataRecord`).
+    pub(super) fn empty_record(&self) -> Record {
+        let value = ClassicGroupValue {
+            protocol_type: String::new(),
+            generation: Generation(0),
+            protocol: None,
+            leader: None,
+            state_since: self.state_since.unwrap_or(TimestampMs::NONE),
+            members: Vec::new(),
+        };
+        Record::ClassicGroup { group: self.id.clone(), value: Some(value) }
+    }
+}
+
+/// Can the topic take this record? What it cannot take must not be written: the append of everything else that the step
+/// writes would fail with it. Counted as Kafka counts (`AbstractRecords.estimateSizeInBytesUpperBound`).
+#[must_use]
+pub fn fits(env: &Env, record: &Written) -> bool {
+    /// Header of a batch, and what a record has besides key and value, at most.
+    const OVERHEAD: usize = 61 + 21;
+    let value = record.value.as_ref().map_or(0, Vec::len);
+    OVERHEAD + record.key.len() + value <= record_bytes_max(env)
+}
+
+/// `max.message.bytes` of `__consumer_offsets`; where it says nothing, what the brokers' dynamic configuration says.
+fn record_bytes_max(env: &Env) -> usize {
+    let image: &Image = &env.image;
+    let set = |resource: ConfigResource, key: &str| {
+        let configs: &BTreeMap<String, String> = image.config(&resource);
+        configs.get(key).and_then(|value| value.trim().parse::<usize>().ok())
+    };
+    let topic = TopicName::new(TopicName::CONSUMER_OFFSETS);
+    set(ConfigResource::topic(&topic), "max.message.bytes")
+        .or_else(|| set(ConfigResource::broker(env.settings.node_id), "message.max.bytes"))
+        .or_else(|| set(ConfigResource::cluster_default(), "message.max.bytes"))
+        .unwrap_or_else(|| usize::try_from(TopicConfig::default().max_message_bytes).unwrap_or(usize::MAX))
+}
