@@ -126,6 +126,7 @@ fn no_acknowledged_commit_is_lost_by_kill_9() {
     let mut broker = Broker::with(&[
         "num.partitions=4",
         "offsets.topic.num.partitions=3",
+        "offsets.topic.replication.factor=1",
         // Kills come at rolls too.
         "offsets.topic.segment.bytes=65536",
         "group.initial.rebalance.delay.ms=0",

@@ -27,6 +27,7 @@ fn broker() -> Broker {
     Broker::with(&[
         "num.partitions=4",
         "offsets.topic.num.partitions=5",
+        "offsets.topic.replication.factor=1",
         "group.initial.rebalance.delay.ms=0",
         "group.min.session.timeout.ms=1000",
         "group.consumer.min.session.timeout.ms=1000",

@@ -98,6 +98,8 @@ pub struct Groups {
     pub(super) groups: BTreeMap<GroupId, Group>,
     pub(super) offsets: Offsets,
     pub(super) timers: Timers<Timer>,
+    /// What the consumer groups share.
+    pub(super) consumers: consumer::Index,
 }
 
 impl Groups {

@@ -215,7 +215,12 @@ impl ClassicGroup {
 
     /// Puts a member in. The first one leads, and decides what type of protocol the group has.
     pub fn add(&mut self, id: MemberId, member: ClassicMember) {
+        // A record may name a member twice.
+        let led = self.is_leader(&id);
         self.remove(&id);
+        if led {
+            self.leader = Some(id.clone());
+        }
         if let Some(instance) = &member.instance {
             self.static_members.insert(instance.clone(), id.clone());
         }

@@ -1,0 +1,7 @@
+//! Consumer groups, by what they answer and write.
+
+#![allow(clippy::unwrap_used)]
+
+mod bed;
+mod epochs;
+mod joining;
