@@ -16,7 +16,7 @@ mod support;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::chance::{Chance, number_from};
@@ -40,6 +40,8 @@ struct Ledger {
     partition: i32,
     sent: AtomicI64,
     acknowledged: AtomicI64,
+    /// Why the last commit that failed did.
+    refused: Mutex<String>,
 }
 
 impl Ledger {
@@ -81,10 +83,12 @@ impl Ledger {
             let mut offsets = TopicPartitionList::new();
             offsets.add_partition_offset(TOPIC, self.partition, Offset::Offset(offset)).unwrap();
             self.sent.store(offset, Ordering::SeqCst);
-            if consumer.commit(&offsets, CommitMode::Sync).is_ok() {
-                self.acknowledged.store(offset, Ordering::SeqCst);
-            } else {
-                thread::sleep(Duration::from_millis(5));
+            match consumer.commit(&offsets, CommitMode::Sync) {
+                Ok(()) => self.acknowledged.store(offset, Ordering::SeqCst),
+                Err(error) => {
+                    *self.refused.lock().unwrap() = error.to_string();
+                    thread::sleep(Duration::from_millis(5));
+                }
             }
         }
     }
@@ -128,7 +132,7 @@ fn no_acknowledged_commit_is_lost_by_kill_9() {
         "offsets.topic.num.partitions=3",
         "offsets.topic.replication.factor=1",
         // Kills come at rolls too.
-        "offsets.topic.segment.bytes=65536",
+        "offsets.topic.segment.bytes=1048576",
         "group.initial.rebalance.delay.ms=0",
         "group.consumer.min.heartbeat.interval.ms=100",
         "group.consumer.heartbeat.interval.ms=300",
@@ -142,7 +146,7 @@ fn no_acknowledged_commit_is_lost_by_kill_9() {
         .chain(members)
         .map(|(group, how, partition)| {
             let none = || AtomicI64::new(-1);
-            Arc::new(Ledger { group, how, partition, sent: none(), acknowledged: none() })
+            Arc::new(Ledger { group, how, partition, sent: none(), acknowledged: none(), refused: Mutex::default() })
         })
         .collect();
     let stop = Arc::new(AtomicBool::new(false));
@@ -191,7 +195,8 @@ fn go_on(ledgers: &[Arc<Ledger>], when: &str) {
     for ledger in ledgers {
         let before = ledger.acknowledged.load(Ordering::SeqCst);
         while ledger.acknowledged.load(Ordering::SeqCst) <= before {
-            assert!(Instant::now() < deadline, "{when}: {} cannot commit any more", ledger.group);
+            let refused = ledger.refused.lock().unwrap().clone();
+            assert!(Instant::now() < deadline, "{when}: {} cannot commit any more: {refused}", ledger.group);
             thread::sleep(Duration::from_millis(5));
         }
     }

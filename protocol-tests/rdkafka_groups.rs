@@ -275,3 +275,18 @@ async fn what_a_classic_group_committed_survives_a_restart_and_its_member_goes_o
 async fn what_a_consumer_group_committed_survives_a_restart_and_its_member_goes_on() {
     commits_survive_a_restart(CONSUMER).await;
 }
+
+#[test]
+fn a_member_that_waits_for_a_rebalance_does_not_keep_the_broker_from_stopping() {
+    let mut broker = Broker::with(&["offsets.topic.replication.factor=1", "group.initial.rebalance.delay.ms=600000"]);
+    let waits = member(&broker, "g", CLASSIC);
+    let deadline = Instant::now() + PATIENCE;
+    let is_there = |groups: rdkafka::groups::GroupList| groups.groups().iter().any(|group| group.name() == "g");
+    while !waits.fetch_group_list(Some("g"), Duration::from_secs(5)).is_ok_and(is_there) {
+        assert!(Instant::now() < deadline, "the member did not join");
+        poll(&waits, Duration::from_millis(50));
+    }
+    let begun = Instant::now();
+    broker.stop();
+    assert!(begun.elapsed() < Duration::from_secs(10), "the stop took {:?}", begun.elapsed());
+}

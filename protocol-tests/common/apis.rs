@@ -91,6 +91,11 @@ mod by_id {
     }
 }
 
+/// Whether the decoder is ours, which does not keep tagged fields that it does not know.
+pub(crate) fn is_ours(key: i16, version: i16) -> bool {
+    by_id::is(key, version)
+}
+
 macro_rules! by_key {
     ($($request:ident),* $(,)?) => {
         /// Decodes a body without the guard where the crate does it: only for bodies that the guard has accepted.

@@ -123,6 +123,20 @@ impl Groups {
         Ok(())
     }
 
+    /// Deadlines that have come. Many may have come together, and the batch has a limit, which a single group may come close
+    /// to: those that are left come with the next step.
+    fn tick(&mut self, env: &Env, out: &mut Out) {
+        let (mut seen, mut size) = (0, 0);
+        while let Some(timer) = self.timers.pop_due(env.now) {
+            self.expired(env, timer, out);
+            size += batch_size(out.records.get(seen..).unwrap_or_default());
+            seen = out.records.len();
+            if size > env.batch_bytes_max / 16 {
+                return;
+            }
+        }
+    }
+
     fn request(&mut self, env: &Env, ticket: Ticket, request: Request, out: &mut Out) {
         match request {
             Request::Join(join) => self.join(env, ticket, join, out),
@@ -150,17 +164,7 @@ impl Machine for Groups {
     fn step(&mut self, env: &Env, input: Input<Request, Arc<Delta>>, out: &mut Out) {
         match input {
             Input::Request(ticket, request) => self.request(env, ticket, request, out),
-            Input::Tick => {
-                let (mut seen, mut size) = (0, 0);
-                // Many deadlines may have come together. The batch has a limit; those that are left come with the next step.
-                while size < env.batch_bytes_max / 2
-                    && let Some(timer) = self.timers.pop_due(env.now)
-                {
-                    self.expired(env, timer, out);
-                    size += batch_size(out.records.get(seen..).unwrap_or_default());
-                    seen = out.records.len();
-                }
-            }
+            Input::Tick => self.tick(env, out),
             Input::Loaded => self.loaded(env, out),
             Input::Changed(delta) => self.metadata_changed(env, &delta, out),
         }

@@ -1,10 +1,10 @@
 //! JoinGroup (`GroupMetadataManager.classicGroupJoin*`): who may join, under which id, and whether that takes a rebalance.
 
-use super::record::fits;
 use super::turn::Turn;
 use super::{ClassicGroup, ClassicMember, ClassicState};
-use crate::coordinator::Ticket;
+use crate::coordinator::{Ticket, Written};
 use crate::group::machine::{Env, Group, Groups, Kind as _, Out};
+use crate::group::record::Record;
 use crate::group::request::{Join, Joined, Reply};
 use crate::model::{ErrorCode, MemberId};
 
@@ -24,11 +24,10 @@ impl Groups {
                 return;
             }
             let group = ClassicGroup::new(join.group.clone(), env.now);
-            if !fits(env, &group.empty_record().encode()) {
-                out.reply(ticket, Reply::Join(Joined::refused(join.member, ErrorCode::UNKNOWN_SERVER_ERROR)));
+            if let Err(error) = self.make_room(env, &group, out) {
+                out.reply(ticket, Reply::Join(Joined::refused(join.member, error)));
                 return;
             }
-            self.remove_empty_consumer_group(env, &join, out);
             self.groups.insert(join.group.clone(), Group::Classic(Box::new(group)));
         }
         let id = join.group.clone();
@@ -40,14 +39,22 @@ impl Groups {
         }
     }
 
-    /// A consumer group without members gives way (`maybeDeleteEmptyConsumerGroup`).
-    fn remove_empty_consumer_group(&mut self, env: &Env, join: &Join, out: &mut Out) {
-        let Some(Group::Consumer(group)) = self.groups.get(&join.group) else { return };
-        tracing::info!(group = %join.group, "the empty consumer group becomes a classic group");
-        for record in group.tombstones(&join.group) {
-            self.commit(env.now, out, record);
+    /// A consumer group without members gives way (`maybeDeleteEmptyConsumerGroup`), if the record of the new group will fit
+    /// as well.
+    fn make_room(&mut self, env: &Env, group: &ClassicGroup, out: &mut Out) -> Result<(), ErrorCode> {
+        let tombstones = match self.groups.get(&group.id) {
+            Some(Group::Consumer(old)) => old.tombstones(&group.id),
+            _ => Vec::new(),
+        };
+        let written: Vec<Written> = tombstones.iter().chain([&group.empty_record()]).map(Record::encode).collect();
+        if !env.fits(out, &written) {
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
         }
-        self.groups.remove(&join.group);
+        if !tombstones.is_empty() {
+            tracing::info!(group = %group.id, "the empty consumer group becomes a classic group");
+            self.commit_all(env, out, tombstones)?;
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Kafka answers only when an append has succeeded and takes things back when it has failed. Here the shard is dropped when
 //! an append fails, and the answers are held back; the one failure that can be foreseen, a record that is larger than the
-//! topic allows, is found before anything is written ([`fits`]).
+//! topic allows, is found before anything is written ([`Env::fits`]).
 
 mod describe;
 mod heartbeat;
@@ -21,7 +21,6 @@ mod static_member;
 mod sync;
 mod turn;
 
-pub use record::fits;
 pub use state::{ClassicGroup, ClassicMember, ClassicState, InitialDelay};
 
 use super::kind::Kind as _;

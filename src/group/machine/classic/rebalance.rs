@@ -2,7 +2,6 @@
 //! (`GroupMetadataManager.prepareRebalance`, `completeClassicGroupJoin`), and the deadlines on the way.
 
 use super::ClassicState;
-use super::record::fits;
 use super::state::InitialDelay;
 use super::turn::Turn;
 use crate::group::machine::Timer;
@@ -116,7 +115,7 @@ impl Turn<'_> {
     /// If this is lost, the last generation comes back after a restart, and its sessions expire: no harm.
     fn write_empty(&mut self) {
         let record = self.group.record().encode();
-        if fits(self.env, &record) {
+        if self.fits(&record) {
             self.out.records.push(record);
         } else {
             tracing::warn!(group = %self.group.id, "the record of the empty group is larger than the topic allows");

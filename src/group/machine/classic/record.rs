@@ -2,14 +2,9 @@
 //! `GroupMetadataManager.replay(GroupMetadataKey, …)`).
 
 use super::{ClassicGroup, ClassicMember, ClassicState};
-use crate::config::TopicConfig;
-use crate::coordinator::Written;
-use crate::group::machine::Env;
 use crate::group::record::{ClassicGroupValue, ClassicMemberValue, Record};
 use crate::group::request::{Client, Protocol};
-use crate::metadata::{ConfigResource, Image};
-use crate::model::{Generation, GroupId, MemberId, TimestampMs, TopicName};
-use std::collections::BTreeMap;
+use crate::model::{Generation, GroupId, MemberId, TimestampMs};
 
 impl ClassicGroup {
     /// The group as its record has it: a group with members is stable, one without is empty, and of the protocols only the
@@ -88,28 +83,4 @@ impl ClassicGroup {
         };
         Record::ClassicGroup { group: self.id.clone(), value: Some(value) }
     }
-}
-
-/// Can the topic take this record? What it cannot take must not be written: the append of everything else that the step
-/// writes would fail with it. Counted as Kafka counts (`AbstractRecords.estimateSizeInBytesUpperBound`).
-#[must_use]
-pub fn fits(env: &Env, record: &Written) -> bool {
-    /// Header of a batch, and what a record has besides key and value, at most.
-    const OVERHEAD: usize = 61 + 21;
-    let value = record.value.as_ref().map_or(0, Vec::len);
-    OVERHEAD + record.key.len() + value <= record_bytes_max(env)
-}
-
-/// `max.message.bytes` of `__consumer_offsets`; where it says nothing, what the brokers' dynamic configuration says.
-fn record_bytes_max(env: &Env) -> usize {
-    let image: &Image = &env.image;
-    let set = |resource: ConfigResource, key: &str| {
-        let configs: &BTreeMap<String, String> = image.config(&resource);
-        configs.get(key).and_then(|value| value.trim().parse::<usize>().ok())
-    };
-    let topic = TopicName::new(TopicName::CONSUMER_OFFSETS);
-    set(ConfigResource::topic(&topic), "max.message.bytes")
-        .or_else(|| set(ConfigResource::broker(env.settings.node_id), "message.max.bytes"))
-        .or_else(|| set(ConfigResource::cluster_default(), "message.max.bytes"))
-        .unwrap_or_else(|| usize::try_from(TopicConfig::default().max_message_bytes).unwrap_or(usize::MAX))
 }

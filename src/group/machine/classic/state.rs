@@ -80,9 +80,9 @@ pub struct ClassicGroup {
     /// Set while the first rebalance waits for more members.
     pub initial: Option<InitialDelay>,
     /// How many members wait to join.
-    joining: usize,
+    pub(super) joining: usize,
     /// How many members know a protocol, by its name.
-    supported: BTreeMap<String, usize>,
+    pub(super) supported: BTreeMap<String, usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

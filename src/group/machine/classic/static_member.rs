@@ -1,7 +1,6 @@
 //! A static member that comes back without its id (KIP-345, KIP-814): it gets a new one and what the old one had, and the
 //! group goes on without a rebalance where it can (`updateStaticMemberThenRebalanceOrCompleteJoin`).
 
-use super::record::fits;
 use super::turn::Turn;
 use super::{ClassicMember, ClassicState};
 use crate::coordinator::Ticket;
@@ -56,7 +55,7 @@ impl Turn<'_> {
         let record = self.group.record().encode();
         let Some(ticket) = self.group.take_join(&new) else { return };
         let leader = leader.map(|leader| leader.as_str().to_owned()).unwrap_or_default();
-        if !fits(self.env, &record) {
+        if !self.fits(&record) {
             self.take_back(join, before, old, &new);
             let error = ErrorCode::UNKNOWN_SERVER_ERROR;
             let joined = Joined { error, leader, ..self.joined(MemberId::new("")) };

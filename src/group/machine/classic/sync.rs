@@ -1,7 +1,6 @@
 //! SyncGroup (`GroupMetadataManager.classicGroupSync*`): the leader brings the assignment, everybody takes theirs.
 
 use super::ClassicState;
-use super::record::fits;
 use super::turn::Turn;
 use crate::coordinator::Ticket;
 use crate::group::machine::Timer;
@@ -78,7 +77,7 @@ impl Turn<'_> {
             member.assignment = assignments.remove(id).unwrap_or_default();
         }
         let record = self.group.record().encode();
-        if !fits(self.env, &record) {
+        if !self.fits(&record) {
             tracing::warn!(group = %self.group.id, "the record of the group is larger than the topic allows");
             self.reset_assignments(ErrorCode::UNKNOWN_SERVER_ERROR);
             self.rebalance_or_complete_join("the assignment could not be stored", None);

@@ -1,7 +1,7 @@
 //! A step's work on one classic group: the group, its timers, and where answers and records go.
 
 use super::ClassicGroup;
-use crate::coordinator::{Ticket, Timers};
+use crate::coordinator::{Ticket, Timers, Written};
 use crate::group::machine::{Env, Group, Groups, Out, Timer};
 use crate::group::request::{Joined, Reply, Synced};
 use crate::model::{ErrorCode, GroupId, MemberId};
@@ -35,6 +35,11 @@ impl Turn<'_> {
 
     pub(super) fn refuse_sync(&mut self, ticket: Ticket, error: ErrorCode) {
         self.out.reply(ticket, Reply::Sync(error.into()));
+    }
+
+    /// What is too large must not be written: with it the append of everything else that the step writes would fail.
+    pub(super) fn fits(&self, record: &Written) -> bool {
+        self.env.fits(self.out, std::slice::from_ref(record))
     }
 
     /// What a member learns of the generation there is.

@@ -5,7 +5,7 @@ use crate::coordinator::Ticket;
 use crate::group::machine::Group;
 use crate::group::record::{OffsetValue, Record};
 use crate::group::request::{Commit, Committed, Reply};
-use crate::model::{ErrorCode, TimestampMs};
+use crate::model::{ErrorCode, LeaderEpoch, TimestampMs, TopicId};
 
 /// From this version of OffsetCommit on a client understands that a group is unknown.
 const KNOWS_GROUP_ID_NOT_FOUND: i16 = 9;
@@ -56,17 +56,19 @@ impl Groups {
             ms => env.now.plus(ms),
         };
         let records = commit.offsets.into_iter().zip(&errors).filter(|(_, error)| **error == ErrorCode::NONE);
+        // The record that has such a time has neither an epoch nor an id: what is not written is not kept.
+        let newest = expires_at == TimestampMs::NONE;
         let records = records.map(|(offset, _)| Record::Offset {
             group: commit.group.clone(),
             topic: offset.topic,
             partition: offset.partition,
             value: Some(OffsetValue {
                 offset: offset.offset,
-                leader_epoch: offset.leader_epoch,
+                leader_epoch: if newest { offset.leader_epoch } else { LeaderEpoch::NONE },
                 metadata: offset.metadata.unwrap_or_default(),
                 committed_at: env.now,
                 expires_at,
-                topic_id: offset.topic_id,
+                topic_id: if newest { offset.topic_id } else { TopicId::ZERO },
             }),
         });
         let records = records.collect();

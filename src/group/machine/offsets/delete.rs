@@ -59,7 +59,7 @@ impl Groups {
     pub(in crate::group::machine) fn forget_more(&mut self, env: &Env, out: &mut Out) {
         let mut size = batch_size(&out.records);
         while let Some((topic, id)) = self.offsets.doomed.pop_front() {
-            let (doomed, whole) = self.offsets_of_deleted(&topic, id, env.batch_bytes_max / 2, &mut size);
+            let (doomed, whole) = self.offsets_of_deleted(&topic, id, (env.batch_bytes_max / 2).max(1), &mut size);
             for (group, key) in doomed {
                 // Committed and in an open transaction: the first tombstone removed both.
                 if self.offsets.holds(key)

@@ -55,7 +55,7 @@ impl<N: Clone + Ord> Names<N> {
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.numbers.len()
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &N> {
+        self.numbers.keys()
     }
 }

@@ -31,11 +31,11 @@ fn when_the_last_session_has_expired_the_group_is_empty_and_written_so() {
         generation: Generation(2),
         protocol: None,
         leader: None,
-        state_since: TimestampMs(formed.shard.now),
+        state_since: TimestampMs(formed.shard.now()),
         members: Vec::new(),
     };
     assert_eq!(written, [expected]);
-    assert!(formed.shard.groups.timers.is_empty());
+    assert!(formed.shard.waits_for_nothing());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_new_member_may_wait_for_five_minutes_whatever_its_session_timeout() {
     let patient = i32::MAX;
     formed.shard.join(Join { rebalance_timeout_ms: patient, ..again(&formed.leader) });
     let new = formed.shard.join(newcomer("new"));
-    let new_id = id("new", formed.shard.ids);
+    let new_id = id("new", formed.shard.ids());
     assert_eq!(formed.shard.session(&new_id), Some(300_000));
     for _ in 0..59 {
         formed.shard.pass(5_000);
@@ -199,11 +199,11 @@ fn when_a_shard_is_loaded_sessions_start_and_a_group_that_is_too_large_is_rebala
     let value = written.shard.written().pop().unwrap();
     for (max, state) in [(3, ClassicState::Stable), (2, ClassicState::PreparingRebalance)] {
         let mut shard = Shard::new();
-        shard.settings.groups.members_max = max;
+        shard.settings().groups.members_max = max;
         let group = ClassicGroup::from_record("g".into(), value.clone());
-        shard.groups.groups.insert("g".into(), Group::Classic(Box::new(group)));
-        let (env, mut out) = (shard.env(), Effects::default());
-        shard.groups.classic_group_loaded(&env, &"g".into(), &mut out);
+        shard.harness.groups.groups.insert("g".into(), Group::Classic(Box::new(group)));
+        let (env, mut out) = (shard.harness.env.clone(), Out::default());
+        shard.harness.groups.classic_group_loaded(&env, &"g".into(), &mut out);
         for member in [&written.leader, &written.follower, &written.fixed] {
             assert_eq!(shard.session(member), Some(i64::from(SESSION)));
         }

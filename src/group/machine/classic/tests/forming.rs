@@ -75,7 +75,7 @@ fn the_initial_delay_ends_when_nobody_came_during_it() {
 #[test]
 fn without_an_initial_delay_the_first_member_is_a_generation_at_once() {
     let mut shard = Shard::new();
-    shard.settings.groups.initial_rebalance_delay = std::time::Duration::ZERO;
+    shard.settings().groups.initial_rebalance_delay = std::time::Duration::ZERO;
     let join = shard.join(newcomer("a"));
     assert_eq!(shard.joined(join).generation, Generation(1));
     assert_eq!(shard.written().len(), 1);
@@ -123,7 +123,7 @@ fn a_member_with_an_id_cannot_join_a_group_that_is_not_there() {
     let mut shard = Shard::new();
     let join = shard.join(again("m"));
     assert_eq!(shard.joined(join), Joined::refused("m".into(), ErrorCode::UNKNOWN_MEMBER_ID));
-    assert!(shard.groups.groups.is_empty());
+    assert!(shard.harness.groups.groups.is_empty());
     assert_eq!(shard.written(), []);
 }
 
@@ -274,7 +274,7 @@ fn a_member_that_missed_the_answer_gets_it_again_the_leader_with_the_members() {
 fn a_full_group_takes_nobody_new_but_those_that_are_in_it() {
     for state in [ClassicState::Stable, ClassicState::CompletingRebalance] {
         let mut formed = formed(state);
-        formed.shard.settings.groups.members_max = 3;
+        formed.shard.settings().groups.members_max = 3;
         let more = formed.shard.join(newcomer("more"));
         assert_eq!(formed.shard.joined(more), Joined::refused("".into(), ErrorCode::GROUP_MAX_SIZE_REACHED));
         let pending = formed.shard.join(again(&formed.pending));
@@ -288,7 +288,7 @@ fn a_full_group_takes_nobody_new_but_those_that_are_in_it() {
 #[test]
 fn while_members_join_the_last_ones_above_the_limit_are_out() {
     let mut formed = formed(ClassicState::PreparingRebalance);
-    formed.shard.settings.groups.members_max = 2;
+    formed.shard.settings().groups.members_max = 2;
     let leader = formed.shard.join(again(&formed.leader));
     let follower = formed.shard.join(again(&formed.follower));
     assert!(formed.shard.waits(leader) && formed.shard.waits(follower));

@@ -51,7 +51,7 @@ fn when_the_last_member_leaves_the_group_is_empty_and_written_so() {
     assert_eq!(written.len(), 1);
     let value = written.first().unwrap();
     assert_eq!((value.generation, value.members.len(), &*value.protocol_type), (Generation(2), 0, "consumer"));
-    assert!(formed.shard.groups.timers.is_empty());
+    assert!(formed.shard.waits_for_nothing());
 }
 
 #[test]

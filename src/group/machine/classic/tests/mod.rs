@@ -1,6 +1,7 @@
 //! Exact inputs to exact answers, records and deadlines.
 #![allow(clippy::unwrap_used)]
 
+mod any_order;
 mod expiry;
 mod forming;
 mod leaving;
@@ -13,92 +14,77 @@ mod syncing;
 
 use super::state::take_seen;
 use super::*;
-use crate::config::{BrokerConfig, Settings, Values};
-use crate::coordinator::{Effects, Input, Machine as _, Written};
+use crate::config::Settings;
+use crate::group::machine::testing::{self, Harness};
 use crate::group::protocol::Subscription;
 use crate::group::record::{ClassicGroupValue, Record};
 use crate::group::request::{Client, Leaver, Protocol, Request, Synced};
-use crate::metadata::Image;
 use crate::model::{Generation, InstanceId, TimestampMs};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-const START: i64 = 1_000_000;
+const START: i64 = testing::START.0;
 /// `group.initial.rebalance.delay.ms`
 const DELAY: i64 = 3_000;
 const SESSION: i32 = 10_000;
 const REBALANCE: i32 = 60_000;
 
-/// A shard under test: what it wrote, and what it answered.
+/// A shard with the group `g`.
 struct Shard {
-    groups: Groups,
-    now: i64,
-    settings: Settings,
-    image: Image,
-    tickets: u64,
-    ids: u128,
-    written: Vec<Written>,
+    harness: Harness,
     answers: BTreeMap<Ticket, Reply>,
 }
 
 impl Shard {
     fn new() -> Shard {
-        let config = BrokerConfig::new(Values::new()).unwrap();
-        Shard {
-            groups: Groups::default(),
-            now: START,
-            settings: (**config.settings()).clone(),
-            image: Image::default(),
-            tickets: 0,
-            ids: 0,
-            written: Vec::new(),
-            answers: BTreeMap::new(),
-        }
+        Shard::of(Harness::new())
     }
 
-    fn env(&mut self) -> Env {
-        self.ids += 1;
-        Env {
-            now: TimestampMs(self.now),
-            image: Arc::new(self.image.clone()),
-            settings: Arc::new(self.settings.clone()),
-            fresh: Uuid::from_u128(self.ids),
-        }
+    fn of(mut harness: Harness) -> Shard {
+        harness.env.fresh = Uuid::nil();
+        Shard { harness, answers: BTreeMap::new() }
     }
 
-    fn step(&mut self, input: Input<Request, Arc<crate::metadata::Delta>>) {
-        let env = self.env();
-        let mut out = Effects::default();
-        self.groups.step(&env, input, &mut out);
-        self.take(out);
+    fn settings(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.harness.env.settings)
     }
 
-    fn take(&mut self, out: Out) {
-        self.written.extend(out.records);
-        for (ticket, reply) in out.replies {
-            assert!(self.answers.insert(ticket, reply).is_none(), "{ticket:?} is answered twice");
-        }
+    fn now(&self) -> i64 {
+        self.harness.env.now.0
+    }
+
+    /// How many steps there were: the last one's id.
+    fn ids(&self) -> u128 {
+        self.harness.env.fresh.as_u128()
     }
 
     fn ask(&mut self, request: Request) -> Ticket {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        self.step(Input::Request(ticket, request));
-        ticket
+        self.harness.send(request)
+    }
+
+    fn answer(&mut self, ticket: Ticket) -> Option<&Reply> {
+        if let Some(reply) = self.harness.reply(ticket) {
+            self.answers.insert(ticket, reply);
+        }
+        self.answers.get(&ticket)
+    }
+
+    fn take_answer(&mut self, ticket: Ticket) -> Option<Reply> {
+        self.answer(ticket)?;
+        self.answers.remove(&ticket)
     }
 
     /// Lets time pass; deadlines come when they are.
     fn pass(&mut self, ms: i64) {
-        let until = self.now + ms;
-        while let Some(next) = self.groups.next_deadline()
-            && next.0 <= until
-        {
-            self.now = self.now.max(next.0);
-            self.step(Input::Tick);
-        }
-        self.now = until;
+        self.harness.pass(ms);
+    }
+
+    /// No deadline but the shard's own.
+    fn waits_for_nothing(&self) -> bool {
+        let timers = &self.harness.groups.timers;
+        timers.len() == usize::from(timers.deadline(&Timer::Expiry).is_some())
     }
 
     fn join(&mut self, join: Join) -> Ticket {
@@ -121,7 +107,7 @@ impl Shard {
             instance: instance.map(InstanceId::from),
         };
         let ticket = self.ask(Request::Heartbeat(beat));
-        match self.answers.remove(&ticket) {
+        match self.take_answer(ticket) {
             Some(Reply::Heartbeat(error)) => error,
             other => panic!("{other:?}"),
         }
@@ -135,7 +121,7 @@ impl Shard {
         });
         let leave = Leave { version: 5, group: "g".into(), members: members.collect() };
         let ticket = self.ask(Request::Leave(leave));
-        match self.answers.remove(&ticket) {
+        match self.take_answer(ticket) {
             Some(Reply::Leave(left)) => left,
             other => panic!("{other:?}"),
         }
@@ -149,41 +135,41 @@ impl Shard {
     }
 
     fn joined(&mut self, ticket: Ticket) -> Joined {
-        match self.answers.remove(&ticket) {
+        match self.take_answer(ticket) {
             Some(Reply::Join(joined)) => joined,
             other => panic!("{other:?}"),
         }
     }
 
     fn synced(&mut self, ticket: Ticket) -> Synced {
-        match self.answers.remove(&ticket) {
+        match self.take_answer(ticket) {
             Some(Reply::Sync(synced)) => synced,
             other => panic!("{other:?}"),
         }
     }
 
     /// The error of a join or sync; `None`: it waits.
-    fn error(&self, ticket: Ticket) -> Option<ErrorCode> {
-        match self.answers.get(&ticket)? {
+    fn error(&mut self, ticket: Ticket) -> Option<ErrorCode> {
+        match self.answer(ticket)? {
             Reply::Join(joined) => Some(joined.error),
             Reply::Sync(synced) => Some(synced.error),
             other => panic!("{other:?}"),
         }
     }
 
-    fn waits(&self, ticket: Ticket) -> bool {
-        !self.answers.contains_key(&ticket)
+    fn waits(&mut self, ticket: Ticket) -> bool {
+        self.answer(ticket).is_none()
     }
 
     fn group(&self) -> &ClassicGroup {
-        match self.groups.groups.get("g") {
+        match self.harness.groups.groups.get("g") {
             Some(Group::Classic(group)) => group,
             _ => panic!("no classic group"),
         }
     }
 
     fn group_mut(&mut self) -> &mut ClassicGroup {
-        match self.groups.groups.get_mut("g") {
+        match self.harness.groups.groups.get_mut("g") {
             Some(Group::Classic(group)) => group,
             _ => panic!("no classic group"),
         }
@@ -191,24 +177,24 @@ impl Shard {
 
     /// What was written since the last call, which must be records of the group.
     fn written(&mut self) -> Vec<ClassicGroupValue> {
-        let value = |written: Written| match Record::decode(&written.key, written.value.as_deref()) {
-            Ok(Some(Record::ClassicGroup { group, value: Some(value) })) if group.as_str() == "g" => value,
+        let value = |record: Record| match record {
+            Record::ClassicGroup { group, value: Some(value) } if group.as_str() == "g" => value,
             other => panic!("{other:?}"),
         };
-        std::mem::take(&mut self.written).into_iter().map(value).collect()
+        self.harness.written().into_iter().map(value).collect()
     }
 
     fn session(&self, member: &str) -> Option<i64> {
         let timer = Timer::ClassicSession("g".into(), member.into());
-        Some(self.groups.timers.deadline(&timer)?.0 - self.now)
+        Some(self.harness.groups.timers.deadline(&timer)?.0 - self.now())
     }
 
     fn join_deadline(&self) -> Option<i64> {
-        Some(self.groups.timers.deadline(&Timer::Join("g".into()))?.0 - self.now)
+        Some(self.harness.groups.timers.deadline(&Timer::Join("g".into()))?.0 - self.now())
     }
 
     fn sync_deadline(&self) -> Option<i64> {
-        Some(self.groups.timers.deadline(&Timer::Sync("g".into()))?.0 - self.now)
+        Some(self.harness.groups.timers.deadline(&Timer::Sync("g".into()))?.0 - self.now())
     }
 }
 
@@ -320,7 +306,7 @@ impl Formed {
     /// As if nobody had been given an id.
     fn forget_pending(&mut self) {
         let timer = Timer::ClassicSession("g".into(), (&*self.pending).into());
-        self.shard.groups.timers.disarm(&timer);
+        self.shard.harness.groups.timers.disarm(&timer);
         self.shard.group_mut().pending.clear();
     }
 }

@@ -37,8 +37,8 @@ fn a_commit_renews_the_session_of_its_member() {
     ] {
         let mut formed = formed(state);
         formed.shard.pass(5_000);
-        let env = formed.shard.env();
-        formed.shard.groups.classic_member_committed(&env, &commit(&formed.follower, None, 1));
+        let env = formed.shard.harness.env.clone();
+        formed.shard.harness.groups.classic_member_committed(&env, &commit(&formed.follower, None, 1));
         assert_eq!(formed.shard.session(&formed.follower), Some(left), "{state:?}");
     }
 }

@@ -1,15 +1,6 @@
 //! What is written, and what replay makes of it.
 use super::*;
 use crate::group::record::ClassicMemberValue;
-use crate::metadata::ConfigResource;
-use crate::model::TopicName;
-
-/// Sets `max.message.bytes` of the offsets topic.
-pub(super) fn limit(shard: &mut Shard, bytes: usize) {
-    let topic = TopicName::new(TopicName::CONSUMER_OFFSETS);
-    let configs = BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_string())]);
-    shard.image.configs.insert(ConfigResource::topic(&topic), Arc::new(configs));
-}
 
 fn stable_value() -> (Formed, ClassicGroupValue) {
     let mut formed = formed(ClassicState::CompletingRebalance);
@@ -105,7 +96,7 @@ fn a_record_that_names_a_member_twice_makes_a_group_that_works() {
 #[test]
 fn a_group_that_is_larger_than_the_topic_allows_is_not_written_and_rebalances() {
     let mut formed = formed(ClassicState::CompletingRebalance);
-    limit(&mut formed.shard, 2_000);
+    formed.shard.harness.env.batch_bytes_max = 2_000;
     let follower = formed.shard.sync(syncs(&formed.follower, 1));
     let large: &'static [u8] = &[0; 2_000];
     let leader = formed.shard.sync(assigns(&formed.leader, 1, &[(&formed.leader, large)]));
@@ -119,29 +110,36 @@ fn a_group_that_is_larger_than_the_topic_allows_is_not_written_and_rebalances() 
 #[test]
 fn a_group_that_cannot_be_written_at_all_is_not_created() {
     let mut shard = Shard::new();
-    limit(&mut shard, 100);
+    shard.harness.env.batch_bytes_max = 100;
     let join = shard.join(newcomer("a"));
     assert_eq!(shard.joined(join), Joined::refused("".into(), ErrorCode::UNKNOWN_SERVER_ERROR));
-    assert!(shard.groups.groups.is_empty());
+    assert!(shard.harness.groups.groups.is_empty());
     assert_eq!(shard.written(), []);
 }
 
 #[test]
-fn the_limit_is_the_topics_then_the_brokers_then_the_clusters_then_kafkas() {
-    let mut shard = Shard::new();
-    let written = |bytes: usize| Written { key: Vec::new(), value: Some(vec![0; bytes - 82]) };
-    let allows = |shard: &mut Shard, bytes: usize| {
-        let env = shard.env();
-        assert!(fits(&env, &written(bytes)) && !fits(&env, &written(bytes + 1)), "{bytes}");
+fn whatever_was_written_is_what_a_restart_finds() {
+    let mut formed = formed(ClassicState::Stable);
+    let follows = |formed: &Formed| {
+        let live = formed.shard.group().clone();
+        let found = match formed.shard.harness.replayed().groups.groups.get("g") {
+            Some(Group::Classic(found)) => found.clone(),
+            other => panic!("{other:?}"),
+        };
+        (live, found)
     };
-    allows(&mut shard, 1_048_588);
-    let set = |bytes: usize| Arc::new(BTreeMap::from([("message.max.bytes".to_owned(), bytes.to_string())]));
-    shard.image.configs.insert(ConfigResource::cluster_default(), set(5_000));
-    allows(&mut shard, 5_000);
-    shard.image.configs.insert(ConfigResource::broker(shard.settings.node_id), set(6_000));
-    allows(&mut shard, 6_000);
-    limit(&mut shard, 7_000);
-    allows(&mut shard, 7_000);
+    let (live, found) = follows(&formed);
+    assert_eq!((found.state, found.generation, found.leader), (live.state, live.generation, live.leader));
+
+    formed.forget_pending();
+    formed.shard.join(fixed("i", ""));
+    let (live, found) = follows(&formed);
+    assert_eq!(found.static_members, live.static_members);
+    assert!(found.members.keys().eq(live.members.keys()), "in the same order");
+
+    formed.shard.pass(i64::from(SESSION));
+    let (live, found) = follows(&formed);
+    assert_eq!(*found, ClassicGroup { previous: found.previous, ..live });
 }
 
 #[test]
@@ -154,10 +152,10 @@ fn a_converted_group_is_stable_led_by_its_first_member_and_its_sessions_start_wh
     assert!(group.is_leader(&(&*formed.leader).into()));
     assert!(group.subscribed.as_ref().is_some_and(|topics| topics.contains("t")));
     let mut shard = Shard::new();
-    let (env, mut out) = (shard.env(), Effects::default());
-    shard.groups.adopt_classic_group(&env, group, &mut out);
+    let (env, mut out) = (shard.harness.env.clone(), Out::default());
+    shard.harness.groups.adopt_classic_group(&env, group, &mut out);
     assert_eq!(shard.session(&formed.follower), Some(i64::from(SESSION)));
-    shard.groups.prepare_rebalance(&env, &"g".into(), "a test", &mut out);
+    shard.harness.groups.prepare_rebalance(&env, &"g".into(), "a test", &mut out);
     assert_eq!(shard.join_deadline(), Some(i64::from(REBALANCE)));
     assert!(out.records.is_empty(), "the record is whoever converts to write");
 }
@@ -166,13 +164,11 @@ fn a_converted_group_is_stable_led_by_its_first_member_and_its_sessions_start_wh
 fn a_group_that_is_released_answers_who_waits_and_leaves_no_deadline() {
     let mut formed = formed(ClassicState::PreparingRebalance);
     let join = formed.shard.join(again(&formed.follower));
-    let (env, mut out) = (formed.shard.env(), Effects::default());
-    let released = formed.shard.groups.release_classic_group(&env, &"g".into(), &mut out).unwrap();
-    formed.shard.take(out);
-    assert_eq!(
-        formed.shard.joined(join),
-        Joined::refused((&*formed.follower).into(), ErrorCode::REBALANCE_IN_PROGRESS)
-    );
+    let (env, mut out) = (formed.shard.harness.env.clone(), Out::default());
+    let released = formed.shard.harness.groups.release_classic_group(&env, &"g".into(), &mut out).unwrap();
+    let told = out.replies.into_iter().find(|(ticket, _)| *ticket == join).unwrap().1;
+    let Reply::Join(joined) = told else { panic!() };
+    assert_eq!(joined, Joined::refused((&*formed.follower).into(), ErrorCode::REBALANCE_IN_PROGRESS));
     assert_eq!((released.members.len(), released.joining()), (3, 0));
-    assert!(formed.shard.groups.timers.is_empty() && formed.shard.groups.groups.is_empty());
+    assert!(formed.shard.waits_for_nothing() && formed.shard.harness.groups.groups.is_empty());
 }

@@ -33,7 +33,7 @@ fn a_thousand_members_join_sync_beat_and_leave_in_steps_that_add_up() {
     shard.leave(&leavers);
     assert_eq!(shard.group().state, ClassicState::Empty);
     assert!(take_seen() <= 3 * MEMBERS, "they leave together");
-    assert!(shard.groups.timers.is_empty());
+    assert!(shard.waits_for_nothing());
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn a_group_is_described_in_every_state() {
     for state in ALL {
         let mut formed = formed(state);
         let ticket = formed.shard.ask(Request::Describe("g".into()));
-        let Some(Reply::Describe(Ok(described))) = formed.shard.answers.remove(&ticket) else { panic!() };
+        let Some(Reply::Describe(Ok(described))) = formed.shard.take_answer(ticket) else { panic!() };
         assert_eq!((described.state, &*described.protocol_type), (state.name(), "consumer"));
         assert_eq!(described.protocol, if state == Stable { "range" } else { "" });
         assert_eq!(described.members.len(), if state == Empty { 0 } else { 3 });
@@ -187,6 +187,6 @@ fn a_group_is_described_in_every_state() {
 fn a_group_that_is_not_there_is_described_as_not_found() {
     let mut shard = Shard::new();
     let ticket = shard.ask(Request::Describe("g".into()));
-    let Some(Reply::Describe(Err(refusal))) = shard.answers.remove(&ticket) else { panic!() };
+    let Some(Reply::Describe(Err(refusal))) = shard.take_answer(ticket) else { panic!() };
     assert_eq!(refusal, Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, "Group g not found."));
 }

@@ -6,7 +6,7 @@ fn in_a_stable_group_it_gets_a_new_id_and_keeps_its_assignment_without_a_rebalan
     let mut formed = formed(ClassicState::Stable);
     formed.shard.pass(4_000);
     let join = formed.shard.join(Join { session_timeout_ms: 20_000, ..fixed("i", "") });
-    let new = id("i", formed.shard.ids);
+    let new = id("i", formed.shard.ids());
     let expected = Joined {
         error: ErrorCode::NONE,
         generation: Generation(1),
@@ -46,7 +46,7 @@ fn a_leader_that_comes_back_is_told_since_version_9_to_lead_without_assigning() 
     let (mut shard, _) = static_leader();
     let join = shard.join(fixed("i", ""));
     let joined = shard.joined(join);
-    let new = id("i", shard.ids);
+    let new = id("i", shard.ids());
     assert_eq!((joined.leader.as_str(), joined.skip_assignment, joined.members.len()), (&*new, true, 2));
     assert_eq!(joined.members.first().unwrap().member.as_str(), new);
     assert_eq!(shard.written().first().unwrap().leader, Some(new.as_str().into()));
@@ -58,7 +58,7 @@ fn a_leader_that_comes_back_with_an_older_version_is_told_that_its_old_id_leads(
     let join = shard.join(Join { version: 8, ..fixed("i", "") });
     let joined = shard.joined(join);
     assert_eq!((joined.leader, joined.skip_assignment, joined.members.len()), (old, false, 0));
-    assert!(shard.group().is_leader(&id("i", shard.ids).as_str().into()));
+    assert!(shard.group().is_leader(&id("i", shard.ids()).as_str().into()));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn one_that_has_not_synced_is_waited_for_under_its_new_id() {
     formed.shard.sync(syncs(&formed.follower, 1));
     formed.shard.sync(assigns(&formed.leader, 1, &[(&formed.fixed, b"S")]));
     formed.shard.join(fixed("i", ""));
-    let new = id("i", formed.shard.ids);
+    let new = id("i", formed.shard.ids());
     assert!(formed.shard.sync_deadline().is_some());
     let sync = formed.shard.sync(syncs(&new, 1));
     assert_eq!(&formed.shard.synced(sync).assignment[..], b"S");
@@ -112,7 +112,7 @@ fn one_that_has_not_synced_is_waited_for_under_its_new_id() {
 #[test]
 fn a_new_id_that_cannot_be_written_is_taken_back() {
     let mut formed = formed(ClassicState::Stable);
-    records::limit(&mut formed.shard, 700);
+    formed.shard.harness.env.batch_bytes_max = 700;
     let large = vec![Protocol { name: "range".into(), metadata: vec![0; 2_000].into() }];
     let join = formed.shard.join(Join { protocols: large, ..fixed("i", "") });
     let joined = formed.shard.joined(join);

@@ -127,5 +127,5 @@ fn requests_to_a_group_that_is_not_there_are_of_an_unknown_member() {
     let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
     let members = vec![("m".into(), None, unknown), ("".into(), Some("i".into()), unknown)];
     assert_eq!(left, Left { error: ErrorCode::NONE, members });
-    assert!(shard.groups.groups.is_empty());
+    assert!(shard.harness.groups.groups.is_empty());
 }
