@@ -76,6 +76,8 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let broker = Broker::with(&[
+            // Who finds Kafka's short queue of the kernel full tries again a second later.
+            "socket.listen.backlog.size=1024",
             "offsets.topic.replication.factor=1",
             "offsets.topic.num.partitions=3",
             "group.initial.rebalance.delay.ms=0",
@@ -314,4 +316,29 @@ fn a_member_that_waits_to_join_holds_back_its_own_connection_only() {
     assert_eq!(second.receive::<JoinGroupRequest>(0).1.error_code, 0);
     let listed = second.receive::<ListGroupsRequest>(4).1;
     assert!(listed.groups.iter().any(|listed| listed.group_id.as_str() == "pair"));
+}
+
+#[test]
+fn members_that_wait_for_ever_with_large_requests_keep_no_memory_from_others() {
+    let mut scene = Scene::new();
+    let mut first = scene.client();
+    assert_eq!(first.call(0, &join("stuck", 600_000)).error_code, 0);
+    let protocol = |i: usize| JoinGroupRequestProtocol::default().with_name(text(&format!("p{i}")));
+    let large = join("stuck", 600_000);
+    let protocols = large.protocols.iter().cloned().chain((0..4000).map(protocol)).collect();
+    let large = large.with_protocols(protocols);
+    // More than is kept for all decoded requests; each waits ten minutes for the first member, which does not come.
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let mut client = scene.client();
+        client.send(0, &large);
+        waiting.push(client);
+    }
+    for client in waiting.iter_mut().take(2) {
+        client.assert_silent(Duration::from_millis(200));
+    }
+    let mut other = scene.client();
+    let committed = other.call(8, &commit("wide", "t", 0..50_000, 1));
+    assert_eq!(committed.topics[0].partitions.len(), 50_000);
+    scene.check("a hundred large members that wait");
 }

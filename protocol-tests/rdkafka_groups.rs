@@ -5,7 +5,6 @@
 mod support;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -276,9 +275,15 @@ async fn what_a_consumer_group_committed_survives_a_restart_and_its_member_goes_
     commits_survive_a_restart(CONSUMER).await;
 }
 
-#[test]
-fn a_member_that_waits_for_a_rebalance_does_not_keep_the_broker_from_stopping() {
-    let mut broker = Broker::with(&["offsets.topic.replication.factor=1", "group.initial.rebalance.delay.ms=600000"]);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_waits_for_a_rebalance_does_not_keep_the_broker_from_stopping() {
+    let mut broker = Broker::with(&[
+        "num.partitions=4",
+        "offsets.topic.replication.factor=1",
+        "group.initial.rebalance.delay.ms=600000",
+        "group.min.session.timeout.ms=1000",
+    ]);
+    write(&broker, "first", 1).await;
     let waits = member(&broker, "g", CLASSIC);
     let deadline = Instant::now() + PATIENCE;
     let is_there = |groups: rdkafka::groups::GroupList| groups.groups().iter().any(|group| group.name() == "g");

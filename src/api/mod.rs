@@ -320,6 +320,13 @@ const ELEMENT: usize = 320;
 const FETCH_UNWEIGHED: usize = 2 * 1024;
 const PRODUCE_UNWEIGHED: usize = 64 * 1024;
 
+/// Whether an answer may depend on what other clients do, for as long as they like. What such a request asks is taken out of
+/// it as soon as it is placed.
+#[must_use]
+pub fn waits_for_others(key: i16) -> bool {
+    key == <join_group::JoinGroup as Api>::Request::KEY || key == <sync_group::SyncGroup as Api>::Request::KEY
+}
+
 /// What handling a request will occupy, to be known before that begins. Nothing for what is not handled.
 ///
 /// # Errors

@@ -166,12 +166,11 @@ mod tests {
             .with_topics(topics)
     }
 
+    /// A topic, and the error of each of its partitions.
+    type Shown = (String, Vec<(i32, ErrorCode)>);
+
     /// What the coordinator is asked, and the answer if it says `error` to all of it: topic, partition, error.
-    fn run(
-        version: i16,
-        request: &OffsetCommitRequest,
-        error: ErrorCode,
-    ) -> (Commit, Vec<(String, Vec<(i32, ErrorCode)>)>) {
+    fn run(version: i16, request: &OffsetCommitRequest, error: ErrorCode) -> (Commit, Vec<Shown>) {
         let Sorted { commit, asked, mut answer } = sort(&testing::image(), version, request);
         answer.merge(request, asked, &Committed(vec![error; commit.offsets.len()]));
         let response = answer.response();

@@ -288,8 +288,11 @@ mod tests {
         response
     }
 
-    /// The error at the top, and of each partition topic, number, offset, epoch and error.
-    fn shown(version: i16, response: &OffsetFetchResponse) -> (ErrorCode, Vec<(String, i32, i64, i32, ErrorCode)>) {
+    /// Of a partition: topic, number, offset, epoch and error.
+    type Shown = (String, i32, i64, i32, ErrorCode);
+
+    /// The error at the top, and what is said of each partition.
+    fn shown(version: i16, response: &OffsetFetchResponse) -> (ErrorCode, Vec<Shown>) {
         if version < GROUPS {
             let partitions = response.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
             let shown = partitions.map(|(t, p)| {

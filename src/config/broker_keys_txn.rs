@@ -9,7 +9,7 @@ pub(super) const KEYS: &[Key] = &[
         "transaction.state.log.min.isr",
         Int,
         Some("2"),
-        "In-sync replicas that a write to the transaction log needs.",
+        "In-sync replicas that a write to the transaction log needs; unless it is set, 1 for a node alone.",
     )
     .check(Check::AtLeast(1))
     .no_effect(TXN),
@@ -21,7 +21,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::AtLeast(1))
     .no_effect(TXN),
-    Key::new("transaction.state.log.replication.factor", Short, Some("3"), "Replicas of the transaction log.")
+    Key::new("transaction.state.log.replication.factor", Short, Some("3"), "Replicas of the transaction log; unless it is set, 1 for a node alone.")
         .check(Check::AtLeast(1))
         .no_effect(TXN),
     Key::new(

@@ -110,6 +110,13 @@ impl Read<'_> {
         i32::try_from(self.long(name)).unwrap_or_default()
     }
 
+    /// Replicas of an internal topic, or how many of them must be in sync. Unless it is set, one for a node alone, where
+    /// Kafka's defaults (3 and 2) need brokers that there are not: Kafka's own examples of such nodes set 1.
+    pub(super) fn replicas(&self, name: &str) -> i16 {
+        let alone = self.list("controller.quorum.voters").iter().filter(|voter| !voter.is_empty()).count() <= 1;
+        if alone && !self.0.contains_key(name) { 1 } else { self.short(name) }
+    }
+
     pub(super) fn short(&self, name: &str) -> i16 {
         i16::try_from(self.long(name)).unwrap_or(i16::MAX)
     }
@@ -372,8 +379,8 @@ fn replication(read: &Read<'_>) -> Replication {
 fn transactions(read: &Read<'_>) -> Transactions {
     Transactions {
         log_partitions: read.int("transaction.state.log.num.partitions"),
-        log_replication_factor: read.short("transaction.state.log.replication.factor"),
-        log_min_isr: read.int("transaction.state.log.min.isr"),
+        log_replication_factor: read.replicas("transaction.state.log.replication.factor"),
+        log_min_isr: i32::from(read.replicas("transaction.state.log.min.isr")),
         log_segment_bytes: read.int("transaction.state.log.segment.bytes"),
         timeout_max: read.ms("transaction.max.timeout.ms"),
         id_expiration: read.ms("transactional.id.expiration.ms"),

@@ -40,7 +40,7 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
     let assignment_max = read.ms("group.consumer.max.assignment.interval.ms");
     Ok(Groups {
         offsets_partitions: read.int("offsets.topic.num.partitions"),
-        offsets_replication_factor: read.short("offsets.topic.replication.factor"),
+        offsets_replication_factor: read.replicas("offsets.topic.replication.factor"),
         offsets_segment_bytes: read.int("offsets.topic.segment.bytes"),
         offsets_compression,
         offsets_load_bytes: read.size("offsets.load.buffer.size"),

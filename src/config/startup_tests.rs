@@ -4,6 +4,7 @@ use super::*;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 struct Case<'a> {
     args: &'a [&'a str],
@@ -140,6 +141,16 @@ const TESTCONTAINERS: [(&str, &str); 15] = [
     ("KAFKA_LOG_FLUSH_INTERVAL_MESSAGES", "9223372036854775807"),
     ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0"),
 ];
+
+#[test]
+fn internal_topics_of_a_node_alone_have_one_replica_unless_it_is_said() {
+    let settings = |args: &[&str]| Arc::clone(run(&Case { args, ..EMPTY }).unwrap().config.settings());
+    let unset = settings(&[]);
+    assert_eq!((unset.groups.offsets_replication_factor, unset.transactions.log_replication_factor), (1, 1));
+    assert_eq!(unset.transactions.log_min_isr, 1);
+    let said = settings(&["--set", "offsets.topic.replication.factor=3", "--set", "transaction.state.log.min.isr=2"]);
+    assert_eq!((said.groups.offsets_replication_factor, said.transactions.log_min_isr), (3, 2));
+}
 
 #[test]
 fn what_testcontainers_sets_is_accepted_without_a_warning() {

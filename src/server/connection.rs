@@ -309,6 +309,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Placement::Waiting(later) => State::Waiting(later),
             Placement::Exclusive(later) => State::Exclusive(later),
         };
+        // What waits for other clients, maybe for hours, keeps nothing of its request, and may not keep memory from others.
+        let grants = if api::waits_for_others(header.key) { [None, None] } else { grants };
         self.enqueue(header.key, state, grants);
         Ok(())
     }

@@ -9,8 +9,9 @@ use tokio_util::codec::Decoder;
 /// How far beyond what has arrived the buffer may always be grown.
 const AHEAD: usize = 256 * 1024;
 
-/// How many times what has arrived the buffer may be grown ahead: with 3, a frame of 1 MiB moves twice at most.
-const AHEAD_FACTOR: usize = 3;
+/// How many times what has arrived the buffer may be grown ahead: with 4, a frame of 1 MiB moves twice at most,
+/// in however small steps it comes and whatever the allocator does.
+const AHEAD_FACTOR: usize = 4;
 
 /// While this much room is left, the buffer is not grown.
 const ROOM: usize = 16 * 1024;

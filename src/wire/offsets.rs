@@ -183,7 +183,7 @@ mod tests {
         assert!(request.require_stable);
         let [some, all] = &request.groups[..] else { panic!("{request:?}") };
         assert_eq!((some.group_id.as_str(), some.member_id.as_deref(), some.member_epoch), ("g", Some("m1"), 4));
-        let [topic] = &some.topics.as_deref().unwrap()[..] else { panic!("{request:?}") };
+        let [topic] = some.topics.as_deref().unwrap() else { panic!("{request:?}") };
         assert_eq!((topic.topic_id, &topic.partition_indexes[..]), (ID, &[0, 9][..]));
         assert_eq!((all.group_id.as_str(), all.member_id.as_deref(), all.member_epoch), ("h", None, -1));
         assert_eq!(all.topics, None);

@@ -2,9 +2,9 @@
 
 use super::testing::Harness;
 use super::*;
-use crate::group::record::{ClassicGroupValue, ClassicMemberValue};
+use crate::group::record::{ClassicGroupValue, ClassicMemberValue, GroupValue};
 use crate::group::request::{Commit, CommitOffset, List, Listed};
-use crate::model::{Generation, LeaderEpoch, Offset, PartitionId, TopicId};
+use crate::model::{Generation, GroupEpoch, LeaderEpoch, Offset, PartitionId, TopicId};
 use bytes::Bytes;
 
 fn commit(h: &mut Harness, group: &str) {
@@ -31,6 +31,13 @@ fn list(h: &mut Harness, states: &[&str], types: &[&str]) -> Vec<Listed> {
     let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     match h.run(Request::List(List { states: owned(states), types: owned(types) })) {
         Reply::List(listed) => listed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn delete(h: &mut Harness, group: &str) -> ErrorCode {
+    match h.run(Request::DeleteGroup(group.into())) {
+        Reply::DeleteGroup(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -68,6 +75,18 @@ fn a_record_that_cannot_be_read_changes_nothing_and_is_reported() {
     let of_share_groups = Replayed::Record { key: &[0, 11, 0, 1, b's'], value: Some(&[0, 0, 0]), producer: None };
     assert_eq!(h.groups.replay(of_share_groups), Ok(()));
     assert!(h.groups.groups.is_empty());
+}
+
+#[test]
+fn offsets_that_lie_before_their_consumer_groups_record_in_a_compacted_log_are_the_consumer_groups() {
+    let mut h = Harness::new();
+    commit(&mut h, "g");
+    let value = GroupValue { epoch: GroupEpoch(3), metadata_hash: 0 };
+    h.replay(&Record::Group { group: "g".into(), value: Some(value) });
+    let kinds: Vec<&str> = list(&mut h, &[], &[]).iter().map(|listed| listed.kind).collect();
+    assert_eq!(kinds, ["consumer"]);
+    assert_eq!(delete(&mut h, "g"), ErrorCode::NONE);
+    assert!(h.groups.groups.is_empty() && h.replayed().groups.groups.is_empty());
 }
 
 /// What one step writes at a time when many deadlines have come, until none is left.

@@ -4,7 +4,7 @@
 //! leads, and nobody waits for anybody. What a heartbeat says to the others, "rebalance in progress" says to them; if they do
 //! not join or sync in time then, they are removed.
 
-use super::draft::{Alarm, Context, Draft, after_ms};
+use super::draft::{Alarm, Context, Draft, after};
 use super::heartbeat::fresh_id;
 use super::member::{Caller, Change, Says};
 use super::migrate::{self, Because, Replacing};
@@ -18,7 +18,6 @@ use crate::group::request::{Heartbeat, Join, Joined, Leave, Leaver, Left, Reply,
 use crate::model::{ErrorCode, Generation, GroupEpoch, InstanceId, MemberId};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Since this version a dynamic member is told its id before it may join (KIP-394).
 const JOINS_WITH_ID: i16 = 4;
@@ -116,9 +115,9 @@ impl Groups {
             let because = Because::Replacing { by, rebalance };
             self.become_classic(env, &id, &because, draft, out).map_err(|refusal| refusal.code)?;
         } else {
-            draft.session(env, &id, &member_id, session_timeout(join.session_timeout_ms));
+            draft.session(env, &id, &member_id, join.session_timeout_ms.into());
             let sync = Timer::ClassicSync(id.clone(), member_id.clone());
-            draft.alarms.push(Alarm::Set(sync, after_ms(env, join.rebalance_timeout_ms)));
+            draft.alarms.push(Alarm::Set(sync, after(env, join.rebalance_timeout_ms)));
             self.settle(env, &id, draft, out).map_err(|refusal| refusal.code)?;
         }
         if let Some(regexes) = regex.to_resolve {
@@ -166,7 +165,7 @@ impl Groups {
         let assignment = version.and_then(|version| migrate::encoded(&member.assignment(), version, &env.image).ok());
         let assignment = assignment.ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)?;
         draft.alarms.push(Alarm::Lift(Timer::ClassicSync(sync.group.clone(), sync.member.clone())));
-        draft.session(env, &sync.group, &sync.member, session_timeout(classic.session_timeout_ms));
+        draft.session(env, &sync.group, &sync.member, classic.session_timeout_ms.into());
         self.settle(env, &sync.group, draft, out).map_err(|refusal| refusal.code)?;
         Ok(Synced {
             error: ErrorCode::NONE,
@@ -193,7 +192,7 @@ impl Groups {
         };
         let (member, classic) = group.classic_member(&beat.member, beat.instance.as_ref(), beat.generation)?;
         let mut draft = Draft::default();
-        draft.session(env, &beat.group, &beat.member, session_timeout(classic.session_timeout_ms));
+        draft.session(env, &beat.group, &beat.member, classic.session_timeout_ms.into());
         let is_to_join = member.current.epoch < group.assigned.epoch
             || match member.current.state {
                 MemberState::UnrevokedPartitions => true,
@@ -239,16 +238,11 @@ impl Groups {
     }
 }
 
-/// What a classic member said its session is.
-pub(super) fn session_timeout(ms: i32) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
 impl Draft {
     /// The member is told to join again. It is removed if it does not; being told once more gives it no more time.
     fn expect_join(&mut self, env: &Env, group: &ConsumerGroup, id: &MemberId, member: &Member) {
         let timer = Timer::ClassicJoin(group.id.clone(), id.clone());
-        self.alarms.push(Alarm::Keep(timer, after_ms(env, member.about.rebalance_timeout_ms)));
+        self.alarms.push(Alarm::Keep(timer, after(env, member.about.rebalance_timeout_ms)));
     }
 }
 

@@ -10,7 +10,6 @@ use crate::group::record::{CurrentValue, GroupValue, MemberValue, Record};
 use crate::group::request::Refusal;
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, GroupEpoch, GroupId, MemberId, TimestampMs};
-use std::time::Duration;
 
 /// What may be decided with.
 pub(super) struct Context<'a> {
@@ -80,8 +79,8 @@ impl Draft {
     }
 
     /// A member that is silent for this long is removed.
-    pub(super) fn session(&mut self, env: &Env, group: &GroupId, member: &MemberId, timeout: Duration) {
-        self.alarms.push(Alarm::Set(Timer::Session(group.clone(), member.clone()), after(env, timeout)));
+    pub(super) fn session(&mut self, env: &Env, group: &GroupId, member: &MemberId, timeout_ms: i64) {
+        self.alarms.push(Alarm::Set(Timer::Session(group.clone(), member.clone()), after(env, timeout_ms)));
     }
 
     /// None of the member's deadlines counts any more.
@@ -92,14 +91,14 @@ impl Draft {
     }
 }
 
-/// That much later.
-pub(super) fn after(env: &Env, time: Duration) -> TimestampMs {
-    TimestampMs(env.now.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+/// Milliseconds later.
+pub(super) fn after(env: &Env, ms: impl Into<i64>) -> TimestampMs {
+    TimestampMs(env.now.0.saturating_add(ms.into()))
 }
 
-/// Milliseconds later, as a client gave them.
-pub(super) fn after_ms(env: &Env, ms: i32) -> TimestampMs {
-    TimestampMs(env.now.0.saturating_add(i64::from(ms)))
+/// How long a member of the group may be silent, in milliseconds.
+pub(super) fn session_ms(config: GroupConfig) -> i64 {
+    i64::try_from(config.consumer_session_timeout.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Groups {

@@ -3,7 +3,7 @@
 //! In three steps: the member is as it says that it is now, which may raise the group's epoch; a raised epoch has the group
 //! assigned anew; the member is led a step towards its target.
 
-use super::draft::{Alarm, Context, Draft, after_ms};
+use super::draft::{Alarm, Context, Draft, after, session_ms};
 use super::member::{Caller, Change, Says};
 use super::reconcile::{Step, without_epochs};
 use super::regex::Update;
@@ -62,7 +62,7 @@ impl Groups {
         let changed = topics_changed || regex.update != Update::None;
         let next = group.lead(env, &change, &member.current, &target, changed, owned, &mut draft)?;
 
-        draft.session(env, &group.id, &beat.member, context.config.consumer_session_timeout);
+        draft.session(env, &group.id, &beat.member, session_ms(context.config));
         let current = next.as_ref().unwrap_or(&member.current);
         let is_full =
             beat.rebalance_timeout_ms != -1 && (beat.topics.is_some() || beat.regex.is_some()) && beat.owned.is_some();
@@ -113,7 +113,7 @@ impl ConsumerGroup {
         if change.new.classic.is_none() {
             let timer = Timer::Rebalance(self.id.clone(), change.id.clone());
             if next.state == MemberState::UnrevokedPartitions {
-                draft.alarms.push(Alarm::Set(timer, after_ms(env, change.new.rebalance_timeout_ms)));
+                draft.alarms.push(Alarm::Set(timer, after(env, change.new.rebalance_timeout_ms)));
                 draft.revoking.push((change.id.clone(), Some(next.epoch)));
             } else {
                 draft.alarms.push(Alarm::Lift(timer));

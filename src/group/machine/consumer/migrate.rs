@@ -117,7 +117,7 @@ fn converted(classic: &ClassicGroup, context: &mut Context<'_>, draft: &mut Draf
         }
     }
     for (member, about) in &classic.members {
-        draft.session(context.env, id, member, super::classic::session_timeout(about.session_timeout_ms));
+        draft.session(context.env, id, member, about.session_timeout_ms.into());
     }
     tracing::info!(group = %id, "a classic group becomes a consumer group");
     Ok(group)

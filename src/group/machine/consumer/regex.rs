@@ -5,7 +5,7 @@
 //! that asked for it, and its answer does not know of it either. Expressions run in time linear in the topic's name (Kafka's
 //! RE2/J does too) and match whole names. Like Kafka's, they match internal topics.
 
-use super::draft::{Context, Draft, after_ms};
+use super::draft::{Context, Draft, after};
 use super::hash;
 use super::member::Change;
 use super::state::ConsumerGroup;
@@ -15,7 +15,7 @@ use crate::group::record::{Record, RegexValue};
 use crate::group::request::Refusal;
 use crate::metadata::Image;
 use crate::model::{ErrorCode, GroupId, TopicName};
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 /// `REGEX_BATCH_REFRESH_MIN_INTERVAL_MS`
 const REFRESH_INTERVAL_MIN_MS: i64 = 10_000;
@@ -79,19 +79,24 @@ impl ConsumerGroup {
         if ago.is_some_and(|ago| ago <= REFRESH_INTERVAL_MIN_MS) {
             return nothing;
         }
-        let mut regexes = self.regexes.clone();
-        if let Some(old) = old {
-            super::state::less(&mut regexes, old);
-        }
-        if let Some(new) = new {
-            super::state::more(&mut regexes, new.to_owned());
-        }
-        due |= regexes.len() != self.resolved.len();
+        let (goes, comes) = match old == new {
+            true => (false, false),
+            false => {
+                (old.is_some_and(|old| self.with_regex(old) == 1), new.is_some_and(|new| self.with_regex(new) == 0))
+            }
+        };
+        let count = self.regexes.len() + usize::from(comes) - usize::from(goes);
+        due |= count != self.resolved.len();
         due |= last.map_or(0, |last| last.version) < context.index.topics_came_at.unwrap_or(-1);
         let interval = context.env.settings.groups.consumer_regex_refresh_interval.as_millis();
         due |= ago.is_none_or(|ago| i128::from(ago) > i128::try_from(interval).unwrap_or(i128::MAX));
-        let to_resolve = (due && !regexes.is_empty()).then(|| regexes.into_keys().collect());
-        Ok(Updated { update, to_resolve })
+        if !due || count == 0 {
+            return nothing;
+        }
+        let stays = |regex: &&String| !goes || Some(regex.as_str()) != old;
+        let mut regexes: Vec<String> = self.regexes.keys().filter(stays).cloned().collect();
+        regexes.extend(new.filter(|_| comes).map(str::to_owned));
+        Ok(Updated { update, to_resolve: Some(regexes) })
     }
 }
 
@@ -126,7 +131,7 @@ impl Groups {
         if raise || hash != group.metadata_hash {
             let epoch = next(group.epoch);
             draft.epoch(id, epoch, hash);
-            draft.hash_holds = Some((after_ms(env, i32::MAX), epoch));
+            draft.hash_holds = Some((after(env, i32::MAX), epoch));
         }
         if let Err(refusal) = self.settle(env, id, draft, out) {
             tracing::error!(group = %id, ?refusal, "a group's regular expressions are not resolved");
@@ -137,7 +142,9 @@ impl Groups {
 /// Topics that the expression matches, ascending.
 fn resolve(regex: &str, image: &Image) -> Vec<TopicName> {
     match compile(regex) {
-        Ok(regex) => image.topics_by_name.keys().filter(|topic| regex.is_match(topic.as_str())).cloned().collect(),
+        Ok(regex) => {
+            image.topics_by_name.keys().filter(|topic| regex.is_match(topic.as_str().as_bytes())).cloned().collect()
+        }
         Err(refusal) => {
             tracing::error!(reason = ?refusal.message, "a regular expression that was taken cannot be read");
             Vec::new()
@@ -158,26 +165,21 @@ fn compile(pattern: &str) -> Result<Regex, Refusal> {
             format!("SubscribedTopicRegex is longer than {PATTERN_BYTES_MAX} bytes."),
         ));
     }
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern).size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).build()
+    // Classes are of ASCII, as in RE2/J and as topics' names are: those of Unicode are larger by far. Only where they are
+    // asked for (`\pL`) it has to be them.
+    let build = |pattern: &str, unicode| {
+        let mut builder = RegexBuilder::new(pattern);
+        builder.unicode(unicode).size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).build()
     };
     // By itself first: what is put around it must not complete it.
-    match build(pattern).and_then(|_| build(&format!(r"\A(?:{pattern})\z"))) {
+    let whole = |unicode| build(pattern, unicode).and_then(|_| build(&format!(r"\A(?:{pattern})\z"), unicode));
+    match whole(false).or_else(|_| whole(true)) {
         Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(_)) => invalid("it is too large when compiled"),
         Err(error) => {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default();
             invalid(reason.strip_prefix("error: ").unwrap_or(reason))
-        }
-    }
-}
-
-impl super::Index {
-    /// The topics are these now, and maybe more than before.
-    pub(super) fn topics_came(&mut self, image: &Image, came: bool) {
-        if came || self.topics_came_at.is_none() {
-            self.topics_came_at = Some(image.offset.0);
         }
     }
 }
@@ -190,9 +192,9 @@ mod tests {
     #[test]
     fn an_expression_matches_whole_names() {
         let regex = compile("a|ab").unwrap();
-        assert!(regex.is_match("a") && regex.is_match("ab"));
-        assert!(!regex.is_match("abc") && !regex.is_match("xa") && !regex.is_match("a\n"));
-        assert!(!compile("foo").unwrap().is_match("foo-bar"));
+        assert!(regex.is_match(b"a") && regex.is_match(b"ab"));
+        assert!(!regex.is_match(b"abc") && !regex.is_match(b"xa") && !regex.is_match(b"a\n"));
+        assert!(!compile("foo").unwrap().is_match(b"foo-bar"));
     }
 
     #[test]
@@ -204,6 +206,17 @@ mod tests {
             compile("(").unwrap_err().message.unwrap(),
             "SubscribedTopicRegex `(` is not a valid regular expression: unclosed group."
         );
+    }
+
+    #[test]
+    fn what_kafkas_expressions_know_is_known() {
+        let known =
+            [r"\d+", r"\w{1000}", r"[[:alpha:]]+", r"\pL+", r"(?i)A", r"(?P<n>a)", r"a*?", r"[^b]", r"\x61", ""];
+        for pattern in known {
+            compile(pattern).unwrap();
+        }
+        assert!(compile(r"\w{1000}").unwrap().is_match("a".repeat(1000).as_bytes()));
+        assert!(compile("(?i)FOO").unwrap().is_match(b"foo"));
     }
 
     #[test]

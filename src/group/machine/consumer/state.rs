@@ -7,6 +7,7 @@
 use crate::group::record::{CurrentValue, MemberState, MemberValue, RegexValue, TargetValue, WithEpochs};
 use crate::group::request::Assignment;
 use crate::model::{GroupEpoch, GroupId, InstanceId, MemberId, PartitionId, TimestampMs, TopicId, TopicName};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// The epoch of a target assignment that was removed (`TargetAssignmentMetadata`).
@@ -283,10 +284,7 @@ pub(super) fn more<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
 }
 
 /// Counts one less; what nobody has is not listed.
-pub(super) fn less<K: Ord, Q: Ord + ?Sized>(counts: &mut BTreeMap<K, usize>, key: &Q)
-where
-    K: std::borrow::Borrow<Q>,
-{
+pub(super) fn less<K: Ord + Borrow<Q>, Q: Ord + ?Sized>(counts: &mut BTreeMap<K, usize>, key: &Q) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);
         if *count == 0 {

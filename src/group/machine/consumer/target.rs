@@ -151,7 +151,14 @@ struct Spec<'a> {
     image: &'a Image,
     ids: BTreeMap<&'a TopicName, Option<TopicId>>,
     /// Subscriptions that occur: members that consume the same share them.
-    shared: Vec<(&'a [TopicName], Option<&'a str>, Arc<BTreeSet<TopicId>>)>,
+    shared: Vec<Subscription<'a>>,
+}
+
+/// Names and a regular expression, and the topics that they stand for.
+struct Subscription<'a> {
+    names: &'a [TopicName],
+    regex: Option<&'a str>,
+    topics: Arc<BTreeSet<TopicId>>,
 }
 
 /// Different subscriptions in one group that are looked for before a member gets one of its own.
@@ -169,8 +176,8 @@ impl<'a> Spec<'a> {
 
     fn topics(&mut self, about: &'a MemberValue) -> Arc<BTreeSet<TopicId>> {
         let (names, regex) = (about.topics.as_slice(), regex_of(about));
-        if let Some((_, _, topics)) = self.shared.iter().find(|(n, r, _)| *n == names && *r == regex) {
-            return Arc::clone(topics);
+        if let Some(known) = self.shared.iter().find(|known| known.names == names && known.regex == regex) {
+            return Arc::clone(&known.topics);
         }
         let resolved = regex.and_then(|regex| self.group.resolved.get(regex));
         let mut topics = BTreeSet::new();
@@ -181,7 +188,7 @@ impl<'a> Spec<'a> {
         }
         let topics = Arc::new(topics);
         if self.shared.len() < SHARED_MAX {
-            self.shared.push((names, regex, Arc::clone(&topics)));
+            self.shared.push(Subscription { names, regex, topics: Arc::clone(&topics) });
         }
         topics
     }

@@ -2,7 +2,7 @@
 //!
 //! Lifting a deadline is not relied upon: whoever's time is up is removed only if it is still what it was waited for.
 
-use super::draft::{Alarm, Draft, after_ms, config_of};
+use super::draft::{Alarm, Draft, after, config_of, session_ms};
 use crate::group::machine::{Env, Group, Groups, Out, Timer};
 use crate::group::record::MemberState;
 use crate::metadata::Delta;
@@ -11,16 +11,17 @@ use crate::model::{GroupId, MemberId};
 impl Groups {
     /// The broker coordinates this group from now on: sessions start.
     pub(in crate::group::machine) fn consumer_group_loaded(&mut self, env: &Env, id: &GroupId, out: &mut Out) {
-        self.consumers.topics_came(&env.image, false);
+        // Older expressions than this are looked at again: what came meanwhile was not seen.
+        self.consumers.topics_came_at.get_or_insert(env.image.offset.0);
         let Some(Group::Consumer(group)) = self.groups.get(id) else { return };
         let mut draft = Draft::default();
         let config = config_of(env, id);
         for (member_id, member) in &group.members {
             // Of classic members, too: their own session timeout counts from their next request.
-            draft.session(env, id, member_id, config.consumer_session_timeout);
+            draft.session(env, id, member_id, session_ms(config));
             if member.current.state == MemberState::UnrevokedPartitions {
                 let timer = Timer::Rebalance(id.clone(), member_id.clone());
-                draft.alarms.push(Alarm::Set(timer, after_ms(env, member.about.rebalance_timeout_ms)));
+                draft.alarms.push(Alarm::Set(timer, after(env, member.about.rebalance_timeout_ms)));
                 draft.revoking.push((member_id.clone(), Some(member.current.epoch)));
             }
         }
@@ -31,8 +32,9 @@ impl Groups {
 
     /// Topics came, went or have more partitions: groups that are subscribed to them look again, at the next heartbeat.
     pub(in crate::group::machine) fn consumer_groups_topics_changed(&mut self, env: &Env, delta: &Delta, _: &mut Out) {
-        let came = delta.topics.values().any(|topic| topic.old.is_none());
-        self.consumers.topics_came(&env.image, came);
+        if delta.topics.values().any(|topic| topic.old.is_none()) {
+            self.consumers.topics_came_at = Some(env.image.offset.0);
+        }
         for topic in delta.deleted.values().chain(delta.topics.values().map(|topic| &topic.new)) {
             self.consumers.hashes.remove(&topic.name);
             for id in self.consumers.by_topic.get(&topic.name).into_iter().flatten() {

@@ -1,5 +1,7 @@
 //! JoinGroup: how a group comes together.
 use super::*;
+use crate::group::record::GroupValue;
+use crate::model::GroupEpoch;
 
 #[test]
 fn the_first_join_creates_the_group_writes_it_empty_and_waits_for_others() {
@@ -304,4 +306,38 @@ fn a_static_member_cannot_join_with_an_id_that_was_given_to_a_dynamic_one() {
     let mut formed = formed(ClassicState::Stable);
     let join = formed.shard.join(fixed("other", &formed.pending));
     assert_eq!(formed.shard.joined(join), Joined::refused("".into(), ErrorCode::UNKNOWN_SERVER_ERROR));
+}
+
+fn with_an_empty_consumer_group() -> Shard {
+    let mut shard = Shard::new();
+    let value = GroupValue { epoch: GroupEpoch(5), metadata_hash: 1 };
+    shard.harness.replay(&Record::Group { group: "g".into(), value: Some(value) });
+    assert!(matches!(shard.harness.groups.groups.get("g"), Some(Group::Consumer(_))));
+    shard.harness.written();
+    shard
+}
+
+#[test]
+fn an_empty_consumer_group_gives_way_to_a_member_without_an_id() {
+    let mut shard = with_an_empty_consumer_group();
+    let join = shard.join(newcomer("a"));
+    let written = shard.harness.written();
+    let (last, tombstones) = written.split_last().unwrap();
+    assert!(matches!(last, Record::ClassicGroup { value: Some(_), .. }));
+    assert!(tombstones.contains(&Record::Group { group: "g".into(), value: None }));
+    assert!(matches!(shard.harness.replayed().groups.groups.get("g"), Some(Group::Classic(_))));
+    shard.pass(DELAY);
+    assert_eq!(shard.joined(join).generation, Generation(1));
+}
+
+#[test]
+fn an_empty_consumer_group_stays_if_the_member_has_an_id_or_the_records_do_not_fit() {
+    let mut shard = with_an_empty_consumer_group();
+    let join = shard.join(again("m"));
+    assert_eq!(shard.joined(join), Joined::refused("m".into(), ErrorCode::UNKNOWN_MEMBER_ID));
+    shard.harness.env.batch_bytes_max = 150;
+    let join = shard.join(newcomer("a"));
+    assert_eq!(shard.joined(join), Joined::refused("".into(), ErrorCode::UNKNOWN_SERVER_ERROR));
+    assert_eq!(shard.harness.written(), []);
+    assert!(matches!(shard.harness.groups.groups.get("g"), Some(Group::Consumer(_))));
 }

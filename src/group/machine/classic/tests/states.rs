@@ -14,11 +14,11 @@ const UNAVAILABLE: ErrorCode = ErrorCode::COORDINATOR_NOT_AVAILABLE;
 /// Who asks: member, instance and generation of a request.
 type Who<'a> = (&'a str, Option<&'a str>, i32);
 
+/// Who it is, and what the answer is in each state.
+type Row<T> = (&'static str, fn(&Formed) -> Who<'_>, [T; 5]);
+
 /// What happens to each of these in the states, in the order of [`ALL`].
-fn expect<T: std::fmt::Debug + PartialEq>(
-    rows: [(&str, fn(&Formed) -> Who<'_>, [T; 5]); 8],
-    ask: impl Fn(&mut Shard, Who<'_>) -> T,
-) {
+fn expect<T: std::fmt::Debug + PartialEq>(rows: [Row<T>; 8], ask: impl Fn(&mut Shard, Who<'_>) -> T) {
     for (name, who, answers) in rows {
         for (state, answer) in ALL.into_iter().zip(answers) {
             let mut formed = formed(state);
@@ -64,7 +64,7 @@ fn join_in_every_state() {
         shard.error(ticket)
     };
     let (waits, unknown, gone) = (None, Some(UNKNOWN), Some(UNAVAILABLE));
-    let rows: [(&str, fn(&Formed) -> Who<'_>, _); 8] = [
+    let rows: [Row<_>; 8] = [
         ("leader", leader, [unknown, waits, Some(NONE), waits, gone]),
         ("follower", follower, [unknown, waits, Some(NONE), Some(NONE), gone]),
         ("of another generation", of_another_generation, [unknown, waits, Some(NONE), Some(NONE), gone]),
@@ -97,7 +97,7 @@ fn sync_in_every_state() {
         shard.error(ticket)
     };
     let (waits, unknown, gone) = (None, Some(UNKNOWN), Some(UNAVAILABLE));
-    let rows: [(&str, fn(&Formed) -> Who<'_>, _); 8] = [
+    let rows: [Row<_>; 8] = [
         ("leader", leader, [unknown, Some(REBALANCING), Some(NONE), Some(NONE), gone]),
         ("follower", follower, [unknown, Some(REBALANCING), waits, Some(NONE), gone]),
         ("of another generation", of_another_generation, [unknown, Some(ILLEGAL), Some(ILLEGAL), Some(ILLEGAL), gone]),
@@ -113,7 +113,7 @@ fn sync_in_every_state() {
 #[test]
 fn heartbeat_in_every_state() {
     let ask = |shard: &mut Shard, (member, instance, generation): Who<'_>| shard.beat_as(member, instance, generation);
-    let rows: [(&str, fn(&Formed) -> Who<'_>, _); 8] = [
+    let rows: [Row<_>; 8] = [
         ("leader", leader, [UNKNOWN, REBALANCING, NONE, NONE, UNAVAILABLE]),
         ("follower", follower, [UNKNOWN, REBALANCING, NONE, NONE, UNAVAILABLE]),
         ("of another generation", of_another_generation, [UNKNOWN, ILLEGAL, ILLEGAL, ILLEGAL, UNAVAILABLE]),
@@ -132,7 +132,7 @@ fn leave_in_every_state() {
         let left = shard.leave(&[(member, instance)]);
         left.members.first().map_or(left.error, |(_, _, error)| *error)
     };
-    let rows: [(&str, fn(&Formed) -> Who<'_>, _); 8] = [
+    let rows: [Row<_>; 8] = [
         ("leader", leader, [UNKNOWN, NONE, NONE, NONE, UNAVAILABLE]),
         ("follower", follower, [UNKNOWN, NONE, NONE, NONE, UNAVAILABLE]),
         ("of another generation", of_another_generation, [UNKNOWN, NONE, NONE, NONE, UNAVAILABLE]),
@@ -151,7 +151,7 @@ fn commit_in_every_state() {
         let commit = offsets::commit(member, instance, generation);
         shard.group().check_commit(&commit).err().unwrap_or(NONE)
     };
-    let rows: [(&str, fn(&Formed) -> Who<'_>, _); 8] = [
+    let rows: [Row<_>; 8] = [
         ("leader", leader, [UNKNOWN, NONE, REBALANCING, NONE, UNAVAILABLE]),
         ("follower", follower, [UNKNOWN, NONE, REBALANCING, NONE, UNAVAILABLE]),
         ("of another generation", of_another_generation, [UNKNOWN, ILLEGAL, ILLEGAL, ILLEGAL, UNAVAILABLE]),

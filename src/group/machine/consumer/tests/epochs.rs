@@ -9,7 +9,8 @@ const INVALID: ErrorCode = ErrorCode::INVALID_REQUEST;
 
 #[test]
 fn a_request_that_makes_no_sense_is_refused() {
-    let cases: [(&str, i32, fn(&mut ConsumerHeartbeat), &str); 10] = [
+    type Put = fn(&mut ConsumerHeartbeat);
+    let cases: [(&str, i32, Put, &str); 10] = [
         ("", 0, |_| {}, "MemberId can't be empty."),
         (" ", -1, |_| {}, "MemberId can't be empty."),
         ("", 1, |beat| beat.version = 0, "MemberId can't be empty."),
