@@ -27,6 +27,7 @@ fn open(dir: &Path, clean: bool, config: &Arc<TopicConfig>) -> Log {
         clean,
         recovery_point: Offset::ZERO,
         log_start: Offset::ZERO,
+        cleaned_to: None,
         producer_expiry_ms: i64::MAX,
         now: NOW,
     })

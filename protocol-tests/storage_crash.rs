@@ -91,6 +91,7 @@ impl World {
             clean,
             recovery_point: self.recovery_point,
             log_start: self.log_start,
+            cleaned_to: None,
             producer_expiry_ms: i64::MAX,
             now: NOW,
         })

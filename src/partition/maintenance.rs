@@ -114,8 +114,8 @@ impl Partition {
     fn closed(&self) {
         let mut state = self.state.lock();
         if let Slot::Open(log) = &state.log {
-            let (recovery_point, log_start) = (log.log_end(), log.log_start());
-            state.log = Slot::Cold { clean: true, recovery_point, log_start };
+            let (recovery_point, log_start, cleaned_to) = (log.log_end(), log.log_start(), log.cleaned_to());
+            state.log = Slot::Cold { clean: true, recovery_point, log_start, cleaned_to };
         }
     }
 }

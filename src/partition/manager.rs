@@ -82,6 +82,7 @@ pub struct Manager {
     /// What the checkpoints of each log directory said at start.
     recovery_points: Vec<HashMap<TopicPartition, Offset>>,
     log_starts: Vec<HashMap<TopicPartition, Offset>>,
+    cleaned_to: Vec<HashMap<TopicPartition, Offset>>,
     /// One per log directory.
     pub(super) flushers: Vec<Arc<Flusher>>,
     pub(super) metrics: Arc<Metrics>,
@@ -115,12 +116,14 @@ impl Manager {
         }
         let read = |file| dirs.all().iter().map(|dir| dirs.read_checkpoint(dir, file)).collect();
         let (recovery_points, log_starts) = (read(checkpoint::RECOVERY_POINTS), read(checkpoint::LOG_STARTS));
+        let cleaned_to = read(checkpoint::CLEANED_TO);
         Arc::new(Manager {
             settings,
             fs,
             dirs,
             recovery_points,
             log_starts,
+            cleaned_to,
             flushers,
             metrics,
             by_name: DashMap::new(),
@@ -217,7 +220,9 @@ impl Manager {
                         offsets.get(dir).and_then(|offsets| offsets.get(&name)).copied().unwrap_or(Offset::ZERO)
                     };
                     let (recovery_point, log_start) = (known(&self.recovery_points), known(&self.log_starts));
-                    return (dir, Slot::Cold { clean: dirs[dir].was_closed_cleanly(), recovery_point, log_start });
+                    let cleaned_to = self.cleaned_to.get(dir).and_then(|offsets| offsets.get(&name)).copied();
+                    let clean = dirs[dir].was_closed_cleanly();
+                    return (dir, Slot::Cold { clean, recovery_point, log_start, cleaned_to });
                 }
                 if let Some(failed) = assigned.and_then(|id| self.failed_home(id)) {
                     // It has a log, which cannot be read now. An empty one in its place would be a loss.
@@ -232,7 +237,8 @@ impl Manager {
                 });
                 let Some(dir) = dir else { return (0, Slot::Offline) };
                 added[dir].push((name, topic.id));
-                (dir, Slot::Cold { clean: true, recovery_point: Offset::ZERO, log_start: Offset::ZERO })
+                let (recovery_point, log_start) = (Offset::ZERO, Offset::ZERO);
+                (dir, Slot::Cold { clean: true, recovery_point, log_start, cleaned_to: None })
             })
             .collect();
         for (dir, new) in added.iter().enumerate().filter(|(_, new)| !new.is_empty()) {

@@ -368,7 +368,7 @@ impl Manager {
         }
         wanted.note(&copy)?;
         let log = partition.opened(&mut state).map_err(Halt::Partition)?;
-        let (log_start, log_end) = (log.log_start(), log.log_end());
+        let (log_start, log_end, cleaned_to) = (log.log_start(), log.log_end(), log.cleaned_to());
         copy.finish(log, clock::now_ms())?;
 
         let dirs = self.dirs.all();
@@ -388,7 +388,7 @@ impl Manager {
         state.flusher = Arc::clone(&self.flushers[wanted.to]);
         state.moves += 1;
         state.flushing = false;
-        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start };
+        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start, cleaned_to };
         // All of it is on disk: who waited for a flush waits no longer.
         state.visibility.flushed(log_end);
         state.high_watermark_moved();
@@ -426,6 +426,7 @@ impl Partition {
             clean: true,
             recovery_point: Offset::ZERO,
             log_start: Offset::ZERO,
+            cleaned_to: None,
             producer_expiry_ms: self.producer_expiry_ms,
             now: clock::now_ms(),
         };

@@ -61,6 +61,8 @@ pub(super) enum Slot {
         clean: bool,
         recovery_point: Offset,
         log_start: Offset,
+        /// What compaction has reached.
+        cleaned_to: Option<Offset>,
     },
     Open(Box<Log>),
     /// Its log directory failed.
