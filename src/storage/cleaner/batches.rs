@@ -1,14 +1,18 @@
 //! The batches of a segment, read a piece at a time and checked: a record must not give way to damage.
 
 use super::{Host, Stop};
+use crate::model::Offset;
 use crate::record::{BatchHeader, HEADER_LEN, verify};
 use crate::storage::StorageError;
 use crate::storage::log::Source;
+use std::ops::Range;
 use std::path::Path;
 
 /// The batches from a position to the end of a segment.
 pub(super) struct Batches<'a> {
     source: Source,
+    /// Where the next batch may begin at the earliest, and all must end.
+    within: Range<Offset>,
     /// For errors.
     path: &'a Path,
     piece: usize,
@@ -19,9 +23,15 @@ pub(super) struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     /// Reads `piece` bytes at a time, or what a batch has if that is more. `buf` comes from an earlier call.
-    pub(super) fn new(source: Source, path: &'a Path, piece: usize, mut buf: Vec<u8>) -> Batches<'a> {
+    pub(super) fn new(
+        source: Source,
+        within: Range<Offset>,
+        path: &'a Path,
+        piece: usize,
+        mut buf: Vec<u8>,
+    ) -> Batches<'a> {
         buf.clear();
-        Batches { source, path, piece, buf, at: 0 }
+        Batches { source, within, path, piece, buf, at: 0 }
     }
 
     /// For the next segment; a buffer that had to grow is let go.
@@ -47,6 +57,12 @@ impl<'a> Batches<'a> {
             self.fill(host, self.piece.max(header.size()))?;
         }
         let header = verify(&self.buf[self.at..]).map_err(|bad| self.damaged(start, bad))?;
+        // The offset is not under the CRC.
+        let (first, next) = (header.base_offset, header.next_offset());
+        if first < self.within.start || next <= first || next > self.within.end {
+            return Err(self.damaged(start, format!("offsets {first}..{next} outside of {:?}", self.within)));
+        }
+        self.within.start = next;
         let from = self.at;
         self.at += header.size();
         self.source.pos += header.size() as u64;

@@ -182,7 +182,7 @@ impl<H: Host> Run<'_, H> {
             transactions.aborted(aborted);
             let source = self.source(base, plan.first)?;
             let path = self.path(base);
-            let mut batches = Batches::new(source, &path, self.piece, std::mem::take(&mut self.read_buffer));
+            let mut batches = Batches::new(source, base..end, &path, self.piece, std::mem::take(&mut self.read_buffer));
             while let Some((header, batch)) = batches.next(self.host)? {
                 self.cleaned.mapped_bytes += header.size() as u64;
                 if header.attributes.is_control() {
@@ -223,7 +223,7 @@ impl<H: Host> Run<'_, H> {
             transactions.aborted(aborted);
             let source = self.source(from, from)?;
             let path = self.path(from);
-            let mut batches = Batches::new(source, &path, self.piece, std::mem::take(&mut self.read_buffer));
+            let mut batches = Batches::new(source, from..to, &path, self.piece, std::mem::take(&mut self.read_buffer));
             while let Some((header, batch)) = batches.next(self.host)? {
                 let judged = Judged { round, map, transactions, last_written: &last_written };
                 let kept = judged.batch(&header, batch, &mut target, &mut self.cleaned);
