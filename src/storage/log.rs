@@ -35,7 +35,7 @@ use std::sync::{Arc, OnceLock};
 use writer::Writer;
 
 pub use append::Answers;
-pub(super) use compaction::{Plan, Replacement, Source};
+pub(super) use compaction::{Barrier, Plan, Replacement, Source};
 pub use future::{FutureError, FutureLog, Piece};
 pub use open::RecoveryProgress;
 pub(super) use writer::Counters;

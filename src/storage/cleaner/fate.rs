@@ -15,8 +15,6 @@ pub(in crate::storage) struct LastWritten {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Round {
     pub now: TimestampMs,
-    /// Nothing from here on is cleaned.
-    pub end: Offset,
     /// The last offset that the keys were mapped to.
     pub mapped: Option<Offset>,
     pub delete_retention_ms: i64,
@@ -35,7 +33,15 @@ pub(super) struct BatchFate {
 
 impl Round {
     /// `discard`: what [`super::transactions::Transactions`] says. `last`: of the batch's producer, if it is known.
-    pub(super) fn batch(&self, batch: &BatchHeader, discard: bool, last: Option<&LastWritten>) -> BatchFate {
+    /// `end`: where the segment ends that is being made. A batch that reaches it stays, so that there is no gap which
+    /// recovery would have to take for a loss (Kafka keeps only the last one of a cleaning).
+    pub(super) fn batch(
+        &self,
+        batch: &BatchHeader,
+        discard: bool,
+        last: Option<&LastWritten>,
+        end: Offset,
+    ) -> BatchFate {
         let is_control = batch.attributes.is_control();
         let past_horizon = batch.delete_horizon().is_some_and(|horizon| horizon <= self.now);
         let is_last_of_producer = last.is_some_and(|last| match last.data {
@@ -44,7 +50,7 @@ impl Round {
         });
         BatchFate {
             discard_records: discard && (!is_control || past_horizon),
-            keep_empty: (batch.has_producer_id() && is_last_of_producer) || batch.next_offset() == self.end,
+            keep_empty: (batch.has_producer_id() && is_last_of_producer) || batch.next_offset() == end,
             wants_horizon: discard && is_control,
         }
     }

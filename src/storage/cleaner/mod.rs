@@ -26,7 +26,7 @@ pub(in crate::storage) use choice::{Part, Size, View};
 pub(in crate::storage) use fate::LastWritten;
 
 use super::StorageError;
-use super::log::{AbortedTransaction, Log, Plan, Replacement, Source};
+use super::log::{AbortedTransaction, Barrier, Log, Plan, Replacement, Source};
 use crate::model::{Offset, ProducerId, TimestampMs};
 use crate::record::build::{ControlType, Marker};
 use crate::record::{BatchHeader, records, rewrite};
@@ -109,8 +109,8 @@ pub struct Cleaned {
 /// # Errors
 /// See [`Stop`]. Damage ([`StorageError::Corrupt`], [`StorageError::Refused`]) will be there the next time too.
 pub fn clean<H: Host>(host: &H, means: &Means, now: TimestampMs) -> Result<Option<Cleaned>, Stop> {
-    flush_sealed(host)?;
-    let Some(plan) = host.with_log(|log| log.plan_cleaning(now))? else { return Ok(None) };
+    let barrier = flush(host)?;
+    let Some(plan) = host.with_log(|log| log.plan_cleaning(&barrier, now))? else { return Ok(None) };
     let mut run = Run {
         host,
         plan: &plan,
@@ -122,7 +122,7 @@ pub fn clean<H: Host>(host: &H, means: &Means, now: TimestampMs) -> Result<Optio
     let map = run.map(means)?;
     let end = map.latest().map_or(plan.first, Offset::next).min(plan.end);
     let round =
-        Round { now, end: plan.end, mapped: map.latest(), delete_retention_ms: plan.config.delete_retention_ms };
+        Round { now, mapped: map.latest(), delete_retention_ms: plan.config.delete_retention_ms };
     let mut transactions = Transactions::default();
     let count = plan.segments.iter().take_while(|segment| segment.base < end).count();
     let number = |setting: i32| u64::try_from(setting).unwrap_or(0);
@@ -145,16 +145,16 @@ pub fn clean<H: Host>(host: &H, means: &Means, now: TimestampMs) -> Result<Optio
     Ok(Some(cleaned))
 }
 
-/// What was sealed is on disk afterwards.
-fn flush_sealed<H: Host>(host: &H) -> Result<(), Stop> {
-    let (job, dir) = host.with_log(|log| Ok((log.sealed_flush_job(), log.dir().to_owned())))?;
-    let Some(job) = job else { return Ok(()) };
+/// What there is now is on disk afterwards.
+fn flush<H: Host>(host: &H) -> Result<Barrier, Stop> {
+    let ((job, barrier), dir) = host.with_log(|log| Ok((log.cleaning_barrier()?, log.dir().to_owned())))?;
+    let Some(job) = job else { return Ok(barrier) };
     for file in &job.files {
         file.sync_data().map_err(|error| StorageError::io(&dir, error))?;
     }
     host.with_log(|log| {
         log.flushed(job.mark, clock::now_ms());
-        Ok(())
+        Ok(barrier)
     })
 }
 
@@ -217,6 +217,7 @@ impl<H: Host> Run<'_, H> {
         let last_written = self.host.with_log(|log| log.last_written())?;
         let out = std::mem::take(&mut self.write_buffer);
         let mut target = Target::create(plan, base, round.now, self.piece, out)?;
+        let group_end = self.end_of(group.end - 1);
         for n in group.clone() {
             let (from, to) = (plan.segments[n].base, self.end_of(n));
             let aborted: Vec<AbortedTransaction> = self.host.with_log(|log| log.aborted_transactions(from, to))?;
@@ -225,7 +226,7 @@ impl<H: Host> Run<'_, H> {
             let path = self.path(from);
             let mut batches = Batches::new(source, from..to, &path, self.piece, std::mem::take(&mut self.read_buffer));
             while let Some((header, batch)) = batches.next(self.host)? {
-                let judged = Judged { round, map, transactions, last_written: &last_written };
+                let judged = Judged { round, map, transactions, last_written: &last_written, end: group_end };
                 let kept = judged.batch(&header, batch, &mut target, &mut self.cleaned);
                 match kept.map_err(|bad| damaged(&path, &bad))? {
                     Kept::Whole => target.push(self.host, &header, batch)?,
@@ -314,6 +315,8 @@ struct Judged<'a> {
     map: &'a KeyMap,
     transactions: &'a mut Transactions,
     last_written: &'a BTreeMap<ProducerId, LastWritten>,
+    /// Where the new segment ends.
+    end: Offset,
 }
 
 impl Judged<'_> {
@@ -335,7 +338,7 @@ impl Judged<'_> {
         } else {
             self.transactions.data(header)
         };
-        let fate = self.round.batch(header, discard, self.last_written.get(&header.producer_id));
+        let fate = self.round.batch(header, discard, self.last_written.get(&header.producer_id), self.end);
         let count = u64::try_from(header.record_count).unwrap_or(0);
         done.read_records += count;
         let rewritten = |bytes: bytes::Bytes| BatchHeader::parse(&bytes).map(|header| Kept::Rewritten(header, bytes));

@@ -6,7 +6,7 @@
 //! one, or the old one behind a part of the new one. Readers keep the files that they hold.
 
 use super::open::due;
-use super::{Kind, Log, Offset, Segment, State, StorageError, TimestampMs};
+use super::{FlushJob, Kind, Log, Offset, Segment, State, StorageError, TimestampMs};
 use crate::config::topic::TopicConfig;
 use crate::model::ProducerId;
 use crate::rt::fs::{File, Fs};
@@ -32,6 +32,14 @@ pub(in crate::storage) struct Plan {
     /// Every segment before `end`.
     pub segments: Vec<Size>,
     cuts: u32,
+}
+
+/// What is on disk, and decided there, once the flush is done that it came with.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::storage) struct Barrier {
+    cuts: u32,
+    durable: Offset,
+    last_stable: Offset,
 }
 
 /// A segment to read, from the batch on that holds the offset that was asked for.
@@ -68,6 +76,14 @@ impl Log {
     /// # Errors
     /// The disk refused.
     pub fn dirty(&self, now: TimestampMs) -> Result<Dirty, StorageError> {
+        self.dirty_below(self.last_stable()?, now)
+    }
+
+    fn last_stable(&self) -> Result<Offset, StorageError> {
+        Ok(self.first_unstable_offset()?.unwrap_or(self.high_watermark).min(self.high_watermark))
+    }
+
+    fn dirty_below(&self, last_stable: Offset, now: TimestampMs) -> Result<Dirty, StorageError> {
         let config = &self.config;
         let active = self.segments.len() - 1;
         let (asks_age, asks_largest) = (config.max_compaction_lag_ms < i64::MAX, config.min_compaction_lag_ms > 0);
@@ -78,12 +94,11 @@ impl Log {
             let first = if asks_age && n < active { self.first_timestamp(n)? } else { TimestampMs::NONE };
             parts.push(Part { base: segment.base, size, largest, first });
         }
-        let stable = self.first_unstable_offset()?.unwrap_or(self.high_watermark).min(self.high_watermark);
         let view = View {
             parts,
             log_start: self.log_start,
             log_end: self.log_end,
-            last_stable: stable,
+            last_stable,
             cleaned_to: self.cleaned_to,
             min_lag_ms: config.min_compaction_lag_ms,
             max_lag_ms: config.max_compaction_lag_ms,
@@ -104,13 +119,22 @@ impl Log {
         Ok(*segment.first.get_or_init(|| timestamp))
     }
 
-    /// What is to be cleaned now; `None` if there is nothing. Only what is known to be on disk: a record must not go
-    /// for the sake of one that a power cut may take.
-    pub(in crate::storage) fn plan_cleaning(&self, now: TimestampMs) -> Result<Option<Plan>, StorageError> {
-        let dirty = self.dirty(now)?;
-        let durable = self.segments[self.segment_of(self.recovery_point)].base;
-        let end = dirty.end.min(durable);
-        if dirty.first >= end {
+    /// What has to be synced before a cleaning, and what may be cleaned then: a record must not go for the sake of one,
+    /// or of a marker, that a power cut may take.
+    pub(in crate::storage) fn cleaning_barrier(&self) -> Result<(Option<FlushJob>, Barrier), StorageError> {
+        let barrier = Barrier { cuts: self.cuts, durable: self.log_end, last_stable: self.last_stable()? };
+        Ok((self.flush_job(), barrier))
+    }
+
+    /// What is to be cleaned now that the barrier's job is done; `None` if there is nothing.
+    pub(in crate::storage) fn plan_cleaning(
+        &self,
+        barrier: &Barrier,
+        now: TimestampMs,
+    ) -> Result<Option<Plan>, StorageError> {
+        let dirty = self.dirty_below(barrier.last_stable, now)?;
+        let end = dirty.end.min(self.segments[self.segment_of(barrier.durable)].base);
+        if barrier.cuts != self.cuts || dirty.first >= end {
             return Ok(None);
         }
         let mut segments = Vec::new();

@@ -104,7 +104,8 @@ fn a_log_that_was_cut_meanwhile_is_left_alone() {
     }
     rig.roll();
     rig.flush();
-    let plan = rig.log.lock().plan_cleaning(NOW).unwrap().unwrap();
+    let barrier = rig.log.lock().cleaning_barrier().unwrap().1;
+    let plan = rig.log.lock().plan_cleaning(&barrier, NOW).unwrap().unwrap();
     rig.log.lock().truncate_to(Offset(10), NOW).unwrap();
     let rows = rig.rows();
     let new = Replacement {
@@ -113,6 +114,7 @@ fn a_log_that_was_cut_meanwhile_is_left_alone() {
         size: 0,
         largest: crate::storage::segment::Largest::none(Offset(0)),
     };
+    assert!(rig.log.lock().plan_cleaning(&barrier, NOW).unwrap().is_none());
     assert!(!rig.log.lock().replace(&plan, 0..2, &new, NOW).unwrap());
     assert!(rig.log.lock().cleaning_source(&plan, Offset(0), Offset(0)).unwrap().is_none());
     assert_eq!(rig.rows(), rows);
