@@ -266,7 +266,7 @@ fn run(world: &mut World, steps: u64) {
 fn at_every_sync(seed: u64, steps: u64) -> (u64, u32) {
     let mut crash_at = 1;
     loop {
-        for chance in 0..6 {
+        for chance in 0..4 {
             let context = format!("seed {seed}, crash at sync {crash_at}, chance {chance}");
             let mut world = World::new(seed);
             world.fs.crash_at_sync(world.fs.syncs() + crash_at);
@@ -285,7 +285,7 @@ fn at_every_sync(seed: u64, steps: u64) -> (u64, u32) {
             check(&world, &log, &format!("{context}, cleaned"));
             log.close().unwrap();
             check_indexes_of(&world.fs, &context);
-            if survived && chance == 5 {
+            if survived && chance == 3 {
                 return (crash_at, world.cleanings);
             }
         }
@@ -297,7 +297,7 @@ fn at_every_sync(seed: u64, steps: u64) -> (u64, u32) {
 fn a_power_cut_while_a_log_is_compacted_loses_nothing() {
     let (mut points, mut cleanings) = (0, 0);
     for seed in 0..6 {
-        let (syncs, cleaned) = at_every_sync(seed, 70);
+        let (syncs, cleaned) = at_every_sync(seed, 60);
         points += syncs;
         cleanings += cleaned;
     }

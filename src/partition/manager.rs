@@ -1,9 +1,11 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
+use super::cleaning::{Cleaning, Standing};
 use super::machine::Visibility;
 use super::moving::Moves;
 use super::state::{Partition, Slot, State};
 use super::waiting::Waiting;
+use crate::config::Cleaner;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, DirectoryId, Image, PartitionImage, Publisher, ResourceType, TopicImage};
 use crate::metrics::{Metrics, TopicMetrics};
@@ -19,7 +21,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The effective settings of a topic, from the image and the broker's own.
 pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> Arc<TopicConfig> + Send + Sync>;
@@ -34,6 +36,8 @@ pub struct ManagerSettings {
     /// `num.replica.alter.log.dirs.threads`
     pub move_threads: usize,
     pub resolve_config: ResolveConfig,
+    /// `log.cleaner.*`, as they are now.
+    pub cleaner: Box<dyn Fn() -> Cleaner + Send + Sync>,
 }
 
 /// The partitions of one topic that this broker holds.
@@ -92,6 +96,7 @@ pub struct Manager {
     /// the last life was cut short while it moved.
     found: Mutex<BTreeMap<TopicPartition, SmallVec<[usize; 1]>>>,
     pub(super) moves: Moves,
+    pub(super) cleaning: Cleaning,
     /// Whoever writes the checkpoint files.
     pub(super) checkpointing: Mutex<()>,
     /// Newest image this manager has acted on.
@@ -130,6 +135,7 @@ impl Manager {
             by_id: DashMap::new(),
             found: Mutex::new(found),
             moves: Moves::default(),
+            cleaning: Cleaning::default(),
             checkpointing: Mutex::new(()),
             image: ArcSwap::from_pointee(Image::default()),
         })
@@ -331,6 +337,7 @@ impl Manager {
                 visibility: Visibility::opened(Offset::ZERO),
                 waiting: Waiting::default(),
                 flushing: false,
+                cleaning: Standing::default(),
                 complained: TimestampMs::NONE,
             }),
         })
@@ -340,6 +347,8 @@ impl Manager {
         let Some((_, known)) = self.by_id.remove(&topic.id) else { return };
         self.by_name.remove_if(&topic.name, |_, current| current.id == topic.id);
         self.metrics.remove_topic(&topic.name);
+        // So that a new topic of the name is not taken for clean.
+        self.cleaning.checkpoint_due.store(true, Ordering::Relaxed);
         for partition in known.partitions() {
             let delay = partition.config().file_delete_delay_ms;
             let dir = &self.dirs.all()[partition.retire()];

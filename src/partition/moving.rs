@@ -262,6 +262,7 @@ impl Manager {
             Ok(()) => {
                 tracing::info!(%partition, %to, bytes = done.size.load(Ordering::Relaxed), "moved");
                 self.moves.placed(&done.partition, DirectoryId(dir.id()));
+                self.cleaning.checkpoint_due.store(true, Ordering::Relaxed);
                 // So that an unclean stop finds the log start and does not scan what has just been synced.
                 self.checkpoint();
             }
@@ -299,6 +300,8 @@ impl Manager {
         let path = self.dirs.create_future(dir, &partition.name, partition.topic_id);
         let path = path.map_err(|error| StorageError::io(dir.path(), error))?;
         *made = Some(path.clone());
+        // A copy of which half is from before a cleaning could hold a value without its deletion.
+        let _uncleaned = partition.pause_cleaning();
         let mut copy = partition.begin_copy(&path)?;
         for _ in 0..CHANCES {
             self.catch_up(wanted, &mut copy)?;
