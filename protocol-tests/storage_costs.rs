@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "storage/compaction_costs.rs"]
+mod compaction_costs;
+
 use klamm::config::topic::TopicConfig;
 use klamm::model::{
     LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicPartition,

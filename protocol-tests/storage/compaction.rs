@@ -137,7 +137,10 @@ impl World {
             0..12 => self.append(log),
             12..14 => {
                 let Some(job) = log.flush_job() else { return Ok(()) };
-                job.files.iter().try_for_each(|file| file.sync_data()).map_err(|e| StorageError::io(super::dir(), e))?;
+                job.files
+                    .iter()
+                    .try_for_each(|file| file.sync_data())
+                    .map_err(|e| StorageError::io(super::dir(), e))?;
                 log.flushed(job.mark, self.now);
                 self.flushed = log.recovery_point();
                 Ok(())

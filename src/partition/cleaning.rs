@@ -370,4 +370,4 @@ impl Drop for Counted<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

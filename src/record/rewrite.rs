@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_keeps_its_offset_time_and_headers_in_every_codec() {
-        let all = [None, Some(Compression::Gzip), Some(Compression::Snappy), Some(Compression::Lz4), Some(Compression::Zstd)];
+        let all =
+            [None, Some(Compression::Gzip), Some(Compression::Snappy), Some(Compression::Lz4), Some(Compression::Zstd)];
         for codec in all {
             let original = batch(codec);
             let (before, records) = read(&original);
@@ -127,7 +128,10 @@ mod tests {
                 assert_eq!(kept, [records[1].clone(), records[3].clone()], "{codec:?} {horizon:?}");
                 assert_eq!(after.delete_horizon(), horizon);
                 assert_eq!((after.base_offset, after.last_offset()), (before.base_offset, before.last_offset()));
-                assert_eq!((after.last_sequence(), after.producer_epoch), (before.last_sequence(), before.producer_epoch));
+                assert_eq!(
+                    (after.last_sequence(), after.producer_epoch),
+                    (before.last_sequence(), before.producer_epoch)
+                );
                 assert_eq!((after.max_timestamp, after.attributes.compression()), (TimestampMs(1030), codec));
             }
         }

@@ -121,8 +121,7 @@ pub fn clean<H: Host>(host: &H, means: &Means, now: TimestampMs) -> Result<Optio
     };
     let map = run.map(means)?;
     let end = map.latest().map_or(plan.first, Offset::next).min(plan.end);
-    let round =
-        Round { now, mapped: map.latest(), delete_retention_ms: plan.config.delete_retention_ms };
+    let round = Round { now, mapped: map.latest(), delete_retention_ms: plan.config.delete_retention_ms };
     let mut transactions = Transactions::default();
     let count = plan.segments.iter().take_while(|segment| segment.base < end).count();
     let number = |setting: i32| u64::try_from(setting).unwrap_or(0);
@@ -350,8 +349,7 @@ impl Judged<'_> {
         let (mut any, mut all, mut tombstones) = (false, true, false);
         for record in records::Records::new(header, &payload)? {
             let record = record?;
-            let seen =
-                Seen { offset: record.offset, has_key: record.key.is_some(), has_value: record.value.is_some() };
+            let seen = Seen { offset: record.offset, has_key: record.key.is_some(), has_value: record.value.is_some() };
             done.keyless_records += u64::from(!is_control && !seen.has_key);
             let last = || record.key.and_then(|key| self.map.get(key));
             let keeps = is_control || self.round.keeps(header, seen, last);

@@ -69,7 +69,10 @@ impl<'a> Target<'a> {
     pub(super) fn push<H: Host>(&mut self, host: &H, header: &BatchHeader, batch: &[u8]) -> Result<(), Stop> {
         let fits = u64::from(self.at.size) + batch.len() as u64 <= SIZE_MAX;
         if !fits || relative(self.base, header.last_offset()).is_none() {
-            let what = format!("{}: what is kept does not fit into a segment", path(self.plan, self.base, Kind::Log).display());
+            let what = format!(
+                "{}: what is kept does not fit into a segment",
+                path(self.plan, self.base, Kind::Log).display()
+            );
             return Err(Stop::Storage(StorageError::Refused(what)));
         }
         let (offset, time) = self.at.add(header, self.plan.config.index_interval_bytes);

@@ -169,7 +169,8 @@ impl Rig {
 
     /// The records as `key=value` with their offsets.
     fn shown(&self) -> Vec<String> {
-        let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
+        let text =
+            |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
         let rows = self.rows().into_iter().filter(|row| row.key.as_deref() != Some(b"filler"));
         rows.map(|row| format!("{}:{}={}", row.offset, text(&row.key), text(&row.value))).collect()
     }

@@ -243,10 +243,7 @@ impl Log {
 
 fn rename(files: &Files, base: Offset, kind: Kind, from: State, to: State) -> Result<(), StorageError> {
     let from = files.dir.join(files::name(base, kind, from));
-    files
-        .fs
-        .rename(&from, &files.dir.join(files::name(base, kind, to)))
-        .map_err(|error| StorageError::io(from, error))
+    files.fs.rename(&from, &files.dir.join(files::name(base, kind, to))).map_err(|error| StorageError::io(from, error))
 }
 
 fn discard(files: &Files, base: Offset, state: State) -> Result<(), StorageError> {

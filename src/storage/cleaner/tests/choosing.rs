@@ -72,7 +72,10 @@ fn a_checkpoint_that_cannot_be_begins_again_at_the_log_start() {
 }
 
 fn sizes(parts: &[(i64, u64, u64)]) -> Vec<Size> {
-    parts.iter().map(|(base, log, index)| Size { base: Offset(*base), log: *log, index: *index, time_index: *index }).collect()
+    parts
+        .iter()
+        .map(|(base, log, index)| Size { base: Offset(*base), log: *log, index: *index, time_index: *index })
+        .collect()
 }
 
 #[test]

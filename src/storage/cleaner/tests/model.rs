@@ -115,7 +115,12 @@ impl Model {
     }
 
     fn left(&self) -> Vec<Row> {
-        self.written.iter().map(|written| &written.row).filter(|row| !self.gone.contains(&row.offset)).cloned().collect()
+        self.written
+            .iter()
+            .map(|written| &written.row)
+            .filter(|row| !self.gone.contains(&row.offset))
+            .cloned()
+            .collect()
     }
 
     /// What a consumer of committed records is to see: the last stable offset is its end.

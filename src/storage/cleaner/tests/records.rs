@@ -124,11 +124,17 @@ fn records_without_a_key_go() {
 
 #[test]
 fn the_time_that_a_broker_gave_stays() {
-    let rig = Rig::with(TopicConfig { timestamp_type: crate::config::topic::TimestampType::LogAppendTime, ..compacted() });
+    let rig =
+        Rig::with(TopicConfig { timestamp_type: crate::config::topic::TimestampType::LogAppendTime, ..compacted() });
     let validated = |records: &[(&str, Option<&str>)]| {
         let bytes = batch(records, TimestampMs(5)).to_bytes();
         let partition = TopicPartition::new("t".into(), PartitionId(0));
-        let rules = crate::record::Rules { partition: &partition, config: &rig.config, now: NOW, decompressed_bytes_max: 1 << 20 };
+        let rules = crate::record::Rules {
+            partition: &partition,
+            config: &rig.config,
+            now: NOW,
+            decompressed_bytes_max: 1 << 20,
+        };
         crate::record::validate(bytes, &rules).unwrap()
     };
     rig.append(validated(&[("a", Some("1")), ("b", None), ("c", Some("1"))]));
