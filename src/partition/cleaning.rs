@@ -89,7 +89,7 @@ impl Partition {
         Paused(self)
     }
 
-    /// How dirty the log is; `None` if it is not to be cleaned.
+    /// How dirty the log is; `None` if it is not to be cleaned. Removes files whose delay has passed.
     fn dirty(&self, cleaning: &Cleaning, now: TimestampMs) -> Option<Dirty> {
         let config = self.config();
         if !config.cleanup_compact {
@@ -101,7 +101,9 @@ impl Partition {
             return None;
         }
         let Slot::Open(log) = &mut state.log else { return None };
-        match log.dirty(now) {
+        // What an earlier cleaning replaced takes as much room as what it made.
+        let reaped = if log.next_reap().is_some_and(|due| due <= now) { log.reap(now).map(drop) } else { Ok(()) };
+        match reaped.and_then(|()| log.dirty(now)) {
             Ok(dirty) => {
                 if dirty.was_reset {
                     if !config.cleanup_delete {
