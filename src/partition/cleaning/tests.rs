@@ -11,7 +11,7 @@ use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset, PartitionId, TopicId}
 use crate::partition::{Acks, ManagerSettings, Outcome};
 use crate::record::{Batch, BatchBuilder};
 use crate::rt::fs::sim::SimFs;
-use crate::rt::fs::{Fs, Open};
+use crate::rt::fs::Open;
 use crate::storage::dirs::{DirsError, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use std::path::{Path, PathBuf};

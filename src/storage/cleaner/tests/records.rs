@@ -81,7 +81,7 @@ fn a_deletion_goes_when_its_time_has_passed_and_not_before() {
     rig.put("a", Some("1"));
     rig.put("a", None);
     rig.put("b", Some("1"));
-    let mut again = |rig: &mut Rig, ms| {
+    let again = |rig: &mut Rig, ms| {
         rig.now = NOW.plus(ms);
         rig.roll();
         rig.roll();
