@@ -21,9 +21,14 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::AtLeast(1))
     .no_effect(TXN),
-    Key::new("transaction.state.log.replication.factor", Short, Some("3"), "Replicas of the transaction log; unless it is set, 1 for a node alone.")
-        .check(Check::AtLeast(1))
-        .no_effect(TXN),
+    Key::new(
+        "transaction.state.log.replication.factor",
+        Short,
+        Some("3"),
+        "Replicas of the transaction log; unless it is set, 1 for a node alone.",
+    )
+    .check(Check::AtLeast(1))
+    .no_effect(TXN),
     Key::new(
         "transaction.state.log.num.partitions",
         Int,

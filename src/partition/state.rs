@@ -1,5 +1,6 @@
 //! One partition of this broker: its log, its leadership, and what waits at it.
 
+use super::cleaning::Standing;
 use super::machine::Visibility;
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
@@ -47,6 +48,7 @@ pub(super) struct State {
     pub(super) waiting: Waiting,
     /// A flush of this partition is queued or running; at most one at a time.
     pub(super) flushing: bool,
+    pub(super) cleaning: Standing,
     /// When it was last said that the log cannot be used.
     pub(super) complained: TimestampMs,
 }
@@ -61,6 +63,8 @@ pub(super) enum Slot {
         clean: bool,
         recovery_point: Offset,
         log_start: Offset,
+        /// What compaction has reached.
+        cleaned_to: Option<Offset>,
     },
     Open(Box<Log>),
     /// Its log directory failed.
