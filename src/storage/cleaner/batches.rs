@@ -17,8 +17,9 @@ pub(super) struct Batches<'a> {
     path: &'a Path,
     piece: usize,
     buf: Vec<u8>,
-    /// Where the next batch begins in `buf`.
+    /// What of `buf` was read, from the next batch on.
     at: usize,
+    end: usize,
 }
 
 impl<'a> Batches<'a> {
@@ -28,10 +29,9 @@ impl<'a> Batches<'a> {
         within: Range<Offset>,
         path: &'a Path,
         piece: usize,
-        mut buf: Vec<u8>,
+        buf: Vec<u8>,
     ) -> Batches<'a> {
-        buf.clear();
-        Batches { source, within, path, piece, buf, at: 0 }
+        Batches { source, within, path, piece, buf, at: 0, end: 0 }
     }
 
     /// For the next segment; a buffer that had to grow is let go.
@@ -45,18 +45,18 @@ impl<'a> Batches<'a> {
         if start >= self.source.size {
             return Ok(None);
         }
-        if self.buf.len() - self.at < HEADER_LEN {
+        if self.end - self.at < HEADER_LEN {
             self.fill(host, self.piece.max(HEADER_LEN))?;
         }
-        let header = BatchHeader::parse(&self.buf[self.at..]).map_err(|bad| self.damaged(start, bad))?;
+        let header = BatchHeader::parse(&self.buf[self.at..self.end]).map_err(|bad| self.damaged(start, bad))?;
         // Before memory is taken for it: the file must have what the header claims.
         if header.size() as u64 > self.source.size - start {
             return Err(self.damaged(start, "a batch that ends behind the segment"));
         }
-        if self.buf.len() - self.at < header.size() {
+        if self.end - self.at < header.size() {
             self.fill(host, self.piece.max(header.size()))?;
         }
-        let header = verify(&self.buf[self.at..]).map_err(|bad| self.damaged(start, bad))?;
+        let header = verify(&self.buf[self.at..self.end]).map_err(|bad| self.damaged(start, bad))?;
         // The offset is not under the CRC.
         let (first, next) = (header.base_offset, header.next_offset());
         if first < self.within.start || next <= first || next > self.within.end {
@@ -73,13 +73,14 @@ impl<'a> Batches<'a> {
     fn fill<H: Host>(&mut self, host: &H, want: usize) -> Result<(), Stop> {
         let left = usize::try_from(self.source.size - self.source.pos).unwrap_or(usize::MAX);
         let want = want.min(left);
-        self.buf.clear();
-        self.buf.reserve_exact(want);
-        self.buf.resize(want, 0);
-        self.at = 0;
-        let got = self.source.file.read_at(&mut self.buf, self.source.pos);
+        if self.buf.len() < want {
+            // Zeroed once, not for every piece.
+            self.buf = vec![0; want];
+        }
+        (self.at, self.end) = (0, 0);
+        let got = self.source.file.read_at(&mut self.buf[..want], self.source.pos);
         let got = got.map_err(|error| StorageError::io(self.path, error))?;
-        self.buf.truncate(got);
+        self.end = got;
         host.spent(got)
     }
 

@@ -15,6 +15,13 @@ pub(super) const SLOT: usize = 12;
 /// A row of slots must end somewhere.
 const LOAD_MAX: f64 = 0.97;
 
+/// The first slot of a key, and its hash as a slot holds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    at: usize,
+    tag: [u32; 3],
+}
+
 /// The table. Its size never changes.
 pub(super) struct KeyMap {
     /// Hash, hash, and hash with offset; all zero: free.
@@ -51,11 +58,11 @@ impl KeyMap {
         }
     }
 
-    /// Notes that the last record of `key` is at `offset`, which must not fall from call to call. False if there is
+    /// Notes that the last record of a key is at `offset`, which must not fall from call to call. False if there is
     /// no room for another key: then nothing has changed.
-    pub(super) fn put(&mut self, key: &[u8], offset: Offset) -> bool {
+    pub(super) fn put(&mut self, place: &Place, offset: Offset) -> bool {
         let Some(relative) = self.relative(offset) else { return false };
-        let (mut at, tag) = self.place(key);
+        let Place { mut at, tag } = *place;
         loop {
             let slot = &mut self.slots[at];
             if slot[2] & mask(self.offset_bits) == 0 {
@@ -73,9 +80,9 @@ impl KeyMap {
         }
     }
 
-    /// The offset of the last record of `key` that was put.
-    pub(super) fn get(&self, key: &[u8]) -> Option<Offset> {
-        let (mut at, tag) = self.place(key);
+    /// The offset of the last record of a key that was put.
+    pub(super) fn get(&self, place: &Place) -> Option<Offset> {
+        let Place { mut at, tag } = *place;
         for _ in 0..self.slots.len() {
             let slot = &self.slots[at];
             let relative = slot[2] & mask(self.offset_bits);
@@ -110,12 +117,18 @@ impl KeyMap {
         (relative <= mask(self.offset_bits)).then_some(relative)
     }
 
-    /// The first slot of a key, and its hash as a slot holds it.
-    fn place(&self, key: &[u8]) -> (usize, [u32; 3]) {
+    /// Where a key is looked for.
+    pub(super) fn place(&self, key: &[u8]) -> Place {
         let (a, b) = siphash128::<1, 3>(self.key, key);
         let at = (u64::from(a as u32) * self.slots.len() as u64) >> 32;
         let tag = [b as u32, (b >> 32) as u32, (a >> 32) as u32 & !mask(self.offset_bits)];
-        (at as usize, tag)
+        Place { at: at as usize, tag }
+    }
+
+    /// Has the memory of some places brought near, all at once: one after the other each would be waited for. A few
+    /// dozen at a time.
+    pub(super) fn warm(&self, places: impl Iterator<Item = Place>) {
+        std::hint::black_box(places.fold(0, |sum, place| sum ^ self.slots[place.at][2]));
     }
 }
 
@@ -182,6 +195,15 @@ mod tests {
 
     const SECRET: Uuid = Uuid::from_u128(0x1234_5678_9abc_def0_0fed_cba9_8765_4321);
 
+    fn put(map: &mut KeyMap, key: &[u8], offset: i64) -> bool {
+        let place = map.place(key);
+        map.put(&place, Offset(offset))
+    }
+
+    fn get(map: &KeyMap, key: &[u8]) -> Option<Offset> {
+        map.get(&map.place(key))
+    }
+
     #[test]
     fn the_hash_is_siphash_as_its_authors_publish_it() {
         // Their first test vector of SipHash-2-4-128: the key 00 01 .. 0f, no input.
@@ -198,32 +220,32 @@ mod tests {
         let mut model = HashMap::new();
         for n in 0..50_000i64 {
             let key = (n * 7919 % 20_011).to_string();
-            assert!(map.put(key.as_bytes(), Offset(5_000_000_000 + n)));
+            assert!(put(&mut map, key.as_bytes(), 5_000_000_000 + n));
             model.insert(key, 5_000_000_000 + n);
         }
         for (key, offset) in &model {
-            assert_eq!(map.get(key.as_bytes()), Some(Offset(*offset)));
+            assert_eq!(get(&map, key.as_bytes()), Some(Offset(*offset)));
         }
-        assert!((20_011..40_022).all(|n: i32| map.get(n.to_string().as_bytes()).is_none()));
+        assert!((20_011..40_022).all(|n: i32| get(&map, n.to_string().as_bytes()).is_none()));
         assert_eq!(map.latest(), Some(Offset(5_000_049_999)));
     }
 
     #[test]
     fn a_full_table_takes_known_keys_and_no_new_ones() {
         let mut map = KeyMap::new(SLOT * 10, 0.5, Offset(0), Offset(1_000_000), SECRET);
-        let taken = (0..10u8).take_while(|n| map.put(&[*n], Offset(i64::from(*n)))).count();
+        let taken = (0..10u8).take_while(|n| put(&mut map, &[*n], i64::from(*n))).count();
         assert_eq!((taken, map.latest(), map.utilization()), (5, Some(Offset(4)), 1.0));
-        assert!(map.put(&[2], Offset(20)));
-        assert!(!map.put(&[99], Offset(21)));
-        assert_eq!((map.get(&[2]), map.get(&[99])), (Some(Offset(20)), None));
+        assert!(put(&mut map, &[2], 20));
+        assert!(!put(&mut map, &[99], 21));
+        assert_eq!((get(&map, &[2]), get(&map, &[99])), (Some(Offset(20)), None));
     }
 
     #[test]
     fn an_offset_that_is_too_far_for_a_slot_ends_the_map() {
         let mut map = KeyMap::new(SLOT * 1000, 0.9, Offset(0), Offset(i64::MAX), SECRET);
-        assert!(map.put(b"a", Offset(i64::from(u32::MAX) - 1)));
-        assert!(!map.put(b"b", Offset(i64::from(u32::MAX))));
-        assert_eq!(map.get(b"a"), Some(Offset(i64::from(u32::MAX) - 1)));
+        assert!(put(&mut map, b"a", i64::from(u32::MAX) - 1));
+        assert!(!put(&mut map, b"b", i64::from(u32::MAX)));
+        assert_eq!(get(&map, b"a"), Some(Offset(i64::from(u32::MAX) - 1)));
     }
 
     #[test]
@@ -231,6 +253,6 @@ mod tests {
         let map = KeyMap::new(128 << 20, 0.9, Offset(100), Offset(190), SECRET);
         assert_eq!((map.slots.len(), map.keys_max), (101, 90));
         let mut map = KeyMap::new(0, 0.9, Offset(0), Offset(0), SECRET);
-        assert!(map.put(b"a", Offset(0)) && !map.put(b"b", Offset(1)));
+        assert!(put(&mut map, b"a", 0) && !put(&mut map, b"b", 1));
     }
 }

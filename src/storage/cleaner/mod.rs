@@ -33,7 +33,7 @@ use crate::record::{BatchHeader, records, rewrite};
 use crate::rt::{clock, rand};
 use batches::Batches;
 use fate::{Round, Seen};
-use keys::KeyMap;
+use keys::{KeyMap, Place};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ use transactions::{Control, Transactions};
 
 /// The most that the records of a batch may decompress to. A log with more in a batch is not cleaned.
 const OPENED_BYTES_MAX: usize = 128 << 20;
+/// How many keys are looked up together.
+const TOGETHER: usize = 64;
 /// Reading and writing in smaller pieces than this is not worth the calls.
 const PIECE_MIN: usize = 4096;
 
@@ -118,6 +120,8 @@ pub fn clean<H: Host>(host: &H, means: &Means, now: TimestampMs) -> Result<Optio
         cleaned: Cleaned { first: plan.first, ..Cleaned::default() },
         read_buffer: Vec::new(),
         write_buffer: Vec::new(),
+        places: Vec::new(),
+        looked: Looked::default(),
     };
     let map = run.map(means)?;
     let end = map.latest().map_or(plan.first, Offset::next).min(plan.end);
@@ -165,6 +169,16 @@ struct Run<'a, H> {
     cleaned: Cleaned,
     read_buffer: Vec<u8>,
     write_buffer: Vec<u8>,
+    /// The keys of a batch, when they are mapped.
+    places: Vec<(Place, Offset)>,
+    looked: Looked,
+}
+
+/// The records of a batch, when it is judged.
+#[derive(Default)]
+struct Looked {
+    records: Vec<(Seen, Option<Place>)>,
+    kept: Vec<bool>,
 }
 
 impl<H: Host> Run<'_, H> {
@@ -187,7 +201,8 @@ impl<H: Host> Run<'_, H> {
                 if header.attributes.is_control() {
                     transactions.control(&header, control(&header, batch).map_err(|bad| damaged(&path, &bad))?);
                 } else if !transactions.data(&header)
-                    && !map_batch(&mut map, &header, batch, plan.first).map_err(|bad| damaged(&path, &bad))?
+                    && !map_batch(&mut map, &header, batch, plan.first, &mut self.places)
+                        .map_err(|bad| damaged(&path, &bad))?
                 {
                     self.read_buffer = batches.into_buffer();
                     return Ok(map);
@@ -226,7 +241,7 @@ impl<H: Host> Run<'_, H> {
             let mut batches = Batches::new(source, from..to, &path, self.piece, std::mem::take(&mut self.read_buffer));
             while let Some((header, batch)) = batches.next(self.host)? {
                 let judged = Judged { round, map, transactions, last_written: &last_written, end: group_end };
-                let kept = judged.batch(&header, batch, &mut target, &mut self.cleaned);
+                let kept = judged.batch(&header, batch, &mut target, &mut self.cleaned, &mut self.looked);
                 match kept.map_err(|bad| damaged(&path, &bad))? {
                     Kept::Whole => target.push(self.host, &header, batch)?,
                     Kept::Rewritten(header, bytes) => target.push(self.host, &header, &bytes)?,
@@ -277,13 +292,19 @@ fn map_batch(
     header: &BatchHeader,
     batch: &[u8],
     first: Offset,
+    places: &mut Vec<(Place, Offset)>,
 ) -> Result<bool, crate::record::BadBatch> {
     let payload = records::open(header, batch, OPENED_BYTES_MAX)?;
+    places.clear();
     for record in records::Records::new(header, &payload)? {
         let record = record?;
-        if let Some(key) = record.key.filter(|_| record.offset >= first)
-            && !map.put(key, record.offset)
-        {
+        if let Some(key) = record.key.filter(|_| record.offset >= first) {
+            places.push((map.place(key), record.offset));
+        }
+    }
+    for some in places.chunks(TOGETHER) {
+        map.warm(some.iter().map(|(place, _)| *place));
+        if !some.iter().all(|(place, offset)| map.put(place, *offset)) {
             return Ok(false);
         }
     }
@@ -325,6 +346,7 @@ impl Judged<'_> {
         batch: &[u8],
         target: &mut Target<'_>,
         done: &mut Cleaned,
+        looked: &mut Looked,
     ) -> Result<Kept, crate::record::BadBatch> {
         done.read_bytes += header.size() as u64;
         let is_control = header.attributes.is_control();
@@ -345,19 +367,26 @@ impl Judged<'_> {
             return if fate.keep_empty { rewritten(rewrite::without_records(header)?) } else { Ok(Kept::Nothing) };
         }
         let payload = records::open(header, batch, OPENED_BYTES_MAX)?;
-        let mut kept = Vec::with_capacity(usize::try_from(count).unwrap_or(0).min(payload.len()));
-        let (mut any, mut all, mut tombstones) = (false, true, false);
+        let Looked { records, kept } = looked;
+        (records.clear(), kept.clear());
         for record in records::Records::new(header, &payload)? {
             let record = record?;
             let seen = Seen { offset: record.offset, has_key: record.key.is_some(), has_value: record.value.is_some() };
-            done.keyless_records += u64::from(!is_control && !seen.has_key);
-            let last = || record.key.and_then(|key| self.map.get(key));
-            let keeps = is_control || self.round.keeps(header, seen, last);
-            any |= keeps;
-            all &= keeps;
-            tombstones |= keeps && !seen.has_value;
-            done.kept_records += u64::from(keeps);
-            kept.push(keeps);
+            records.push((seen, record.key.filter(|_| !is_control).map(|key| self.map.place(key))));
+        }
+        let (mut any, mut all, mut tombstones) = (false, true, false);
+        for some in records.chunks(TOGETHER) {
+            self.map.warm(some.iter().filter_map(|(_, place)| *place));
+            for (seen, place) in some {
+                let last = || place.and_then(|place| self.map.get(&place));
+                let keeps = is_control || self.round.keeps(header, *seen, last);
+                any |= keeps;
+                all &= keeps;
+                tombstones |= keeps && !seen.has_value;
+                done.keyless_records += u64::from(!is_control && !seen.has_key);
+                done.kept_records += u64::from(keeps);
+                kept.push(keeps);
+            }
         }
         if !any {
             return if fate.keep_empty { rewritten(rewrite::without_records(header)?) } else { Ok(Kept::Nothing) };
@@ -366,6 +395,6 @@ impl Judged<'_> {
         if all && horizon.is_none() {
             return Ok(Kept::Whole);
         }
-        rewritten(rewrite::with_records(header, &payload, &kept, horizon)?)
+        rewritten(rewrite::with_records(header, &payload, kept, horizon)?)
     }
 }

@@ -13,8 +13,8 @@ use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Synced after so many bytes: who waits for the disk meanwhile waits for little.
-const SYNC_EVERY: u64 = 8 << 20;
+/// Synced after so many bytes, so that the last sync is short and not too many are made.
+const SYNC_EVERY: u64 = 64 << 20;
 
 /// See the module.
 pub(super) struct Target<'a> {
