@@ -34,10 +34,12 @@ async fn create(
 }
 
 /// Topic names with their numbers of partitions.
+/// Without the offsets topic, which is there because the reader names a group.
 fn topics(broker: &Broker) -> Vec<(String, usize)> {
     let metadata = reader(broker, "any", 0, Offset::Beginning).fetch_metadata(None, PATIENCE).unwrap();
     let mut topics: Vec<_> =
         metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect();
+    topics.retain(|(name, _)| name != "__consumer_offsets");
     topics.sort();
     topics
 }

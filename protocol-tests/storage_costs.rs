@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "storage/compaction_costs.rs"]
+mod compaction_costs;
+
 use klamm::config::topic::TopicConfig;
 use klamm::model::{
     LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicPartition,
@@ -27,6 +30,7 @@ fn open(dir: &Path, clean: bool, config: &Arc<TopicConfig>) -> Log {
         clean,
         recovery_point: Offset::ZERO,
         log_start: Offset::ZERO,
+        cleaned_to: None,
         producer_expiry_ms: i64::MAX,
         now: NOW,
     })

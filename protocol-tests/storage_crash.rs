@@ -7,6 +7,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "storage/compaction.rs"]
+mod compaction;
+
 use klamm::config::topic::TopicConfig;
 use klamm::model::{
     LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicPartition,
@@ -91,6 +94,7 @@ impl World {
             clean,
             recovery_point: self.recovery_point,
             log_start: self.log_start,
+            cleaned_to: None,
             producer_expiry_ms: i64::MAX,
             now: NOW,
         })
@@ -269,7 +273,11 @@ fn replay(batches: &[Vec<u8>]) -> BTreeMap<i64, (i32, Option<i64>)> {
 }
 
 fn check_indexes(world: &World, context: &str) {
-    let fs = world.fs.shared();
+    check_indexes_of(&world.fs, context);
+}
+
+fn check_indexes_of(fs: &SimFs, context: &str) {
+    let fs = fs.shared();
     for entry in fs.read_dir(&dir()).unwrap() {
         let Some(base) = entry.name.strip_suffix(".log") else { continue };
         let log = fs.read(&dir().join(&entry.name)).unwrap();

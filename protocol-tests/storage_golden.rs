@@ -42,6 +42,7 @@ fn open(dir: &Path, clean: bool) -> Log {
         clean,
         recovery_point: if clean { END } else { Offset::ZERO },
         log_start: Offset::ZERO,
+        cleaned_to: None,
         producer_expiry_ms: i64::MAX,
         now: TimestampMs(FIRST_TIME),
     })

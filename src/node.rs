@@ -304,6 +304,16 @@ impl Node {
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }
+        let (manager, stopping) = (Arc::clone(&self.manager), self.stopping.clone());
+        self.tasks.spawn(async move {
+            loop {
+                manager.keep_cleaning();
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(TICK) => {}
+                }
+            }
+        });
         let (manager, controller) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.controller));
         let (node, stopping) = (settings.node_id, self.stopping.clone());
         self.tasks.spawn(async move {
@@ -418,6 +428,10 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
             resolve_config: Box::new(move |image, topic| {
                 resolve.load().topic(image.config(&ConfigResource::topic(topic)))
             }),
+            cleaner: {
+                let live = Arc::clone(live);
+                Box::new(move || live.load().settings().log.cleaner.clone())
+            },
         },
         fs,
         Arc::clone(&dirs),

@@ -70,6 +70,8 @@ async fn a_full_disk_refuses_records_until_there_is_room_and_loses_none() {
     let dirs = [dir.path().join("roomy"), volume.path().join("small")];
     let mut broker =
         Broker::within(dir, &[&log_dirs(&dirs), "log.segment.bytes=1048576", "log.segment.delete.delay.ms=0"]);
+    // Or the consumers of this test, which name a group, have it made with 50 partitions once the disk is full.
+    create(&broker, "__consumer_offsets", 1, &[]).await;
     create(&broker, "t", 2, &[]).await;
     create(&broker, "gone", 2, &[]).await;
     let small = i32::from(home(&dirs, "t-1") == dirs[1]);

@@ -30,7 +30,6 @@ pub(super) mod reasons {
     pub(in crate::config) const PURGATORY: &str = "Requests that wait are cleared the moment they are answered.";
     pub(in crate::config) const NOAUTH: &str = "Listeners are PLAINTEXT, so there is no login that could fail.";
     pub(in crate::config) const REPORTERS: &str = "Java classes cannot be loaded; metrics are on admin.listener.";
-    pub(in crate::config) const CLEANER: &str = "Compacted topics are not cleaned yet: they keep every record.";
     pub(in crate::config) const UNDELAYED: &str = "What a group coordinator decides is written at once.";
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
     pub(in crate::config) const SHARE: &str = "Share groups are not served yet.";

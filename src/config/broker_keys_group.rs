@@ -35,8 +35,13 @@ pub(super) const KEYS: &[Key] = &[
         .check(Check::AtLeast(1)),
     Key::new("offsets.load.buffer.size", Int, Some("5242880"), "Bytes read at once when offsets are loaded.")
         .check(Check::AtLeast(1)),
-    Key::new("offsets.topic.replication.factor", Short, Some("3"), "Replicas of the offsets topic; unless it is set, 1 for a node alone.")
-        .check(Check::AtLeast(1)),
+    Key::new(
+        "offsets.topic.replication.factor",
+        Short,
+        Some("3"),
+        "Replicas of the offsets topic; unless it is set, 1 for a node alone.",
+    )
+    .check(Check::AtLeast(1)),
     Key::new(
         "offsets.topic.num.partitions",
         Int,

@@ -1,6 +1,6 @@
 //! Broker keys: Logs on disk, and the defaults of topics.
 
-use super::broker_keys::reasons::{ALONE, CLEANER, CORDONED, JAVA};
+use super::broker_keys::reasons::{ALONE, CORDONED, JAVA};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Class, Double, Int, List, Long, String};
 
@@ -174,30 +174,24 @@ pub(super) const KEYS: &[Key] = &[
     .internal(),
     Key::new("log.cleaner.threads", Int, Some("1"), "Threads that compact logs.")
         .check(Check::AtLeast(0))
-        .cluster_wide()
-        .no_effect(CLEANER),
+        .cluster_wide(),
     Key::new(
         "log.cleaner.io.max.bytes.per.second",
         Double,
         Some("1.7976931348623157E308"),
         "Limit of reading and writing by compaction.",
     )
-    .cluster_wide()
-    .no_effect(CLEANER),
+    .cluster_wide(),
     Key::new("log.cleaner.dedupe.buffer.size", Long, Some("134217728"), "Memory for finding the last record of a key.")
-        .cluster_wide()
-        .no_effect(CLEANER),
+        .cluster_wide(),
     Key::new("log.cleaner.io.buffer.size", Int, Some("524288"), "Memory for reading and writing in compaction.")
         .check(Check::AtLeast(0))
-        .cluster_wide()
-        .no_effect(CLEANER),
+        .cluster_wide(),
     Key::new("log.cleaner.io.buffer.load.factor", Double, Some("0.9"), "How full the memory for keys may be.")
-        .cluster_wide()
-        .no_effect(CLEANER),
+        .cluster_wide(),
     Key::new("log.cleaner.backoff.ms", Long, Some("15000"), "Pause when there is nothing to compact.")
         .check(Check::AtLeast(0))
-        .cluster_wide()
-        .no_effect(CLEANER),
+        .cluster_wide(),
     Key::new(
         "log.cleaner.min.cleanable.ratio",
         Double,
@@ -206,7 +200,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::Between(0, 1))
     .cluster_wide(),
-    Key::new("log.cleaner.enable", Boolean, Some("true"), "Whether logs are compacted.").no_effect(CLEANER),
+    Key::new("log.cleaner.enable", Boolean, Some("true"), "Whether logs are compacted."),
     Key::new(
         "log.cleaner.delete.retention.ms",
         Long,

@@ -335,6 +335,7 @@ fn log(read: &Read<'_>) -> Result<Log, ConfigError> {
             enable: read.is_true("log.cleaner.enable"),
             threads: read.size("log.cleaner.threads"),
             dedupe_buffer_bytes: read.size("log.cleaner.dedupe.buffer.size"),
+            dedupe_buffer_load: read.real("log.cleaner.io.buffer.load.factor"),
             io_buffer_bytes: read.size("log.cleaner.io.buffer.size"),
             io_bytes_per_second_max: read.real("log.cleaner.io.max.bytes.per.second"),
             backoff: read.ms("log.cleaner.backoff.ms"),

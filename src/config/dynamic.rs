@@ -99,7 +99,29 @@ pub fn validate_dynamic_broker(config: &BrokerConfig, proposed: &Values, per_bro
              failed for {name}={new}, value {wrong} {old} for configuration Invalid dynamic configuration"
         )));
     }
-    Ok(())
+    cleaner_threads(config, &next)
+}
+
+/// `LogCleaner.validateReconfiguration`.
+fn cleaner_threads(config: &BrokerConfig, next: &BrokerConfig) -> Result<(), BadValue> {
+    let count = |config: &BrokerConfig| config.value("log.cleaner.threads").map_or(1, |value| value.number());
+    let (old, new) = (count(config), count(next));
+    let fault = if new == old {
+        return Ok(());
+    } else if new < 1 {
+        "Log cleaner threads should be at least 1".to_owned()
+    } else if new < old / 2 {
+        format!("Log cleaner threads cannot be reduced to less than half the current value {old}")
+    } else if new > old.saturating_mul(2) {
+        format!("Log cleaner threads cannot be increased to more than double the current value {old}")
+    } else {
+        return Ok(());
+    };
+    // Kafka hands its own exception over as the "value" of a fault; clients see this text.
+    Err(BadValue(format!(
+        "Invalid value org.apache.kafka.common.config.ConfigException: {fault} for configuration Invalid dynamic \
+         configuration"
+    )))
 }
 
 /// What Kafka could do and we cannot.
@@ -201,6 +223,18 @@ mod tests {
                 "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation \
                  failed for num.io.threads=3, value should be at least half the current value 8 for configuration \
                  Invalid dynamic configuration",
+            ),
+            (
+                &[("log.cleaner.threads", "3")],
+                true,
+                "Invalid value org.apache.kafka.common.config.ConfigException: Log cleaner threads cannot be increased \
+                 to more than double the current value 1 for configuration Invalid dynamic configuration",
+            ),
+            (
+                &[("log.cleaner.threads", "0")],
+                true,
+                "Invalid value org.apache.kafka.common.config.ConfigException: Log cleaner threads should be at least 1 \
+                 for configuration Invalid dynamic configuration",
             ),
             (
                 &[("log.retention.ms", "0")],

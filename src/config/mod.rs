@@ -43,7 +43,7 @@ pub use broker::{BrokerConfig, Live, Values};
 pub use cli::{LogFormat, TopicToCreate};
 pub use dynamic::validate_dynamic_broker;
 pub use groups::GroupConfig;
-pub use settings::{Listener, ListenerName, Roles, SecurityProtocol, Settings};
+pub use settings::{Cleaner, Listener, ListenerName, Roles, SecurityProtocol, Settings};
 pub use startup::{Command, Startup, Surroundings, load};
 pub use topic::TopicConfig;
 pub use value::BadValue;

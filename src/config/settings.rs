@@ -201,6 +201,8 @@ pub struct Cleaner {
     pub enable: bool,
     pub threads: usize,
     pub dedupe_buffer_bytes: usize,
+    /// `log.cleaner.io.buffer.load.factor`
+    pub dedupe_buffer_load: f64,
     pub io_buffer_bytes: usize,
     pub io_bytes_per_second_max: f64,
     pub backoff: Duration,

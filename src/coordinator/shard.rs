@@ -236,7 +236,12 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
                 let _ = self.step(runtime, &mut state, Input::Loaded, None);
             }
             Err(error) => {
-                tracing::error!(partition = %self.partition.name(), %error, "a coordinator cannot be loaded");
+                // It is tried again and again; once is enough to be told.
+                if state.failures == 0 {
+                    tracing::error!(partition = %self.partition.name(), %error, "a coordinator cannot be loaded");
+                } else {
+                    tracing::debug!(partition = %self.partition.name(), %error, "a coordinator still cannot be loaded");
+                }
                 state.phase = Phase::Failed;
                 runtime.load(self, life, state.back_off());
             }

@@ -5,6 +5,7 @@
 mod transactions;
 
 use super::*;
+use crate::config::Cleaner;
 use crate::config::topic::TopicConfig;
 use crate::metadata::record::PartitionRecord;
 use crate::metadata::{Delta, DirectoryId, PartitionImage, Record, Replica, Replicas, Store};
@@ -231,6 +232,15 @@ impl Rig {
             recovery_threads_per_dir: 1,
             move_threads: 1,
             resolve_config: Box::new(move |_, _| Arc::clone(&config)),
+            cleaner: Box::new(|| Cleaner {
+                enable: false,
+                threads: 1,
+                dedupe_buffer_bytes: 1 << 20,
+                dedupe_buffer_load: 0.9,
+                io_buffer_bytes: 1 << 16,
+                io_bytes_per_second_max: f64::MAX,
+                backoff: Duration::from_secs(1),
+            }),
         };
         let flushers = vec![Arc::clone(&flusher)];
         let manager = Manager::new(settings, fs.shared(), dirs, flushers, Metrics::new([], TimestampMs(0)));

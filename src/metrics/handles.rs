@@ -178,6 +178,27 @@ pub struct FlushMetrics {
     pub failed: Count,
 }
 
+/// Compaction (`LogCleaner`, `LogCleanerManager`).
+#[derive(Debug, Default)]
+pub struct CleanerMetrics {
+    /// How long each cleaning of a log took; its count is the number of cleanings.
+    pub duration: Histogram,
+    pub read_bytes: Count,
+    pub written_bytes: Count,
+    /// Records that were not copied.
+    pub dropped_records: Count,
+    /// Share of the dirtiest log that is new.
+    pub max_dirty_percent: Level,
+    /// How long `max.compaction.lag.ms` has been exceeded, at most.
+    pub max_delay_seconds: Level,
+    /// How full the memory for keys was the last time.
+    pub buffer_percent: Level,
+    /// Left out since a cleaning of them failed.
+    pub uncleanable_partitions: Level,
+    /// When a thread last looked for something to clean, in seconds since the epoch.
+    pub last_run: Level,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ mod handles;
 mod histogram;
 mod render;
 
-pub use handles::{ApiMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection, TopicMetrics};
+pub use handles::{ApiMetrics, CleanerMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection, TopicMetrics};
 pub use histogram::Histogram;
 pub use render::{CONTENT_TYPE, PartitionSample, Sample};
 
@@ -36,6 +36,7 @@ pub struct Metrics {
     /// what bodies were decoded to.
     pub request_bytes_in_flight: Level,
     pub flush: Arc<FlushMetrics>,
+    pub cleaner: CleanerMetrics,
     started: TimestampMs,
     collectors: Mutex<Vec<Collect>>,
 }
@@ -66,6 +67,7 @@ impl Metrics {
             rejected: std::array::from_fn(|_| Count::default()),
             request_bytes_in_flight: Level::default(),
             flush: Arc::default(),
+            cleaner: CleanerMetrics::default(),
             started,
             collectors: Mutex::new(Vec::new()),
         })

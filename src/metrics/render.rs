@@ -123,6 +123,7 @@ impl Collector for Scrape {
         topics(metrics, &mut to)?;
         connections(metrics, &mut to)?;
         flushes(metrics, &mut to)?;
+        cleaner(metrics, &mut to)?;
         process_facts(metrics, &mut to)?;
         sampled(metrics, &mut to)
     }
@@ -197,6 +198,43 @@ fn flushes(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Erro
         .counter(&[], flush.partitions.get())?;
     family(to, "log_flush_failures", "Flushes to disk that failed.", MetricType::Counter)?
         .counter(&[], flush.failed.get())
+}
+
+fn cleaner(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let cleaner = &metrics.cleaner;
+    family(to, "cleaner_duration_seconds", "Time of one compaction of a log.", MetricType::Histogram)?
+        .histogram(&[], &cleaner.duration)?;
+    let counters = [
+        ("cleaner_read_bytes", "Bytes read by compaction.", &cleaner.read_bytes),
+        ("cleaner_written_bytes", "Bytes written by compaction.", &cleaner.written_bytes),
+        ("cleaner_dropped_records", "Records that compaction removed.", &cleaner.dropped_records),
+    ];
+    for (name, help, count) in counters {
+        family(to, name, help, MetricType::Counter)?.counter(&[], count.get())?;
+    }
+    let gauges = [
+        ("cleaner_max_dirty_percent", "New bytes in the dirtiest compacted log.", &cleaner.max_dirty_percent),
+        (
+            "cleaner_max_compaction_delay_seconds",
+            "By how much a log exceeds max.compaction.lag.ms, at most.",
+            &cleaner.max_delay_seconds,
+        ),
+        ("cleaner_buffer_percent", "How full the last compaction's memory for keys was.", &cleaner.buffer_percent),
+        (
+            "cleaner_uncleanable_partitions",
+            "Partitions that are not compacted any more because it failed.",
+            &cleaner.uncleanable_partitions,
+        ),
+        (
+            "cleaner_last_run_timestamp_seconds",
+            "When logs were last looked at for compaction, in seconds since the Unix epoch.",
+            &cleaner.last_run,
+        ),
+    ];
+    for (name, help, level) in gauges {
+        family(to, name, help, MetricType::Gauge)?.gauge(&[], level.get())?;
+    }
+    Ok(())
 }
 
 fn process_facts(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
@@ -326,6 +364,18 @@ mod tests {
         has(&text, r#"klamm_log_start_offset{topic="orders",partition="3"} 5"#);
         has(&text, r#"klamm_log_end_offset{topic="orders",partition="3"} 17"#);
         has(&text, "klamm_topics 1");
+    }
+
+    #[test]
+    fn the_cleaner_shows_what_it_did_and_how_dirty_logs_are() {
+        let metrics = metrics();
+        metrics.cleaner.written_bytes.add(5);
+        metrics.cleaner.max_dirty_percent.set(42);
+        metrics.cleaner.uncleanable_partitions.set(1);
+        let text = metrics.render();
+        has(&text, "klamm_cleaner_written_bytes_total 5");
+        has(&text, "klamm_cleaner_max_dirty_percent 42");
+        has(&text, "klamm_cleaner_uncleanable_partitions 1");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(super) struct Checkpoint {
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
     high_watermarks: BTreeMap<TopicPartition, Offset>,
+    cleaned_to: BTreeMap<TopicPartition, Offset>,
 }
 
 impl Partition {
@@ -31,8 +32,11 @@ impl Partition {
             return;
         }
         let high_watermark = state.visibility.high_watermark();
+        let is_cleaned = state.cleaning.running;
         let Slot::Open(log) = &mut state.log else { return };
-        let tidied = log.apply_retention(high_watermark, now).and_then(|dropped| log.reap(now).map(|_| dropped));
+        // What is being compacted is not to vanish meanwhile: the next time.
+        let dropped = if is_cleaned { Ok(0) } else { log.apply_retention(high_watermark, now) };
+        let tidied = dropped.and_then(|dropped| log.reap(now).map(|_| dropped));
         log.expire_producers(now);
         match tidied {
             Ok(0) => {}
@@ -82,14 +86,21 @@ impl Partition {
     fn checkpoint(&self, into: &mut [Checkpoint]) {
         let state = self.state.lock();
         let Some(checkpoint) = into.get_mut(state.dir) else { return };
-        let (recovery_point, log_start, high_watermark) = match &state.log {
-            Slot::Open(log) => (log.recovery_point(), log.log_start(), state.visibility.high_watermark()),
-            Slot::Cold { recovery_point, log_start, .. } => (*recovery_point, *log_start, *recovery_point),
+        let (recovery_point, log_start, high_watermark, cleaned_to) = match &state.log {
+            Slot::Open(log) => {
+                (log.recovery_point(), log.log_start(), state.visibility.high_watermark(), log.cleaned_to())
+            }
+            Slot::Cold { recovery_point, log_start, cleaned_to, .. } => {
+                (*recovery_point, *log_start, *recovery_point, *cleaned_to)
+            }
             Slot::Offline | Slot::Deleted => return,
         };
         checkpoint.recovery_points.insert(self.name.clone(), recovery_point);
         if log_start > Offset::ZERO {
             checkpoint.log_starts.insert(self.name.clone(), log_start);
+        }
+        if let Some(cleaned_to) = cleaned_to {
+            checkpoint.cleaned_to.insert(self.name.clone(), cleaned_to);
         }
         checkpoint.high_watermarks.insert(self.name.clone(), high_watermark);
     }
@@ -114,8 +125,8 @@ impl Partition {
     fn closed(&self) {
         let mut state = self.state.lock();
         if let Slot::Open(log) = &state.log {
-            let (recovery_point, log_start) = (log.log_end(), log.log_start());
-            state.log = Slot::Cold { clean: true, recovery_point, log_start };
+            let (recovery_point, log_start, cleaned_to) = (log.log_end(), log.log_start(), log.cleaned_to());
+            state.log = Slot::Cold { clean: true, recovery_point, log_start, cleaned_to };
         }
     }
 }
@@ -147,11 +158,15 @@ impl Manager {
         live.contains(&true)
     }
 
-    /// What happens often: indexes follow their logs, and the directories of deleted partitions go when their delay
+    /// What happens often: indexes follow their logs, the cleaner's checkpoint follows the cleaner, and the directories of deleted partitions go when their delay
     /// has passed.
     pub fn tick(&self) {
-        for partition in self.all() {
+        let all = self.all();
+        for partition in &all {
             partition.write_behind();
+        }
+        if self.cleaning.checkpoint_due.swap(false, Ordering::Relaxed) {
+            self.write_checkpoint_files(&all, &[checkpoint::CLEANED_TO]);
         }
         self.dirs.reap(clock::now_ms());
     }
@@ -181,6 +196,9 @@ impl Manager {
     fn write_checkpoints(&self, all: &[Arc<Partition>]) {
         let files = [checkpoint::RECOVERY_POINTS, checkpoint::LOG_STARTS, checkpoint::HIGH_WATERMARKS];
         self.write_checkpoint_files(all, &files);
+        if self.cleaning.checkpoint_due.swap(false, Ordering::Relaxed) {
+            self.write_checkpoint_files(all, &[checkpoint::CLEANED_TO]);
+        }
     }
 
     fn write_checkpoint_files(&self, all: &[Arc<Partition>], files: &[&str]) {
@@ -197,6 +215,7 @@ impl Manager {
                 (checkpoint::RECOVERY_POINTS, &held.recovery_points),
                 (checkpoint::LOG_STARTS, &held.log_starts),
                 (checkpoint::HIGH_WATERMARKS, &held.high_watermarks),
+                (checkpoint::CLEANED_TO, &held.cleaned_to),
             ];
             for (file, offsets) in all.into_iter().filter(|(file, _)| files.contains(file)) {
                 let offsets = offsets.iter().map(|(partition, offset)| (partition, *offset));
@@ -219,6 +238,7 @@ impl Manager {
     /// The clean stop: every log flushed and closed, checkpoints and the clean-shutdown mark written.
     /// Nothing may be appended any more.
     pub fn close(&self, broker_epoch: i64) {
+        self.stop_cleaning();
         self.stop_moves();
         let all = self.all();
         let mut by_dir: Vec<Vec<Arc<Partition>>> = vec![Vec::new(); self.dirs.all().len()];

@@ -1,10 +1,12 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
+use super::cleaning::{Cleaning, Standing};
 use super::machine::Visibility;
 use super::moving::Moves;
 use super::state::{Partition, Slot, State};
 use super::verification::Verifying;
 use super::waiting::Waiting;
+use crate::config::Cleaner;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, DirectoryId, Image, PartitionImage, Publisher, ResourceType, TopicImage};
 use crate::metrics::{Metrics, TopicMetrics};
@@ -20,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The effective settings of a topic, from the image and the broker's own.
 pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> Arc<TopicConfig> + Send + Sync>;
@@ -35,6 +37,8 @@ pub struct ManagerSettings {
     /// `num.replica.alter.log.dirs.threads`
     pub move_threads: usize,
     pub resolve_config: ResolveConfig,
+    /// `log.cleaner.*`, as they are now.
+    pub cleaner: Box<dyn Fn() -> Cleaner + Send + Sync>,
 }
 
 /// The partitions of one topic that this broker holds.
@@ -83,6 +87,7 @@ pub struct Manager {
     /// What the checkpoints of each log directory said at start.
     recovery_points: Vec<HashMap<TopicPartition, Offset>>,
     log_starts: Vec<HashMap<TopicPartition, Offset>>,
+    cleaned_to: Vec<HashMap<TopicPartition, Offset>>,
     /// One per log directory.
     pub(super) flushers: Vec<Arc<Flusher>>,
     pub(super) metrics: Arc<Metrics>,
@@ -92,6 +97,7 @@ pub struct Manager {
     /// the last life was cut short while it moved.
     found: Mutex<BTreeMap<TopicPartition, SmallVec<[usize; 1]>>>,
     pub(super) moves: Moves,
+    pub(super) cleaning: Cleaning,
     /// Whoever writes the checkpoint files.
     pub(super) checkpointing: Mutex<()>,
     /// Newest image this manager has acted on.
@@ -116,18 +122,21 @@ impl Manager {
         }
         let read = |file| dirs.all().iter().map(|dir| dirs.read_checkpoint(dir, file)).collect();
         let (recovery_points, log_starts) = (read(checkpoint::RECOVERY_POINTS), read(checkpoint::LOG_STARTS));
+        let cleaned_to = read(checkpoint::CLEANED_TO);
         Arc::new(Manager {
             settings,
             fs,
             dirs,
             recovery_points,
             log_starts,
+            cleaned_to,
             flushers,
             metrics,
             by_name: DashMap::new(),
             by_id: DashMap::new(),
             found: Mutex::new(found),
             moves: Moves::default(),
+            cleaning: Cleaning::default(),
             checkpointing: Mutex::new(()),
             image: ArcSwap::from_pointee(Image::default()),
         })
@@ -218,7 +227,9 @@ impl Manager {
                         offsets.get(dir).and_then(|offsets| offsets.get(&name)).copied().unwrap_or(Offset::ZERO)
                     };
                     let (recovery_point, log_start) = (known(&self.recovery_points), known(&self.log_starts));
-                    return (dir, Slot::Cold { clean: dirs[dir].was_closed_cleanly(), recovery_point, log_start });
+                    let cleaned_to = self.cleaned_to.get(dir).and_then(|offsets| offsets.get(&name)).copied();
+                    let clean = dirs[dir].was_closed_cleanly();
+                    return (dir, Slot::Cold { clean, recovery_point, log_start, cleaned_to });
                 }
                 if let Some(failed) = assigned.and_then(|id| self.failed_home(id)) {
                     // It has a log, which cannot be read now. An empty one in its place would be a loss.
@@ -233,7 +244,8 @@ impl Manager {
                 });
                 let Some(dir) = dir else { return (0, Slot::Offline) };
                 added[dir].push((name, topic.id));
-                (dir, Slot::Cold { clean: true, recovery_point: Offset::ZERO, log_start: Offset::ZERO })
+                let (recovery_point, log_start) = (Offset::ZERO, Offset::ZERO);
+                (dir, Slot::Cold { clean: true, recovery_point, log_start, cleaned_to: None })
             })
             .collect();
         for (dir, new) in added.iter().enumerate().filter(|(_, new)| !new.is_empty()) {
@@ -326,6 +338,7 @@ impl Manager {
                 visibility: Visibility::opened(Offset::ZERO),
                 waiting: Waiting::default(),
                 flushing: false,
+                cleaning: Standing::default(),
                 complained: TimestampMs::NONE,
                 verifying: Verifying::default(),
             }),
@@ -336,6 +349,8 @@ impl Manager {
         let Some((_, known)) = self.by_id.remove(&topic.id) else { return };
         self.by_name.remove_if(&topic.name, |_, current| current.id == topic.id);
         self.metrics.remove_topic(&topic.name);
+        // So that a new topic of the name is not taken for clean.
+        self.cleaning.checkpoint_due.store(true, Ordering::Relaxed);
         for partition in known.partitions() {
             let delay = partition.config().file_delete_delay_ms;
             let dir = &self.dirs.all()[partition.retire()];

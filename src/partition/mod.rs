@@ -8,6 +8,7 @@
 pub mod fetch_sessions;
 pub mod machine;
 mod append;
+mod cleaning;
 mod maintenance;
 mod manager;
 mod moving;

@@ -262,6 +262,7 @@ impl Manager {
             Ok(()) => {
                 tracing::info!(%partition, %to, bytes = done.size.load(Ordering::Relaxed), "moved");
                 self.moves.placed(&done.partition, DirectoryId(dir.id()));
+                self.cleaning.checkpoint_due.store(true, Ordering::Relaxed);
                 // So that an unclean stop finds the log start and does not scan what has just been synced.
                 self.checkpoint();
             }
@@ -299,6 +300,8 @@ impl Manager {
         let path = self.dirs.create_future(dir, &partition.name, partition.topic_id);
         let path = path.map_err(|error| StorageError::io(dir.path(), error))?;
         *made = Some(path.clone());
+        // A copy of which half is from before a cleaning could hold a value without its deletion.
+        let _uncleaned = partition.pause_cleaning();
         let mut copy = partition.begin_copy(&path)?;
         for _ in 0..CHANCES {
             self.catch_up(wanted, &mut copy)?;
@@ -368,7 +371,7 @@ impl Manager {
         }
         wanted.note(&copy)?;
         let log = partition.opened(&mut state).map_err(Halt::Partition)?;
-        let (log_start, log_end) = (log.log_start(), log.log_end());
+        let (log_start, log_end, cleaned_to) = (log.log_start(), log.log_end(), log.cleaned_to());
         copy.finish(log, clock::now_ms())?;
 
         let dirs = self.dirs.all();
@@ -388,7 +391,7 @@ impl Manager {
         state.flusher = Arc::clone(&self.flushers[wanted.to]);
         state.moves += 1;
         state.flushing = false;
-        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start };
+        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start, cleaned_to };
         // All of it is on disk: who waited for a flush waits no longer.
         state.visibility.flushed(log_end);
         state.high_watermark_moved();
@@ -426,6 +429,7 @@ impl Partition {
             clean: true,
             recovery_point: Offset::ZERO,
             log_start: Offset::ZERO,
+            cleaned_to: None,
             producer_expiry_ms: self.producer_expiry_ms,
             now: clock::now_ms(),
         };

@@ -33,8 +33,8 @@ impl Partition {
         state: &mut MutexGuard<'_, State>,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<(), ErrorCode> {
-        let Slot::Cold { clean, recovery_point, log_start } = state.log else { return Ok(()) };
-        let opened = self.open_log(state, clean, recovery_point, log_start, progress);
+        let Slot::Cold { clean, recovery_point, log_start, cleaned_to } = state.log else { return Ok(()) };
+        let opened = self.open_log(state, (clean, recovery_point, log_start, cleaned_to), progress);
         match opened {
             Ok(log) => {
                 state.visibility = Visibility::opened(log.log_end());
@@ -53,9 +53,7 @@ impl Partition {
     fn open_log(
         &self,
         state: &State,
-        clean: bool,
-        recovery_point: Offset,
-        log_start: Offset,
+        (clean, recovery_point, log_start, cleaned_to): (bool, Offset, Offset, Option<Offset>),
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Log, StorageError> {
         // A directory of the same name left by a deleted topic must not come back as this topic's.
@@ -69,6 +67,7 @@ impl Partition {
                 clean,
                 recovery_point,
                 log_start,
+                cleaned_to,
                 producer_expiry_ms: self.producer_expiry_ms,
                 now: clock::now_ms(),
             },

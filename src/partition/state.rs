@@ -1,5 +1,6 @@
 //! One partition of this broker: its log, its leadership, and what waits at it.
 
+use super::cleaning::Standing;
 use super::machine::Visibility;
 use super::verification::Verifying;
 use super::waiting::Waiting;
@@ -49,6 +50,7 @@ pub(super) struct State {
     pub(super) verifying: Verifying,
     /// A flush of this partition is queued or running; at most one at a time.
     pub(super) flushing: bool,
+    pub(super) cleaning: Standing,
     /// When it was last said that the log cannot be used.
     pub(super) complained: TimestampMs,
 }
@@ -63,6 +65,8 @@ pub(super) enum Slot {
         clean: bool,
         recovery_point: Offset,
         log_start: Offset,
+        /// What compaction has reached.
+        cleaned_to: Option<Offset>,
     },
     Open(Box<Log>),
     /// Its log directory failed.

@@ -9,6 +9,7 @@
 pub mod build;
 pub mod compression;
 pub mod records;
+pub mod rewrite;
 mod batch;
 mod crc;
 mod header;

@@ -14,6 +14,8 @@ pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub const LOG_STARTS: &str = "log-start-offset-checkpoint";
 /// The high watermarks.
 pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+/// What compaction has reached.
+pub const CLEANED_TO: &str = "cleaner-offset-checkpoint";
 
 /// Why a checkpoint was not read.
 #[derive(Debug, Error)]

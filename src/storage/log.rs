@@ -5,11 +5,12 @@
 //! offsets. The parts: `open` and recovery, append, read, lookup by time and epoch,
 //! retention and truncation, flush and close.
 //!
-//! What is on disk: Kafka 4.3's segment directory, records of magic 2 only. Left out: compaction (a
-//! later module works through the same files), segments whose offsets overflow their base (Kafka
-//! before 2.0 could write them; they are refused), and mmap.
+//! What is on disk: Kafka 4.3's segment directory, records of magic 2 only. Compaction is the cleaner's
+//! (`storage::cleaner`), which works through `compaction`. Left out: segments whose offsets overflow their base
+//! (Kafka before 2.0 could write them; they are refused), and mmap.
 
 mod append;
+mod compaction;
 mod cut;
 mod flush;
 mod future;
@@ -34,8 +35,10 @@ use std::sync::{Arc, OnceLock};
 use writer::Writer;
 
 pub use append::Answers;
+pub(super) use compaction::{Barrier, Plan, Replacement, Source};
 pub use future::{FutureError, FutureLog, Piece};
 pub use open::RecoveryProgress;
+pub(super) use writer::Counters;
 
 /// Where a log lies and what is known about it from the checkpoints of its directory.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub struct OpenLog {
     /// Everything below is known to be on disk.
     pub recovery_point: Offset,
     pub log_start: Offset,
+    /// What compaction has reached; `None`: nothing.
+    pub cleaned_to: Option<Offset>,
     /// `producer.id.expiration.ms`.
     pub producer_expiry_ms: i64,
     pub now: TimestampMs,
@@ -172,6 +177,8 @@ pub struct Log {
     log_start: Offset,
     log_end: Offset,
     recovery_point: Offset,
+    /// What compaction has reached. Never beyond the log end.
+    cleaned_to: Option<Offset>,
     /// Where a clean stop left no producer snapshot, there were no producers: nothing below is replayed.
     no_producers_below: Offset,
     /// What [`Log::high_watermark_advanced`] was told.

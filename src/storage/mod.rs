@@ -4,6 +4,7 @@
 //! partition; it takes no lock of its own (its partition has one) and does no IO in `Drop`.
 
 pub mod checkpoint;
+pub mod cleaner;
 pub mod dirs;
 pub mod flusher;
 mod epochs;

@@ -8,6 +8,7 @@
 
 pub(super) mod snapshot;
 
+use super::cleaner::LastWritten;
 use super::error::AppendError;
 use super::log::{Origin, ProducerView};
 use crate::model::{Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
@@ -304,6 +305,15 @@ impl Producers {
         let mut all: Vec<_> = self.entries.iter().map(|(id, entry)| (ProducerId(*id), entry)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
+    }
+
+    /// What each producer wrote last, for compaction (`UnifiedLog.lastRecordsOfActiveProducers`).
+    pub(super) fn last_written(&self) -> BTreeMap<ProducerId, LastWritten> {
+        let last = |(id, entry): (&i64, &Entry)| {
+            let data = entry.last_seen().map(|seen| seen.last_offset).filter(|offset| offset.0 >= 0);
+            (ProducerId(*id), LastWritten { data, epoch: entry.epoch })
+        };
+        self.entries.iter().map(last).collect()
     }
 
     pub(super) fn views(&self) -> Vec<ProducerView> {

@@ -28,6 +28,8 @@ pub(super) struct Segment {
     pub base: Offset,
     size: AtomicU32,
     pub largest: OnceLock<Largest>,
+    /// Largest timestamp of the first batch, once a sealed segment was asked for it.
+    pub first: OnceLock<TimestampMs>,
     /// When this process first saw it: stands in for the file's time, where records have no timestamps.
     pub since: TimestampMs,
 }
@@ -38,7 +40,7 @@ pub(super) const SIZE_MAX: u64 = i32::MAX as u64;
 
 impl Segment {
     pub(super) fn new(base: Offset, since: TimestampMs) -> Segment {
-        Segment { base, size: AtomicU32::new(UNKNOWN), largest: OnceLock::new(), since }
+        Segment { base, size: AtomicU32::new(UNKNOWN), largest: OnceLock::new(), first: OnceLock::new(), since }
     }
 
     /// Nothing is appended any more: what is known now stays.

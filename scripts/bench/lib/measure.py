@@ -1,13 +1,14 @@
 """The measurements. Each takes a broker and returns a dict of figures; an `error` among them says what went wrong."""
 
 import os
+import struct
 import subprocess
 import tempfile
 import time
 
 from compat.common import wire
 
-from . import clients, process, swarm
+from . import clients, groups, process, swarm
 
 KIB = 1024
 
@@ -155,6 +156,134 @@ def _swarm_row(done, used):
     if done.errors:
         row["error"] = done.first_error
     return row
+
+
+def settled(loop, members, partitions, timeout=120, after=0):
+    """None, or why the members did not come to have everything."""
+    done = loop.until(lambda: loop.failures or groups.all_assigned(members, partitions, after), timeout)
+    return loop.failures[0] if loop.failures else None if done else f"{len(members)} members are not assigned after {timeout} s"
+
+
+def commits(broker, count, rate, seconds):
+    """`rate` commits a second from `count` groups of one member each, each sent when its time has come, however long others take; the
+    latency is from then to the answer."""
+    loop, latencies, errors, sent = groups.Loop(), [], [], 0
+    members = [m for n in range(count) for m in groups.crowd(loop, broker.port, "classic", f"commits-{n}", "commits", 10, 1, 0)]
+    for m in members:
+        m.start()
+    why = None if loop.until(lambda: loop.failures or all(m.stable for m in members), 120) else "not everyone joined"
+
+    def commit(n, due):
+        def answered(r):
+            latencies.append(time.monotonic() - due)
+            r.take("i")
+            r.take("i")
+            r.text()
+            if r.take("iih")[2]:
+                errors.append("a commit failed")
+        members[n % count].commit("commits", n % 10, n, answered)
+
+    warm, total = rate, rate * (seconds + 1)
+    with process.Usage(broker.pid) as used:
+        began = time.monotonic()
+        while sent < total and not loop.failures and not why:
+            due = began + sent / rate
+            loop.until(lambda: time.monotonic() >= due, max(due - time.monotonic(), 0))
+            commit(sent, due)
+            sent += 1
+        loop.until(lambda: len(latencies) >= total, 30)
+    for m in members:
+        m.leave()
+    loop.until(lambda: not any(m.peer.waiting for m in members), 30)
+    loop.close()
+    ordered = sorted(latencies[warm:])
+    row = {"rate": sent / max(used.wall, 1e-9), "p50_us": percentile(ordered, 0.5) * 1e6, "p99_us": percentile(ordered, 0.99) * 1e6,
+           "p999_us": percentile(ordered, 0.999) * 1e6, "cpu_us_request": used.cpu / max(len(latencies), 1) * 1e6, "peak_mb": used.peak_mb}
+    wrong = why or next(iter(loop.failures + errors), None) or (None if len(latencies) >= total else f"{len(latencies)} of {total} answered")
+    return {**row, "error": wrong} if wrong else row
+
+
+def rebalance(broker, protocol, count, leaves, interval):
+    """From the moment a member of a settled group leaves to the answer with which the last of the others has its assignment; the broker's CPU time for it,
+    its requests and heartbeats included."""
+    loop, topic, partitions = groups.Loop(), f"rebalance-{count}", count
+    broker.create([topic], partitions)
+    members = groups.crowd(loop, broker.port, protocol, f"rebalance-{protocol}-{count}", topic, partitions, count, interval)
+    for m in members:
+        m.start()
+    why, times, cpu = settled(loop, members, partitions), [], []
+    while not why and len(times) < leaves:
+        loop.rest(1.5)
+        before = groups.version(members[0])
+        with process.Usage(broker.pid) as used:
+            began = time.monotonic()
+            members.pop().leave()
+            why = settled(loop, members, partitions, after=before)
+        times.append(max(m.assigned_at for m in members) - began if protocol == "classic" else time.monotonic() - began)
+        cpu.append(used.cpu)
+    loop.close()
+    row = {"rebalance_ms": percentile(sorted(times), 0.5) * 1e3, "rebalance_cpu_ms": percentile(sorted(cpu), 0.5) * 1e3}
+    return {**row, "error": why} if why else row
+
+
+def first_join(broker, protocol):
+    """What the one member of a new group waits for its first assignment: from the join with an id to the answer."""
+    loop = groups.Loop()
+    broker.create(["first"], 1)
+    members = groups.crowd(loop, broker.port, protocol, f"first-{protocol}-{time.monotonic_ns()}", "first", 1, 1, 0.1)
+    members[0].start()
+    why = settled(loop, members, 1, 30)
+    loop.close()
+    return {"error": why} if why else {"first_wait_ms": members[0].wait * 1e3}
+
+
+def group_memory(broker, members, offsets):
+    """Anonymous memory that members and committed offsets take, each from a fresh start. The members' connections are open, and used, before
+    the first figure; so is what the first commits need."""
+    row = {}
+    for protocol in groups.PROTOCOLS:
+        _with_coordinator(broker)
+        loop, topic = groups.Loop(), "memory"
+        broker.create([topic], members)
+        crowd = [m for n in range(10) for m in groups.crowd(loop, broker.port, protocol, f"memory-{protocol}-{n}", topic, members, members // 10, 1.0)]
+        for m in crowd:
+            m.peer.ask(wire.API_VERSIONS, 0, b"", lambda r: None)
+        loop.rest(1.0)
+        before = broker.memory("RssAnon")
+        for m in crowd:
+            m.start()
+        parts = [crowd[n:n + members // 10] for n in range(0, len(crowd), members // 10)]
+        done = loop.until(lambda: loop.failures or all(groups.all_assigned(part, members) for part in parts), 120)
+        if loop.failures or not done:
+            row["error"] = loop.failures[0] if loop.failures else f"{protocol}: not everyone was assigned"
+        loop.rest(2.0)
+        row[f"{protocol}_kb_member"] = (broker.memory("RssAnon") - before) * 1e3 / members
+        loop.close()
+        broker.remove()
+    _with_coordinator(broker)
+    before = 0.0
+    broker.create(["offsets"], 1000)
+    with wire.Connection(broker.port) as c:
+        for n in range(offsets // 1000):
+            body = wire.string(f"offsets-{n}") + struct.pack(">i", -1) + wire.string("") + struct.pack(">hi", -1, 1) + wire.string("offsets")
+            body += struct.pack(">i", 1000) + b"".join(struct.pack(">iqi", p, n, -1) + wire.string("") for p in range(1000))
+            r = c.call(groups.COMMIT, 7, body)
+            r.take("ii")
+            r.text()
+            if r.take("iih")[2]:
+                row["error"] = "a commit failed"
+            if n == 0:
+                before = broker.memory("RssAnon")
+    time.sleep(1.0)
+    row["bytes_offset"] = (broker.memory("RssAnon") - before) * 1e6 / max(offsets - 1000, 1)
+    broker.remove()
+    return row
+
+
+def _with_coordinator(broker):
+    broker.wipe()
+    broker.start()
+    groups.coordinator_is_there(broker.port)
 
 
 def binary_mb(broker):

@@ -15,6 +15,10 @@ COLUMNS = {
               ("errors", "errors", ".0f")],
     "connections": [("records_s", "requests/s", ",.0f"), ("errors", "errors", ".0f"), ("p50_us", "p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"),
                     ("cpu_us_request", "CPU us/request", ".1f"), ("peak_mb", "peak MB", ".0f")],
+    "commits": [("rate", "commits/s", ",.0f"), ("p50_us", "p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"), ("p999_us", "p99.9 us", ",.0f"),
+                ("cpu_us_request", "CPU us/commit", ".1f"), ("peak_mb", "peak MB", ".0f")],
+    "rebalance": [("rebalance_ms", "leave to all assigned ms", ",.0f"), ("rebalance_cpu_ms", "CPU ms", ",.1f"), ("first_wait_ms", "first join waits ms", ",.0f")],
+    "group memory": [("classic_kb_member", "classic KB/member", ".2f"), ("consumer_kb_member", "consumer KB/member", ".2f"), ("bytes_offset", "B/committed offset", ",.0f")],
 }
 TITLES = {
     "start": "Start with an empty directory, and idle",
@@ -23,12 +27,16 @@ TITLES = {
     "latency": "Latency at a fixed rate of 100 B records",
     "flush": "log.flush.interval.messages=1",
     "connections": "Open connections",
+    "commits": "Offset commits at a fixed rate",
+    "rebalance": "Rebalances",
+    "group memory": "What groups take of the broker's memory",
 }
 # What is worth a ratio, and whether a high or a low one is good.
 RATIOS = {
     "start": ["start_ms", "rss_mb"], "partitions": ["restart_ms", "all_leaders_ms", "rss_mb"], "throughput": ["cpu_gb", "mb_s", "peak_mb"],
     "latency": ["ack_p50", "ack_p99", "ack_p999", "end_p50", "end_p99", "end_p999", "cpu_us_record"], "flush": ["records_s", "p99_us"],
-    "connections": ["records_s", "p99_us", "cpu_us_request", "peak_mb"],
+    "connections": ["records_s", "p99_us", "cpu_us_request", "peak_mb"], "commits": ["p50_us", "p99_us", "cpu_us_request"],
+    "rebalance": ["rebalance_ms", "rebalance_cpu_ms"], "group memory": [],
 }
 
 

@@ -36,6 +36,7 @@ impl Log {
         self.log_start = self.log_start.min(end);
         self.recovery_point = self.recovery_point.min(end);
         self.high_watermark = self.high_watermark.min(end);
+        self.cleaned_to = self.cleaned_to.map(|cleaned| cleaned.min(end));
         let mut producers = self.rebuild_producers(end)?;
         producers.stable_below(self.high_watermark);
         self.producers = producers.into();
@@ -134,6 +135,7 @@ impl Log {
         self.segments = vec![segment];
         (self.log_start, self.log_end, self.recovery_point) = (offset, offset, offset);
         self.high_watermark = offset;
+        self.cleaned_to = None;
         self.producers = Producers::default().into();
         if let Some(epochs) = self.epochs.get_mut() {
             epochs.clear();

@@ -86,6 +86,7 @@ impl Log {
             log.truncate_and_restart_at(log.log_start, now)?;
         }
         log.log_start = log.log_start.max(log.segments[0].base);
+        log.set_cleaned_to(log.cleaned_to);
         log.drop_stray_snapshots()?;
         log.assert_invariants();
         Ok(log)
@@ -95,6 +96,7 @@ impl Log {
         let (start, now) = (open.log_start.max(Offset::ZERO), open.now);
         let mut log = Log::bare(open, &[start], Vec::new());
         (log.log_start, log.log_end, log.recovery_point) = (start, start, start);
+        log.cleaned_to = None;
         log.segments[0].set_size(0);
         log.producers = Producers::default().into();
         log.parent_unsynced = true;
@@ -116,6 +118,7 @@ impl Log {
             log_start: open.log_start,
             log_end: open.log_start,
             recovery_point: open.recovery_point.max(Offset::ZERO),
+            cleaned_to: open.cleaned_to,
             high_watermark: Offset::ZERO,
             producers: OnceLock::new(),
             epochs: OnceLock::new(),
@@ -227,7 +230,7 @@ fn finish_swap(files: &Files, found: &Found) -> Result<(), StorageError> {
     }
     if let Some((from, to)) = covered {
         let replaced = found.segments.iter().map(|base| (*base, Kind::Log)).chain(found.indexes.iter().copied());
-        for (base, kind) in replaced.filter(|(base, _)| *base >= from && *base < to) {
+        for (base, kind) in replaced.filter(|(base, _)| *base >= from && (*base < to || *base == from)) {
             files.remove(&files.path(base, kind))?;
         }
     }

@@ -3,8 +3,8 @@
 //! Every segment from the one that holds the recovery point on is read in large pieces: each batch's
 //! header, CRC and offsets are checked, indexes, producer state, transaction index and epochs are built
 //! anew. The log ends before the first batch that fails; what lies behind it, later segments included,
-//! is dropped. A gap between two segments means that the end of the first was lost, unless the topic is
-//! compacted, where Kafka leaves such gaps itself.
+//! is dropped. A gap between two segments means that the end of the first was lost, unless compaction has
+//! been there: Kafka's leaves such gaps, ours does not.
 
 use super::append::marker_in;
 use super::open::{RecoveryProgress, due};
@@ -62,7 +62,8 @@ impl Log {
         loop {
             let Recovered { mut writer, end, mut cut } = self.recover_segment(n, &mut rebuilt, progress)?;
             let next = self.segments.get(n + 1).map(|next| next.base);
-            if next.is_some_and(|next| next < end || (next > end && !self.config.cleanup_compact)) {
+            let may_skip = |next: Offset| self.cleaned_to.is_some_and(|cleaned| next <= cleaned);
+            if next.is_some_and(|next| next < end || (next > end && !may_skip(next))) {
                 tracing::warn!(partition = %self.partition, "a segment ends at {end}, the next begins at {next:?}");
                 cut = true;
             }

@@ -96,6 +96,7 @@ fn open(fs: &SimFs, config: &TopicConfig) -> OpenLog {
         clean: true,
         recovery_point: Offset::ZERO,
         log_start: Offset::ZERO,
+        cleaned_to: None,
         producer_expiry_ms: 86_400_000,
         now: NOW,
     }

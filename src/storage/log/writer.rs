@@ -20,7 +20,7 @@ const RECENT: usize = 64;
 
 /// Where a segment that is being written stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counters {
+pub(in crate::storage) struct Counters {
     pub base: Offset,
     pub size: u32,
     /// Bytes since the batch of the last index entry began.
@@ -37,10 +37,10 @@ pub(super) struct Counters {
 }
 
 /// Index entries that a batch gives rise to.
-pub(super) type NewEntries = (Option<OffsetEntry>, Option<TimeEntry>);
+pub(in crate::storage) type NewEntries = (Option<OffsetEntry>, Option<TimeEntry>);
 
 impl Counters {
-    pub(super) fn new(base: Offset, created: TimestampMs, config: &TopicConfig) -> Counters {
+    pub(in crate::storage) fn new(base: Offset, created: TimestampMs, config: &TopicConfig) -> Counters {
         let largest_jitter = config.segment_jitter_ms.min(config.segment_ms);
         let jitter_ms = match u32::try_from(largest_jitter.min(i64::from(u32::MAX))) {
             Ok(bound) if bound > 0 => i64::from(crate::rt::rand::below(bound)),
@@ -81,12 +81,12 @@ impl Counters {
             || !self.can_hold(batch.last_offset())
     }
 
-    pub(super) fn can_hold(&self, offset: Offset) -> bool {
+    pub(in crate::storage) fn can_hold(&self, offset: Offset) -> bool {
         relative(self.base, offset).is_some()
     }
 
     /// Counts a batch in. The caller has checked that the segment can hold it.
-    pub(super) fn add(&mut self, batch: &BatchHeader, index_interval: i32) -> NewEntries {
+    pub(in crate::storage) fn add(&mut self, batch: &BatchHeader, index_interval: i32) -> NewEntries {
         let last = batch.last_offset();
         if batch.max_timestamp > self.largest.timestamp {
             self.largest = Largest { timestamp: batch.max_timestamp, offset: last };
@@ -108,7 +108,7 @@ impl Counters {
     }
 
     /// The entry for the largest timestamp, unless the time index has it.
-    pub(super) fn time_entry(&mut self) -> Option<TimeEntry> {
+    pub(in crate::storage) fn time_entry(&mut self) -> Option<TimeEntry> {
         if self.largest.timestamp <= self.last_time {
             return None;
         }

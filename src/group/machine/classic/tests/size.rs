@@ -48,3 +48,22 @@ fn a_thousand_sessions_that_expire_start_one_rebalance() {
     assert_eq!(shard.group().state, ClassicState::Empty);
     assert!(take_seen() <= 3 * MEMBERS);
 }
+
+#[test]
+fn a_member_takes_less_than_four_kilobytes() {
+    let mut shard = Shard::new();
+    // What the harness keeps (answers and records) counts too.
+    let memory = allocation_counter::measure(|| {
+        let joins: Vec<Ticket> = (0..MEMBERS).map(|_| shard.join(newcomer("console-consumer"))).collect();
+        shard.pass(2 * DELAY);
+        let ids: Vec<String> =
+            joins.into_iter().map(|ticket| shard.joined(ticket).member.as_str().to_owned()).collect();
+        for member in ids.iter().rev() {
+            shard.sync(syncs(member, 1));
+        }
+    });
+    assert_eq!(shard.group().state, ClassicState::Stable);
+    let each = memory.bytes_current / MEMBERS as i64;
+    println!("{each} bytes a member");
+    assert!(each < 4096, "{each} bytes a member");
+}

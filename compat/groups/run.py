@@ -1,0 +1,163 @@
+"""Runs the session of steps.py against Apache Kafka, then against Klamm, and compares what the tools print; then the scenarios of
+scenarios.py, applications that share groups, against Klamm.
+
+One broker runs at a time. Lines that differ must be on the list `differences.allow`, each with its reason. What the tools printed stays
+under work/session/out, one file a step. `COMPAT_SUBJECT=kafka` compares Apache Kafka with itself.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "java"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from compat.common import brokers, checks, jars, librdkafka, paths, tools  # noqa: E402
+from compat.java import run as java  # noqa: E402
+
+import members  # noqa: E402
+import scenarios  # noqa: E402
+import steps  # noqa: E402
+
+WORK = os.path.join(paths.COMPAT, "groups", "work", "session")
+ALLOW = os.path.join(paths.COMPAT, "groups", "differences.allow")
+
+
+class Session:
+    """The steps at one broker. `outputs` is {step name: lines}."""
+
+    def __init__(self, broker, only):
+        self.broker, self.only = broker, only
+        self.outputs, self.took = {}, {}
+        self.files = os.path.join(WORK, "files", broker.name)
+        self.out = os.path.join(WORK, "out", broker.name)
+        for folder in (self.files, self.out):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.makedirs(folder)
+        self.tools = tools.Tools(self.broker.work)
+        self.crew = members.Java(self.broker.work)
+
+    def run(self):
+        for number, step in enumerate(steps.steps()):
+            self.step(number, step)
+            if not self.broker.alive():
+                raise SystemExit(f"{self.broker.name} died at step {number}:\n{self.broker.log_tail()}")
+        self.crew.close()
+        self.tools.close()
+        return self.outputs
+
+    def step(self, number, step):
+        began = time.monotonic()
+        if isinstance(step, steps.Start):
+            self.crew.start(step.member, self.broker, step.group, step.topics, **step.settings)
+        elif isinstance(step, steps.Stop):
+            self.crew.stop(*step.members)
+        elif isinstance(step, steps.Settled):
+            fine = members.settled([self.crew], step.partitions, step.members, timeout=30)
+            if not fine:
+                self.keep(number, f"settled {number}", [f"{step.members} members do not come to own {step.partitions} partitions", repr(self.crew.owned())])
+            else:
+                self.keep(number, f"settled {number}", ["settled"])
+        elif isinstance(step, steps.Pause):
+            time.sleep(step.seconds)
+        elif isinstance(step, steps.Restart):
+            self.broker.stop()
+            self.broker.start()
+        elif not self.only or re.search(self.only, step.name):
+            self.keep(number, step.name, self.tool(step))
+            self.took[step.name] = time.monotonic() - began
+
+    def tool(self, step):
+        for name, content in (step.prepare or {}).items():
+            with open(os.path.join(self.files, name), "w") as f:
+                f.write(content)
+        args = [java.fill(a, self.broker, self.files) for a in step.args]
+        run = self.tools.run_alone if step.alone else self.tools.run
+        text = run(step.tool, args, step.stdin, step.timeout).text()
+        return java.comparable(step, text, self.broker)
+
+    def keep(self, number, name, lines):
+        self.outputs[name] = lines
+        with open(os.path.join(self.out, f"{number:03}-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)[:80]}.txt"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+
+
+def session(broker, only):
+    began = time.monotonic()
+    broker.start()
+    s = Session(broker, only)
+    try:
+        return s.run(), s.took
+    finally:
+        s.crew.kill()
+        s.tools.close(kill=True)
+        broker.stop()
+        print(f"# {broker.name}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def compare(run, reference, subject, took, rules):
+    """`rules` name steps; everything that differs and is not among them fails."""
+    class Named:
+        def __init__(self, name):
+            self.name = name
+
+    allowed = 0
+    for name, lines in reference.items():
+        bad, fine = java.compare(Named(name), lines, subject.get(name, ["no such step"]), rules)
+        allowed += fine
+        detail = "\n     ".join(line[:400] for line in bad[:25]) + (f"\n     ... and {len(bad) - 25} more" if len(bad) > 25 else "")
+        run.check(f"same {name}" + (f", {fine} lines differ as allowed" if fine else "") + f" ({took.get(name, 0):.1f} s)", not bad, detail)
+    print(f"# {allowed} lines differ as differences.allow says")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--only", help="only the tools' steps whose name matches this regular expression (they may need others)")
+    ap.add_argument("--part", choices=("session", "scenarios"), help="only this")
+    ap.add_argument("--scenario", help="only the scenarios whose name matches this regular expression")
+    ap.add_argument("--reference", choices=("run", "keep"), default="run", help="keep: what Apache Kafka printed the last time")
+    a = ap.parse_args()
+    rules = java.load_rules(ALLOW)
+    os.makedirs(WORK, exist_ok=True)
+    jars.fetch()
+    run = checks.Checks()
+    if a.part != "scenarios":
+        kept = os.path.join(WORK, "reference.json")
+        reference = remembered(kept) if a.reference == "keep" else None
+        if reference is None:
+            reference, _ = session(brokers.Kafka(WORK, steps.SETTINGS), a.only)
+            remember(kept, reference)
+        subject, took = session(brokers.subject(WORK, steps.SETTINGS), a.only)
+        compare(run, reference, subject, took, rules)
+    if a.part != "session":
+        librdkafka.library()
+        broker = brokers.subject(WORK, steps.SETTINGS)
+        broker.start()
+        try:
+            scenarios.run(run, broker, a.scenario)
+        finally:
+            broker.stop()
+    run.finish()
+
+
+def remember(path, outputs):
+    import json
+    with open(path, "w") as f:
+        json.dump(outputs, f)
+
+
+def remembered(path):
+    import json
+    try:
+        with open(path) as f:
+            return json.load(f)
+    except OSError:
+        return None
+
+
+if __name__ == "__main__":
+    main()
