@@ -368,7 +368,8 @@ impl Judged<'_> {
         }
         let payload = records::open(header, batch, OPENED_BYTES_MAX)?;
         let Looked { records, kept } = looked;
-        (records.clear(), kept.clear());
+        records.clear();
+        kept.clear();
         for record in records::Records::new(header, &payload)? {
             let record = record?;
             let seen = Seen { offset: record.offset, has_key: record.key.is_some(), has_value: record.value.is_some() };
