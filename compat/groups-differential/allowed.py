@@ -7,11 +7,13 @@ class Rule:
     def __init__(self, lines, number):
         self.name = lines["what"] + " " + str(number)
         self.what, self.kafka, self.klamm = (re.compile(lines[k], re.DOTALL) for k in ("what", "kafka", "klamm"))
+        self.where = re.compile(lines.get("where", ".*"))
         self.stop = lines.get("then") == "stop"
         self.why = lines["why"]
 
-    def fits(self, d):
-        return bool(self.what.fullmatch(d.path) and self.kafka.fullmatch(repr(d.kafka)) and self.klamm.fullmatch(repr(d.klamm)))
+    def fits(self, d, script):
+        return bool(self.where.fullmatch(script) and self.what.fullmatch(d.path) and self.kafka.fullmatch(repr(d.kafka)) 
+                    and self.klamm.fullmatch(repr(d.klamm)))
 
 
 def load(path):

@@ -1,5 +1,6 @@
 """The scripts of the differential test: one for each rule of the group APIs, named after it."""
 
+import steps
 from steps import (beat, commit, consume, delete, describe, describe_consumer, enter, fetch, go_on, join, leave, listing, look,
                    offset_delete, sync)
 
@@ -12,10 +13,10 @@ class Scenario:
 
 
 def rule(name, *parts, **settings):
-    steps = []
+    script = []
     for part in parts:
-        steps += part if isinstance(part, list) else [part]
-    _ALL.append(Scenario(name, steps, {k.replace("_", "."): v for k, v in settings.items()}))
+        script += part if isinstance(part, list) else [part]
+    _ALL.append(Scenario(name, script, {k.replace("_", "."): v for k, v in settings.items()}))
 
 
 def all_of_them():
@@ -205,12 +206,14 @@ for version in range(2, 11):
 for version in range(1, 11):
     rule(f"fetch {version}", fetch({"a": [0]}, v=version), fetch(None, v=version) if version >= 2 else [], commit({"a": [0], "b": [0, 1]}),
          fetch({"a": [0], "b": [1, 2]}, v=version), fetch({"nothing": [0]}, v=version), fetch({}, v=version), fetch({"a": []}, v=version),
-         fetch({"a": [-1, 99]}, v=version), fetch(None, v=version, stable=True) if version >= 2 else [], fetch({"a": [0]}, v=version, stable=True),
-         fetch({"a": [0, 0], "b": [0]}, v=version))
+         fetch({"a": [-1, 99]}, v=version), fetch(None, v=version, stable=True) if version >= 2 else [], fetch({"a": [0]}, v=version, stable=True))
+    rule(f"what is asked for twice of offsets {version}", commit({"a": [0]}), fetch({"a": [0, 0], "b": [0]}, v=version))
 rule("fetch of members of a classic group", stable("A"), commit({"a": [0]}, who="A"), fetch(None, who="A", epoch=1), fetch(None, who="A", epoch=9),
      fetch(None, member="nobody", epoch=1), fetch(None, member="nobody"), fetch(None, member="", epoch=0))
+rule("what is asked for twice of the offsets of several groups", commit({"a": [0]}), {"api": "OffsetFetch", "v": 9, "body": {"Groups": [
+     {"GroupId": g, "Topics": t} for g in ("~g", "", "~none", "~g") for t in (None, [{"Name": "a", "PartitionIndexes": [0]}], [])]}})
 rule("fetch of several groups", commit({"a": [0]}), {"api": "OffsetFetch", "v": 9, "body": {"Groups": [
-     {"GroupId": g, "Topics": t} for g in ("~g", "", "~none", "~g") for t in (None, [{"Name": "a", "PartitionIndexes": [0]}], [])]}},
+     {"GroupId": g, "Topics": t} for g, t in (("~g", None), ("", [{"Name": "a", "PartitionIndexes": [0]}]), ("~none", None), ("~h", []))]}},
      {"api": "OffsetFetch", "v": 8, "body": {"Groups": []}})
 rule("offsets of a topic that is deleted", {"create": "~t", "partitions": 2}, commit({"~t": [0, 1], "a": [0]}), commit({"~t": [0]}, v=10), fetch(None),
      {"delete": "~t"}, fetch(None), fetch({"~t": [0]}), fetch({"~t": [0]}, v=10), commit({"~t": [0]}, v=10), commit({"~t": [0]}), look())
@@ -251,11 +254,12 @@ for version in range(6):
          [listing([], t, v=version) for t in (["classic"], ["Consumer"], ["CLASSIC", "consumer"], ["share"], ["streams"], ["nonsense"], [""])] if version >= 5 else [],
          listing(["stable"], ["consumer"]) if version >= 5 else [])
 for version in range(7):
-    rule(f"describe {version}", describe(v=version), describe("~g", "~h", "", "~g", v=version), commit({"a": [0]}), describe(v=version), stable("A"), describe(v=version),
+    rule(f"describe {version}", describe(v=version), describe("~g", "~h", "", v=version), commit({"a": [0]}), describe(v=version), stable("A"), describe(v=version),
          join("B", member=""), describe(v=version), join("B"), describe(v=version), join("A"), describe(v=version, ops=True), consume("D", "~k"), describe("~k", v=version),
          {"api": "DescribeGroups", "v": version, "body": {"Groups": []}})
+rule("what is asked for twice of groups", commit({"a": [0]}), describe("~g", "~h", "~g"), describe_consumer("~g", "~h", "~g"))
 for version in range(2):
-    rule(f"describe consumers {version}", describe_consumer(v=version), describe_consumer("~g", "", "~h", "~g", v=version), consume("A", topics=["a", "b"], rack="r"), describe_consumer(v=version, ops=True),
+    rule(f"describe consumers {version}", describe_consumer(v=version), describe_consumer("~g", "", "~h", v=version), consume("A", topics=["a", "b"], rack="r"), describe_consumer(v=version, ops=True),
          go_on("A"), describe_consumer(v=version), consume("B", topics=["b"], static="i", assignor="range"), describe_consumer(v=version), commit({"a": [0]}, group="~o"), describe_consumer("~o", "~g", v=version),
          stable("C", group="~classic"), describe_consumer("~classic", v=version), {"api": "ConsumerGroupDescribe", "v": version, "body": {}})
 
@@ -296,6 +300,15 @@ rule("regular expressions", consume("A", regex="[ab]"), {"sleep": 300}, go_on("A
      consume("A", epoch=None, regex="", topics=["c"]), go_on("A"), look())
 rule("a regular expression and names", consume("A", regex="b|~t", topics=["a"]), {"sleep": 300}, go_on("A"), go_on("A"), look(), consume("B", regex="b"), {"sleep": 300}, go_on("A"), go_on("B"), look())
 rule("bad regular expressions", [consume(w, regex=r) for w, r in zip("ABCDEFG", ("[", "*", "(", "a{2,1}", "(?=a)", "\\p{Nonsense}", "a**"))], look())
+for expression in (
+        "a", "A", "(?i)A", ".", ".*", "[a-b]", "[^a]", "[^ab]", "a|b", "(a|b)", "(?:a|c)", "(?P<n>a)", "(?<n>a)", "^a$", "\\Aa\\z", "\\Aa\\Z", "\\Qa\\E", "\\Q", "\\C", "a{1}", "a{1000}", "a{1001}",
+        "a{0,1000}", "a{1,0}", "a{,2}", "a{", "a{x}", "{", "}", "]", "a]", "[]a]", "[^]a]", "[[:alpha:]]", "[[:word:]]", "[[:nonsense:]]", "[a[b]]", "[a&&b]", "[a-c&&b]", "[a--b]", "[a~~b]", "[b-a]", "[\\w]",
+        "[a-\\d]", "\\w", "\\d", "\\s", "\\pL", "\\p{L}", "\\p{Latin}", "\\p{Greek}", "\\p{IsLatin}", "\\p{Script=Latin}", "\\p{Lu}", "\\p{Ll}", "\\PL", "\\P{Greek}", "\\p{^Greek}", "\\p{Any}", "\\p{Alphabetic}", "\\p{Lower}",
+        "\\p{lower}", "\\x61", "\\x{61}", "\\x{110000}", "\\u0061", "\\u{61}", "\\141", "\\0141", "\\1", "\\8", "(a)\\1", "\\a", "\\e", "\\b", "\\bb", "a\\b", "\\B", "\\y", "\\_", "\\-", "\\", "\\h", "\\K", "\\R", "\\N",
+        "a*?", "a+?", "a??", "a*+", "a++", "a**", "a+*", "a?*", "a{1}{1}", "a{1}*", "(a*)*", "(?i:A)", "(?s).", "(?m)^a$", "(?U)a+", "(?u)a", "(?x) a", "(?R)a", "(?-i)a", "(?i-s)A", "(?is)A", "(?z)a", "(?)a", "(?:)a", "()a", "(?#c)a", "(?=a)a",
+        "(?!a)b", "(?<=a)b", "(?<!a)b", "(?>a)", "|a", "a|", "|", "()", "a\x00", "\u00e9", "(?P<n>a)|(?P<n>b)", "(?P<1>a)", "(?P<>a)", "(?P=n)", "*a", "+", "?", "^*", "$*a", "\\b+a", "(|a)*", "(?i)\u212a", "(?i)k", "((((a))))", "(a", "a)", "(?i", "[a", "[",
+        "\\<a\\>", "\\b{start}a", "a{1,1}?", "a{2}?|a", "(?:a?){500}", "((a{100}){100}){100}"):
+    rule(f"the regular expression {expression!r}", consume("A", regex=expression), {"sleep": 150}, go_on("A"), go_on("A"), describe_consumer())
 rule("an empty regular expression", consume("A", regex=""), consume("B", regex="", topics=[]), look())
 rule("a regular expression that finds nothing", consume("A", regex="zzz.*"), {"sleep": 300}, go_on("A"), look())
 rule("more consumers than the group may have", [consume(w) for w in "ABCDEF"], look(), consume("F", static="i"))
@@ -332,8 +345,9 @@ rule("consumers join a classic group that has only ids asked for", join("B", mem
 SUB = [["range", "sub:c:A:1"]]
 
 
-def classic(who, owner=None, version=1, **more):
-    return {"protocols": [["range", f"sub:c:{owner or who}:{version}"]], **more}
+def consume(who, group="~g", **more):
+    """With the assignor that goes by member ids: the other goes by their hashes, and brokers make up those of classic members."""
+    return steps.consume(who, group, **{"assignor": "range" if more.get("epoch", 0) == 0 else None, **more})
 
 
 rule("a classic group becomes a consumer group", stable("A", protocols=SUB), consume("B", topics=["c"]), look(), beat("A"), go_on("B"), join("A", protocols=SUB), sync("A"), beat("A"), go_on("B"), look(), go_on("B"),
@@ -348,6 +362,11 @@ for version in (0, 3, 4, 9):
     rule(f"a classic member joins consumers with version {version}", consume("B", topics=["c"]), go_on("B"), join("A", v=version, member="", protocols=SUB), join("A", v=version, protocols=SUB), sync("A", v=min(version, 5), kind="consumer", name="range"), look(), beat("A", v=min(version, 4)))
 rule("classic joins that a group of consumers refuses", consume("B", topics=["c"]), join("A", member="", protocols=[]), join("A", member="", protocols=[["range", b"\xff"]]), join("A", member="", kind="connect"),
      join("A", member="", protocols=[["range", "sub:::1"]]), join("A", member="nobody", protocols=SUB), join("A", member="", session=1), enter("A", protocols=[["range", b"\xff"]]), look(), enter("A", protocols=[["x", "sub:::1"]]), look())
+for data in (b"", b"\x00", b"\xff", b"\x00\x00", b"\x00\x01", b"\xff\xff", b"\x00\x01\x00\x00\x00\x01\x00\x05a", b"\x00\x01\x7f\xff\xff\xff",
+             b"\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff more", b"\x00\x63\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff and more"):
+    rule(f"a subscription of {data!r} among consumers", consume("B", topics=["c"]), enter("A", protocols=[["range", data]]), sync("A"), look())
+    rule(f"a subscription of {data!r} in a classic group", enter("A", protocols=[["range", data]]), sync("A"), commit({"a": [0]}, who="A"), offset_delete({"a": [0]}), consume("B", topics=["c"]), look())
+    rule(f"an assignment of {data!r}", enter("A", protocols=SUB), sync("A", assign={"A": data}), consume("B", topics=["c"]), look())
 rule("sync refusals in a group of consumers", consume("B", topics=["c"]), enter("A", protocols=SUB), sync("A", gen=99), sync("A", kind="other", name="range"), sync("A", kind="consumer", name="other"), sync("A", member="nobody"), sync("B", gen="$B.epoch"), sync("A", assign={"A": b"mine"}), look())
 rule("heartbeats of classic members among consumers", consume("B", topics=["c"]), enter("A", protocols=SUB), beat("A"), beat("A", gen=9), sync("A"), beat("A"), consume("C", topics=["c"]), beat("A"), sync("A"), look())
 rule("static classic members among consumers", consume("B", topics=["c"]), join("S", member="", static="s", protocols=SUB), sync("S", static="s"), join("T", member="", static="s", protocols=SUB), look(), sync("T", static="s"), beat("S", static="s"), beat("T", static="s"),

@@ -28,6 +28,9 @@ import subscription
 
 _REFERENCE = re.compile(r"\$(\w+)(?:\.(gen|epoch)([+-]\d+)?)?")
 
+# A member id that the broker made up and no answer gave yet: the client's id (or the instance id) and a UUID.
+_UNNAMED = re.compile(r"(\w+)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 class Pending:
     """A request that was sent: `answer` is None until it came, `error` when it is no answer at all."""
@@ -190,12 +193,17 @@ class Side:
         if isinstance(value, str):
             for member, name in self.names.items():
                 value = value.replace(member, name)
+            value = _UNNAMED.sub(r"<\1 ?>", value)
             for topic, made in self.topic_ids.items():
                 value = value.replace(_base64(made), "#" + topic).replace(str(made), "#" + topic)
             value = value.replace(self.prefix, "~") if self.prefix else value
             if key == "Host":
                 return "<host>"
             return value
+        if isinstance(value, bytes) and key in ("Assignment", "MemberAssignment"):
+            pairs = subscription.assigned(value)
+            # The topics of an assignment that the coordinator made have no order.
+            return (value[:2], sorted(pairs), len(value)) if pairs else value
         if key == "Port" and value > 0:
             return "<port>"
         return value

@@ -122,11 +122,13 @@ def consume(who, group="~g", v=1, epoch=0, topics=None, owned=None, static=None,
             member=None):
     """A consumer's heartbeat: the first one by default, `epoch=None` for a later one with the epoch it was told."""
     first = epoch == 0
+    # Ids that brokers make up come after this one.
+    member = f"!{who}" if member is None else member
     if first:
         topics = ["a"] if topics is None and regex is None else topics
         owned = [] if owned is None else owned
         rebalance = 60000 if rebalance is None else rebalance
-    body = {"GroupId": group, "MemberId": who if member is None else member, "MemberEpoch": f"${who}.epoch" if epoch is None else epoch,
+    body = {"GroupId": group, "MemberId": member, "MemberEpoch": f"${who}.epoch" if epoch is None else epoch,
             "InstanceId": static, "RackId": rack, "RebalanceTimeoutMs": -1 if rebalance is None else rebalance,
             "SubscribedTopicNames": topics, "ServerAssignor": assignor, "TopicPartitions": owned}
     if v >= 1:
