@@ -182,6 +182,10 @@ fn class<'a>(after: &'a str, out: &mut String) -> Result<&'a str, Fault> {
 fn group<'a>(after: &'a str, out: &mut String) -> Result<&'a str, Fault> {
     let Some(special) = after.strip_prefix('?') else { return Ok(after) };
     let flags = special.split([':', ')', '<']).next().unwrap_or_default();
+    if special.starts_with(')') {
+        out.push_str("?:");
+        return Ok(special);
+    }
     if flags != "P" && flags.contains(|flag: char| !"imsU-".contains(flag)) {
         return Err("invalid or unsupported Perl syntax");
     }
@@ -240,6 +244,11 @@ mod tests {
         {
             assert_eq!(translated(pattern).unwrap(), want);
         }
+    }
+
+    #[test]
+    fn flags_may_be_none() {
+        assert_eq!(translated("(?)a").unwrap(), "(?:)a");
     }
 
     #[test]
