@@ -31,8 +31,9 @@ impl Groups {
         join: Join,
         out: &mut Out,
     ) {
-        let member = join.member.clone();
-        let joined = self.join_as_classic(env, join, out).unwrap_or_else(|error| Joined::refused(member, error));
+        // A refusal names nobody, unlike those of classic groups: Kafka throws it.
+        let refused = |error| Joined::refused(MemberId::new(""), error);
+        let joined = self.join_as_classic(env, join, out).unwrap_or_else(refused);
         out.reply(ticket, Reply::Join(joined));
     }
 

@@ -78,7 +78,11 @@ fn converted(classic: &ClassicGroup, context: &mut Context<'_>, draft: &mut Draf
                  assignor before re-attempting the upgrade.",
             ),
         })?;
-        let subscription = Subscription::parse(&member.metadata(Some(protocol)))
+        let Some(known) = member.protocols.iter().find(|known| known.name == *protocol) else {
+            // It joined the rebalance that is under way, and nobody knows which protocol will come of that; Kafka trips here, too.
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR.into());
+        };
+        let subscription = Subscription::parse(&known.metadata)
             .map_err(|_| refused("the embedded consumer protocol is malformed."))?;
         let (group, member_id) = (id.clone(), member_id.clone());
         let about = about_classic(member, subscription);

@@ -9,6 +9,7 @@
 mod apply;
 mod classic;
 mod describe;
+mod dialect;
 mod draft;
 mod fence;
 mod hash;

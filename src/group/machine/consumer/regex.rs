@@ -6,10 +6,10 @@
 //! RE2/J does too) and match whole names. Like Kafka's, they match internal topics.
 
 use super::draft::{Context, Draft, after};
-use super::hash;
 use super::member::Change;
 use super::state::ConsumerGroup;
 use super::target::next;
+use super::{dialect, hash};
 use crate::group::machine::{Env, Groups, Out};
 use crate::group::record::{Record, RegexValue};
 use crate::group::request::Refusal;
@@ -165,6 +165,10 @@ fn compile(pattern: &str) -> Result<Regex, Refusal> {
             format!("SubscribedTopicRegex is longer than {PATTERN_BYTES_MAX} bytes."),
         ));
     }
+    let translated = match dialect::translated(pattern) {
+        Ok(translated) => translated,
+        Err(reason) => return invalid(reason),
+    };
     // Classes are of ASCII, as in RE2/J and as topics' names are: those of Unicode are larger by far. Only where they are
     // asked for (`\pL`) it has to be them.
     let build = |pattern: &str, unicode| {
@@ -172,7 +176,7 @@ fn compile(pattern: &str) -> Result<Regex, Refusal> {
         builder.unicode(unicode).size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).build()
     };
     // By itself first: what is put around it must not complete it.
-    let whole = |unicode| build(pattern, unicode).and_then(|_| build(&format!(r"\A(?:{pattern})\z"), unicode));
+    let whole = |unicode| build(&translated, unicode).and_then(|_| build(&format!(r"\A(?:{translated})\z"), unicode));
     match whole(false).or_else(|_| whole(true)) {
         Ok(regex) => Ok(regex),
         Err(regex::Error::CompiledTooBig(_)) => invalid("it is too large when compiled"),
@@ -210,8 +214,19 @@ mod tests {
 
     #[test]
     fn what_kafkas_expressions_know_is_known() {
-        let known =
-            [r"\d+", r"\w{1000}", r"[[:alpha:]]+", r"\pL+", r"(?i)A", r"(?P<n>a)", r"a*?", r"[^b]", r"\x61", ""];
+        let known = [
+            r"\d+",
+            r"\Qa\E",
+            r"\w{1000}",
+            r"[[:alpha:]]+",
+            r"\pL+",
+            r"(?i)A",
+            r"(?P<n>a)",
+            r"a*?",
+            r"[^b]",
+            r"\x61",
+            "",
+        ];
         for pattern in known {
             compile(pattern).unwrap();
         }

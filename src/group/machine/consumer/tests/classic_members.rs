@@ -91,9 +91,17 @@ fn a_protocol_that_does_not_fit_is_inconsistent() {
     others.push(other);
     for other in others {
         let joined = bed.classic_join(other);
-        assert_eq!(joined, Joined::refused(m("d"), ErrorCode::INCONSISTENT_GROUP_PROTOCOL));
+        assert_eq!(joined, Joined::refused(m(""), ErrorCode::INCONSISTENT_GROUP_PROTOCOL));
     }
     assert_eq!(bed.h.written(), []);
+}
+
+#[test]
+fn a_refused_classic_member_is_not_named() {
+    let (mut bed, _) = bed();
+    let mut stranger = join("made-up", &["foo"], &[]);
+    stranger.instance = Some(InstanceId::new("i"));
+    assert_eq!(bed.classic_join(stranger), Joined::refused(m(""), ErrorCode::UNKNOWN_MEMBER_ID));
 }
 
 #[test]

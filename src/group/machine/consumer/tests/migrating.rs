@@ -7,7 +7,7 @@ use crate::coordinator::Ticket;
 use crate::group::machine::classic::ClassicState;
 use crate::group::protocol;
 use crate::group::record::Record;
-use crate::group::request::{Joined, Reply, Request, Sync};
+use crate::group::request::{Join, Joined, Protocol, Reply, Request, Sync};
 use crate::model::{ErrorCode, Generation, GroupEpoch, InstanceId, PartitionId, TimestampMs, TopicId, TopicName};
 use bytes::Bytes;
 use std::time::Duration;
@@ -169,6 +169,21 @@ fn a_group_that_cannot_be_a_consumer_group_stays_what_it_is() {
     assert!(why_not(&mut bed).starts_with("an unsupported custom assignor is in use."));
     // A partition that two have.
     let (mut bed, _) = classic_with(|_| {}, one(), one());
+    assert_eq!(bed.join("a", &["foo"]).unwrap_err().code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    let _ = bed.classic();
+}
+
+#[test]
+fn a_new_member_that_does_not_know_the_protocol_of_the_group_bars_the_way() {
+    let mut bed = Bed::with(|settings| settings.groups.initial_rebalance_delay = Duration::ZERO);
+    bed.h.topic("foo", 2);
+    let mut first = Join { version: 3, ..join("", &["foo"], &[]) };
+    first.protocols.insert(0, Protocol { name: "sticky".into(), metadata: subscription(&["foo"], &[]) });
+    bed.h.send(Request::Join(first));
+    assert_eq!(bed.classic().protocol.as_deref(), Some("sticky"));
+    bed.h.send(Request::Join(Join { version: 3, ..join("", &["foo"], &[]) }));
+    assert_eq!(bed.classic().members.len(), 2);
+
     assert_eq!(bed.join("a", &["foo"]).unwrap_err().code, ErrorCode::UNKNOWN_SERVER_ERROR);
     let _ = bed.classic();
 }
