@@ -33,6 +33,7 @@ class Session:
     def __init__(self, broker, only):
         self.broker, self.only = broker, only
         self.outputs, self.took = {}, {}
+        self.stopped = 0
         self.files = os.path.join(WORK, "files", broker.name)
         self.out = os.path.join(WORK, "out", broker.name)
         for folder in (self.files, self.out):
@@ -56,6 +57,7 @@ class Session:
             self.crew.start(step.member, self.broker, step.group, step.topics, **step.settings)
         elif isinstance(step, steps.Stop):
             self.crew.stop(*step.members)
+            self.stopped = time.monotonic()
         elif isinstance(step, steps.Settled):
             fine = members.settled([self.crew], step.partitions, step.members, timeout=30)
             if not fine:
@@ -64,6 +66,8 @@ class Session:
                 self.keep(number, f"settled {number}", ["settled"])
         elif isinstance(step, steps.Pause):
             time.sleep(step.seconds)
+        elif isinstance(step, steps.SessionsOver):
+            time.sleep(max(0, self.stopped + step.seconds - time.monotonic()))
         elif isinstance(step, steps.Restart):
             self.broker.stop()
             self.broker.start()

@@ -71,6 +71,12 @@ class Pause:
         self.seconds = seconds
 
 
+class SessionsOver:
+    """Waits until the sessions of static members that have gone away are over: 45 s, in both protocols."""
+
+    seconds = 47
+
+
 class Restart:
     pass
 
@@ -336,6 +342,7 @@ def _resets():
     yield groups("reset from a bad file", *reset, "--from-file", "{work}/bad.csv", "--execute", prepare={"bad.csv": "work,0\n"})
     yield groups("describe after the file", "--describe", "--group", "moved")
     yield groups("reset a group of the consumer protocol", "--reset-offsets", "--group", "new", *work, "--to-offset", "2", "--execute")
+    yield SessionsOver()
     yield groups("reset every group", "--reset-offsets", "--all-groups", *work, "--to-earliest", "--dry-run")
     yield consume("from where it was put", "moved", "timed", 10)
     yield consume("from where it was put, consumer protocol", "new", "work", 60, *properties(group_protocol="consumer"))
