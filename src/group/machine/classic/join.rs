@@ -12,6 +12,10 @@ use crate::model::{ErrorCode, MemberId};
 /// (`GroupCoordinatorConfig.CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`): its client may be gone and have come back as another.
 pub(super) const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 5 * 60 * 1000;
 
+/// Ids that may be given out in one group and not joined with. Their sessions may be half an hour long, so who asks for them
+/// and goes away a thousand times a second would fill the memory with them; Kafka has no such limit.
+pub(super) const PENDING_MAX: usize = 10_000;
+
 /// The first version whose members are given an id and have to join with it (KIP-394).
 const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
 
@@ -104,6 +108,9 @@ impl Turn<'_> {
                 Some(existing) => self.rejoin_static(ticket, join, &existing, id),
                 None => self.add_member(ticket, join, id),
             },
+            None if join.version >= MEMBER_ID_REQUIRED_SINCE && self.group.pending.len() >= PENDING_MAX => {
+                self.refuse_join(ticket, MemberId::new(""), ErrorCode::GROUP_MAX_SIZE_REACHED);
+            }
             None if join.version >= MEMBER_ID_REQUIRED_SINCE => {
                 self.group.pending.insert(id.clone());
                 self.arm_session(&id, i64::from(join.session_timeout_ms));

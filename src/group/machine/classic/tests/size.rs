@@ -1,5 +1,6 @@
 //! The work of a request does not grow with the group: counted in members looked at, not in time.
 use super::*;
+use crate::group::machine::classic::join::PENDING_MAX;
 
 const MEMBERS: usize = 1_000;
 
@@ -66,4 +67,19 @@ fn a_member_takes_less_than_four_kilobytes() {
     let each = memory.bytes_current / MEMBERS as i64;
     println!("{each} bytes a member");
     assert!(each < 4096, "{each} bytes a member");
+}
+
+#[test]
+fn ids_that_nobody_joins_with_are_given_out_up_to_a_limit_and_again_once_their_sessions_are_over() {
+    let mut shard = Shard::new();
+    let ask = |shard: &mut Shard| {
+        let ticket = shard.join(Join { version: 4, ..newcomer("a") });
+        shard.joined(ticket).error
+    };
+    for _ in 0..PENDING_MAX {
+        assert_eq!(ask(&mut shard), ErrorCode::MEMBER_ID_REQUIRED);
+    }
+    assert_eq!(ask(&mut shard), ErrorCode::GROUP_MAX_SIZE_REACHED);
+    shard.pass(i64::from(SESSION));
+    assert_eq!(ask(&mut shard), ErrorCode::MEMBER_ID_REQUIRED);
 }
