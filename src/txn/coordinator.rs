@@ -2,7 +2,7 @@
 //! the log reads to a client, and who does what the machines cannot: fetch producer ids, and tell partitions how a
 //! transaction ended.
 //!
-//! A transaction that is decided has one task that settles it ([`Shards::settle`]), however often the machine asks for it:
+//! A transaction that is decided has one task that settles it (`settle`), however often the machine asks for it:
 //! two of them could write a marker into the transaction after. It asks the machine what is due, writes until every
 //! partition has it, and says so.
 //!
