@@ -40,14 +40,17 @@ def wait(condition, timeout):
 class App:
     """One life of the application. `events` are the lines it printed, split."""
 
-    def __init__(self, work, broker, window, number):
+    def __init__(self, work, broker, window, number, guarantee):
         self.state = os.path.join(work, "state")
         settings = {
             "application.id": "wordcount", "bootstrap.servers": broker.bootstrap, "state.dir": self.state,
-            "processing.guarantee": "exactly_once_v2", "num.stream.threads": "2", "commit.interval.ms": "100",
+            "processing.guarantee": guarantee, "num.stream.threads": "2", "commit.interval.ms": "100",
             "statestore.cache.max.bytes": "0", "auto.offset.reset": "earliest",
             # A killed application is missed after its session, and its transactions end after their timeout: both short.
             "session.timeout.ms": "6000", "heartbeat.interval.ms": "1000", "producer.transaction.timeout.ms": "10000",
+            # Streams' own is 100 ms, as long as the time between two commits here: what is not committed would mostly be in the
+            # memory of the client that is killed, and no open transaction with records in it would ever be at the broker.
+            "producer.linger.ms": "0",
             # So that changelogs have more than one segment within the minutes of this run (only closed ones are compacted):
             # five seconds of event time each.
             "topic.segment.ms": "5000", "topic.min.cleanable.dirty.ratio": "0.01",
@@ -156,9 +159,9 @@ def dump(broker, values, topics, timeout=180):
     return [(t, int(p), int(o), int(at), key, value) for t, p, o, at, key, value in rows]
 
 
-def kcat(broker, topic, timeout=180):
-    """The same through librdkafka, without the offsets' timestamps: [(partition, offset, key, value)]"""
-    r = subprocess.run(["kcat", "-b", broker.bootstrap, "-C", "-q", "-e", "-t", topic, "-o", "beginning", "-X", "isolation.level=read_committed",
+def kcat(broker, topic, isolation="read_committed", timeout=180):
+    """The same through librdkafka, without timestamps: [(partition, offset, key, value)]"""
+    r = subprocess.run(["kcat", "-b", broker.bootstrap, "-C", "-q", "-e", "-t", topic, "-o", "beginning", "-X", f"isolation.level={isolation}",
                         "-f", "%p\t%o\t%k\t%s\n"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=True)
     rows = (line.split("\t") for line in r.stdout.decode().splitlines())
     return [(int(p), int(o), key, value) for p, o, key, value in rows]
