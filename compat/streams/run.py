@@ -102,7 +102,8 @@ class Session:
             if settled and not processes.wait(lambda: self.app.all("progress", since), STUCK):
                 self.check(f"the application goes on before kill {number}", False, repr(self.app.events[-5:]))
             if not settled:
-                processes.wait(lambda: self.app.all("state", since), STUCK)
+                # A new application tells its first state; one whose broker came back tells nothing.
+                processes.wait(lambda: self.app.all("state", since), 3)
             time.sleep(self.rng.uniform(0.2, 5))
             since = time.monotonic()
             print(f"# kill -9 of the {kind}, {'at work' if settled else 'not yet at work again'}, {feeder.fed} records fed", flush=True)
