@@ -1,6 +1,7 @@
 """Fetches Apache Kafka's jars through Maven, compiles the few Java programs of ours against them.
 
-The jars go into the folder `work` beside the pom. A stamp holds the hash of the pom, so that a second run costs nothing.
+The jars go into the folder `work` beside the pom: compat/java's, but for a run that has a pom of its own. A stamp holds the
+hash of the pom, so that a second run costs nothing.
 """
 
 import glob
@@ -10,9 +11,6 @@ import shutil
 import subprocess
 
 from . import paths
-
-LIBS = os.path.join(paths.JAVA_WORK, "libs")
-
 
 def _digest(files):
     h = hashlib.sha256()
@@ -30,15 +28,15 @@ def _stamped(stamp, digest):
         return False
 
 
-def fetch():
-    """The folder with the jars; fetches them when the pom changed or the folder is missing."""
-    pom = os.path.join(paths.JAVA, "pom.xml")
-    stamp, digest = os.path.join(LIBS, ".stamp"), _digest([pom])
+def fetch(folder=paths.JAVA):
+    """The folder with the jars of the pom in `folder`; fetches them when the pom changed or the jars are missing."""
+    pom, libs = os.path.join(folder, "pom.xml"), os.path.join(folder, "work", "libs")
+    stamp, digest = os.path.join(libs, ".stamp"), _digest([pom])
     if not _stamped(stamp, digest):
-        shutil.rmtree(LIBS, ignore_errors=True)
-        os.makedirs(LIBS)
+        shutil.rmtree(libs, ignore_errors=True)
+        os.makedirs(libs)
         argv = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
-                f"-DoutputDirectory={LIBS}"]
+                f"-DoutputDirectory={libs}"]
         for attempt in (1, 2, 3):
             r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if r.returncode == 0:
@@ -47,13 +45,13 @@ def fetch():
                 raise SystemExit("mvn could not fetch Kafka's jars:\n" + r.stdout.decode(errors="replace")[-3000:])
         with open(stamp, "w") as f:
             f.write(digest)
-    return LIBS
+    return libs
 
 
-def compiled(name, sources):
+def compiled(name, sources, folder=paths.JAVA):
     """A class folder with `sources` compiled against the jars."""
-    libs = fetch()
-    out = os.path.join(paths.JAVA_WORK, "classes", name)
+    libs = fetch(folder)
+    out = os.path.join(folder, "work", "classes", name)
     stamp, digest = os.path.join(out, ".stamp"), _digest(sources)
     if not _stamped(stamp, digest):
         shutil.rmtree(out, ignore_errors=True)
@@ -65,15 +63,15 @@ def compiled(name, sources):
     return out
 
 
-def classpath(*extra):
-    return ":".join(list(extra) + [os.path.join(fetch(), "*")])
+def classpath(*extra, folder=paths.JAVA):
+    return ":".join(list(extra) + [os.path.join(fetch(folder), "*")])
 
 
-def java(main, args, heap="256m", classes=(), logging=None):
+def java(main, args, heap="256m", classes=(), logging=None, folder=paths.JAVA):
     """The command line that runs a main class with the jars on its path."""
     logging = logging or os.path.join(paths.JAVA, "log4j2-tools.yaml")
     return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true",
-            f"-Dlog4j2.configurationFile={logging}", "-cp", classpath(*classes), main] + list(args)
+            f"-Dlog4j2.configurationFile={logging}", "-cp", classpath(*classes, folder=folder), main] + list(args)
 
 
 def sources(folder):
