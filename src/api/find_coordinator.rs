@@ -8,7 +8,7 @@
 //! Share groups are not served: their topic is never created, so that this stays their answer. Left out: authorization.
 
 use super::{Api, Call, Context, Versions, text, view};
-use crate::group::partition_of;
+use crate::coordinator::partition_of;
 use crate::metadata::Image;
 use crate::model::{ErrorCode, TopicId, TopicName};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;

@@ -12,10 +12,12 @@ pub mod runtime;
 pub mod timers;
 mod alarms;
 mod load;
+mod placing;
 mod shard;
 #[cfg(test)]
 mod tests;
 
+pub use placing::{partition_for, partition_of};
 pub use runtime::{Host, Limits, Runtime};
 pub use timers::Timers;
 

@@ -10,7 +10,7 @@ use super::request::{
 };
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
-use crate::coordinator::{Host, Limits, Runtime};
+use crate::coordinator::{Host, Limits, Runtime, partition_for};
 use crate::metadata::Store;
 use crate::model::{
     ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicName,
@@ -57,12 +57,9 @@ impl GroupCoordinator {
     #[must_use]
     pub fn partition_for(&self, group: &GroupId) -> PartitionId {
         let host = self.host();
-        let there = host.metadata.load().topic(TopicName::CONSUMER_OFFSETS).map(|topic| topic.partitions.len());
-        let partitions = match there.and_then(|count| i32::try_from(count).ok()) {
-            Some(count) if count > 0 => count,
-            _ => host.settings().groups.offsets_partitions.max(1),
-        };
-        partition_of(group.as_str(), partitions)
+        partition_for(&host.metadata.load(), Shards::TOPIC, group.as_str(), || {
+            host.settings().groups.offsets_partitions
+        })
     }
 
     /// JoinGroup. Waits until the rebalance is over.
@@ -323,14 +320,6 @@ fn compression(codec: i8) -> Option<Compression> {
     all.into_iter().find(|compression| i8::try_from(compression.id()) == Ok(codec))
 }
 
-/// Java's `String.hashCode` without its sign, modulo the partitions (`GroupCoordinatorService.partitionFor`). Of UTF-16,
-/// so that Kafka finds the groups in the partitions where we put them.
-pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionId {
-    let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    // `Utils.abs`: the smallest integer has no positive counterpart, and counts as 0.
-    PartitionId(hash.checked_abs().unwrap_or(0) % partitions)
-}
-
 /// The error of an answer that is not one of the request's kind: the runtime's, or, for a machine that mixes answers up,
 /// a fault of ours.
 fn fault(api: &'static str, answer: Result<Reply, ErrorCode>) -> ErrorCode {
@@ -359,7 +348,7 @@ fn for_clients(error: ErrorCode) -> ErrorCode {
 }
 
 /// `throwIfConsumerGroupHeartbeatRequestIsInvalid`: its checks, its order, its words.
-fn check_consumer_heartbeat(heartbeat: &ConsumerHeartbeat, assignors: &[String]) -> Result<(), Refusal> {
+pub(super) fn check_consumer_heartbeat(heartbeat: &ConsumerHeartbeat, assignors: &[String]) -> Result<(), Refusal> {
     let invalid = |text: &str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, text));
     let epoch = heartbeat.epoch;
     let must_have_an_id =

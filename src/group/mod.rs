@@ -10,4 +10,3 @@ pub mod record;
 pub mod request;
 
 pub use coordinator::GroupCoordinator;
-pub(crate) use coordinator::partition_of;

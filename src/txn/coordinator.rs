@@ -16,8 +16,8 @@ use super::request::{Add, Described, Due, End, Init, List, Listed, Producer, Rep
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
 use crate::controller::Service;
-use crate::coordinator::{Host, Limits, Runtime};
-use crate::group::{GroupCoordinator, partition_of};
+use crate::coordinator::{Host, Limits, Runtime, partition_for};
+use crate::group::GroupCoordinator;
 use crate::metadata::Store;
 use crate::model::{ErrorCode, PartitionId, ProducerId, TimestampMs, TopicName, TransactionalId};
 use crate::partition::{self, TransactionEnd};
@@ -293,12 +293,7 @@ impl Shards {
 
     /// The partition of `__transaction_state` that holds a transaction.
     fn partition_for(&self, id: &TransactionalId) -> PartitionId {
-        let there = self.metadata.load().topic(TopicName::TRANSACTION_STATE).map(|topic| topic.partitions.len());
-        let partitions = match there.and_then(|count| i32::try_from(count).ok()) {
-            Some(count) if count > 0 => count,
-            _ => self.settings().transactions.log_partitions.max(1),
-        };
-        partition_of(id.as_str(), partitions)
+        partition_for(&self.metadata.load(), Self::TOPIC, id.as_str(), || self.settings().transactions.log_partitions)
     }
 
     async fn fresh(&self) -> Result<ProducerId, ErrorCode> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::coordinator::partition_of;
 use crate::group::request::Client;
 use crate::model::{InstanceId, TopicId};
 use std::collections::BTreeMap;

@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::coordinator::{BadRecord, Effects, Input, Machine, Replayed, Ticket, Timers, Written};
 use crate::metadata::{Delta, Image};
 use crate::model::{ErrorCode, GroupId, MemberId, TimestampMs};
+use crate::record::HEADER_LEN;
 use classic::ClassicGroup;
 use consumer::ConsumerGroup;
 pub use kind::{Ages, Kind};
@@ -66,8 +67,6 @@ pub enum Timer {
     ClassicJoin(GroupId, MemberId),
     /// A classic member of a consumer group that has to sync.
     ClassicSync(GroupId, MemberId),
-    /// A consumer group whose next assignment was put off (`consumer.assignment.interval.ms`).
-    Assign(GroupId),
     /// Offsets that have expired are looked for.
     Expiry,
     /// Offsets of deleted topics are left, more than one step takes.
@@ -80,12 +79,9 @@ pub type Out = Effects<Reply>;
 impl Env {
     /// Do these records fit in the batch with what the step writes already?
     pub(super) fn fits(&self, out: &Out, more: &[Written]) -> bool {
-        BATCH_HEADER + batch_size(&out.records) + batch_size(more) <= self.batch_bytes_max
+        HEADER_LEN + batch_size(&out.records) + batch_size(more) <= self.batch_bytes_max
     }
 }
-
-/// A batch without records (`DefaultRecordBatch.RECORD_BATCH_OVERHEAD`).
-const BATCH_HEADER: usize = 61;
 
 /// What records take in a batch, at most: a record's length, attributes, deltas, the two lengths and its headers' count take
 /// no more than this (`DefaultRecord.MAX_RECORD_OVERHEAD`).

@@ -80,7 +80,6 @@ impl Groups {
             Timer::Rebalance(group, member) => self.rebalance_time_is_up(env, &group, &member, out),
             Timer::ClassicJoin(group, member) => self.classic_join_time_is_up(env, &group, &member, out),
             Timer::ClassicSync(group, member) => self.classic_sync_time_is_up(env, &group, &member, out),
-            Timer::Assign(group) => self.assign_time_has_come(env, &group, out),
             Timer::Expiry => self.expire_offsets(env, out),
             Timer::Forget => self.forget_more(env, out),
         }

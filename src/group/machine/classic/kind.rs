@@ -6,46 +6,47 @@ use crate::group::record::Record;
 use crate::group::request::{Commit, CommitOffset, FetchOffsets};
 use crate::model::{ErrorCode, GroupId, TopicName};
 
-impl Kind for ClassicGroup {
-    fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+/// Who commits.
+enum Committer {
+    /// An administrator, or a consumer that takes partitions without a group: nobody is in it.
+    Alone,
+    /// A member of this generation.
+    Member,
+    /// Somebody who names no member, though there are some.
+    Outsider,
+}
+
+impl ClassicGroup {
+    fn committer(&self, commit: &Commit) -> Result<Committer, ErrorCode> {
         if self.state == ClassicState::Dead {
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
         let generation = commit.generation_or_epoch;
-        // From an administrator, or from a consumer that takes partitions without a group.
         if generation < 0 && self.state == ClassicState::Empty {
-            return Ok(());
+            return Ok(Committer::Alone);
         }
-        if generation >= 0 || !commit.member.is_empty() || commit.instance.is_some() {
-            self.check_member(&commit.member, commit.instance.as_ref())?;
-            if generation != self.generation.0 {
-                return Err(ErrorCode::ILLEGAL_GENERATION);
+        if generation < 0 && commit.member.is_empty() && commit.instance.is_none() {
+            return Ok(Committer::Outsider);
+        }
+        self.check_member(&commit.member, commit.instance.as_ref())?;
+        if generation == self.generation.0 { Ok(Committer::Member) } else { Err(ErrorCode::ILLEGAL_GENERATION) }
+    }
+}
+
+impl Kind for ClassicGroup {
+    fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        match self.committer(commit)? {
+            Committer::Outsider => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            // The member is of this generation, but has not got what it is to consume.
+            Committer::Member if self.state == ClassicState::CompletingRebalance => {
+                Err(ErrorCode::REBALANCE_IN_PROGRESS)
             }
-        } else {
-            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+            Committer::Member | Committer::Alone => Ok(()),
         }
-        // The member is of this generation, but has not got what it is to consume.
-        if self.state == ClassicState::CompletingRebalance {
-            return Err(ErrorCode::REBALANCE_IN_PROGRESS);
-        }
-        Ok(())
     }
 
     fn check_transactional_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
-        if self.state == ClassicState::Dead {
-            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-        }
-        let generation = commit.generation_or_epoch;
-        if generation < 0 && self.state == ClassicState::Empty {
-            return Ok(());
-        }
-        if generation >= 0 || !commit.member.is_empty() || commit.instance.is_some() {
-            self.check_member(&commit.member, commit.instance.as_ref())?;
-            if generation != self.generation.0 {
-                return Err(ErrorCode::ILLEGAL_GENERATION);
-            }
-        }
-        Ok(())
+        self.committer(commit).map(|_| ())
     }
 
     fn check_offset(&self, _: &Commit, _: &CommitOffset) -> ErrorCode {

@@ -1,7 +1,8 @@
 //! ConsumerGroupHeartbeat (`GroupMetadataManager.consumerGroupHeartbeat`).
 //!
 //! In three steps: the member is as it says that it is now, which may raise the group's epoch; a raised epoch has the group
-//! assigned anew; the member is led a step towards its target.
+//! assigned anew; the member is led a step towards its target. What is wrong with a request itself was refused before
+//! (`GroupCoordinator::consumer_heartbeat`).
 
 use super::draft::{Alarm, Context, Draft, after, session_ms};
 use super::member::{Caller, Change, Says};
@@ -13,7 +14,7 @@ use crate::coordinator::Ticket;
 use crate::group::machine::{Env, Groups, Out, Timer};
 use crate::group::record::{CurrentValue, MemberState};
 use crate::group::request::{Assignment, ConsumerHeartbeat, ConsumerHeartbeaten, Refusal, Reply};
-use crate::model::{ErrorCode, GroupEpoch, MemberId, TopicId};
+use crate::model::{GroupEpoch, MemberId, TopicId};
 use uuid::Uuid;
 
 impl Groups {
@@ -24,13 +25,11 @@ impl Groups {
         heartbeat: ConsumerHeartbeat,
         out: &mut Out,
     ) {
-        let answer = check(&heartbeat, &env.settings.groups.consumer_assignors).and_then(|()| {
-            if [GroupEpoch::LEAVE, GroupEpoch::LEAVE_STATIC].contains(&heartbeat.epoch) {
-                self.leave_with_heartbeat(env, &heartbeat, out)
-            } else {
-                self.beat(env, heartbeat, out)
-            }
-        });
+        let answer = if [GroupEpoch::LEAVE, GroupEpoch::LEAVE_STATIC].contains(&heartbeat.epoch) {
+            self.leave_with_heartbeat(env, &heartbeat, out)
+        } else {
+            self.beat(env, heartbeat, out)
+        };
         out.reply(ticket, Reply::ConsumerHeartbeat(answer));
     }
 
@@ -129,53 +128,4 @@ pub(super) fn fresh_id(fresh: Uuid) -> MemberId {
     let id = TopicId(fresh).to_string();
     // Kafka draws again: a tool would take it for an option.
     MemberId::new(&if id.starts_with('-') { id.replacen('-', "_", 1) } else { id })
-}
-
-/// What is wrong with the request itself (`GroupCoordinatorService.throwIfConsumerGroupHeartbeatRequestIsInvalid`).
-fn check(beat: &ConsumerHeartbeat, assignors: &[String]) -> Result<(), Refusal> {
-    /// Since this version the client makes the member's id (KIP-1082).
-    const CLIENT_MAKES_ID: i16 = 1;
-    let invalid = |message: &str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
-    // Java's `trim` takes away all that sorts up to the blank.
-    let blank = |text: &str| text.chars().all(|c| c <= ' ');
-    let epoch = beat.epoch;
-    if (beat.version >= CLIENT_MAKES_ID || epoch > GroupEpoch::JOIN || epoch == GroupEpoch::LEAVE)
-        && blank(beat.member.as_str())
-    {
-        return invalid("MemberId can't be empty.");
-    }
-    if blank(beat.group.as_str()) {
-        return invalid("GroupId can't be empty.");
-    }
-    if beat.instance.as_ref().is_some_and(|instance| blank(instance.as_str())) {
-        return invalid("InstanceId can't be empty.");
-    }
-    if beat.rack.as_deref().is_some_and(blank) {
-        return invalid("RackId can't be empty.");
-    }
-    if epoch == GroupEpoch::JOIN {
-        if beat.rebalance_timeout_ms == -1 {
-            return invalid("RebalanceTimeoutMs must be provided in first request.");
-        }
-        if beat.owned.as_ref().is_none_or(|owned| !owned.is_empty()) {
-            return invalid("TopicPartitions must be empty when (re-)joining.");
-        }
-        if beat.topics.is_none() && beat.regex.is_none() {
-            return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.");
-        }
-    } else if epoch == GroupEpoch::LEAVE_STATIC {
-        if beat.instance.is_none() {
-            return invalid("InstanceId can't be null.");
-        }
-    } else if epoch < GroupEpoch::LEAVE_STATIC {
-        return invalid("MemberEpoch is invalid.");
-    }
-    match &beat.assignor {
-        Some(assignor) if !assignors.contains(assignor) => {
-            let known = assignors.join(", ");
-            let message = format!("ServerAssignor {assignor} is not supported. Supported assignors: {known}.");
-            Err(Refusal::new(ErrorCode::UNSUPPORTED_ASSIGNOR, message))
-        }
-        _ => Ok(()),
-    }
 }

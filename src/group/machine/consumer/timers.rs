@@ -89,7 +89,4 @@ impl Groups {
     ) {
         self.fence_one(env, group, member, "it did not sync in time", out);
     }
-
-    /// Never set: a group whose assignment was put off gets it with the first heartbeat after the interval, as in Kafka.
-    pub(in crate::group::machine) fn assign_time_has_come(&mut self, _: &Env, _: &GroupId, _: &mut Out) {}
 }

@@ -1,6 +1,7 @@
 //! A group `g`, its members, and short words for what they send.
 
 use crate::config::Settings;
+use crate::group::coordinator::check_consumer_heartbeat;
 use crate::group::machine::Group;
 use crate::group::machine::consumer::ConsumerGroup;
 use crate::group::machine::testing::Harness;
@@ -67,7 +68,7 @@ impl Bed {
         Bed { h }
     }
 
-    /// A heartbeat that says nothing, but what is put into it.
+    /// A heartbeat that says nothing, but what is put into it. As every request it passes the coordinator's check first.
     pub(super) fn beat(&mut self, member: &str, epoch: i32, put: impl FnOnce(&mut ConsumerHeartbeat)) -> Beaten {
         let mut beat = ConsumerHeartbeat {
             version: 1,
@@ -84,6 +85,7 @@ impl Bed {
             owned: None,
         };
         put(&mut beat);
+        check_consumer_heartbeat(&beat, &self.h.env.settings.groups.consumer_assignors)?;
         match self.h.run(Request::ConsumerHeartbeat(beat)) {
             Reply::ConsumerHeartbeat(answer) => answer,
             other => panic!("{other:?}"),

@@ -7,6 +7,7 @@ use super::bed::*;
 use super::classic_bed::*;
 use super::random::{Dice, check_owners};
 use crate::coordinator::Ticket;
+use crate::group::coordinator::check_consumer_heartbeat;
 use crate::group::machine::Group;
 use crate::group::protocol;
 use crate::group::request::{ConsumerHeartbeat, Heartbeat, Leave, Leaver, Request, Sync};
@@ -118,6 +119,16 @@ fn request(bed: &Bed, dice: &mut Dice) -> Request {
     }
 }
 
+/// As every request it passes the coordinator's check first.
+fn passes_the_check(bed: &Bed, request: &Request) -> bool {
+    match request {
+        Request::ConsumerHeartbeat(beat) => {
+            check_consumer_heartbeat(beat, &bed.h.env.settings.groups.consumer_assignors).is_ok()
+        }
+        _ => true,
+    }
+}
+
 #[test]
 fn whatever_members_of_both_protocols_send_the_group_stays_sound() {
     let (mut consumer, mut classic, mut changes) = (0, 0, 0);
@@ -139,7 +150,9 @@ fn whatever_members_of_both_protocols_send_the_group_stays_sound() {
                 }
                 _ => {
                     let request = request(&bed, &mut dice);
-                    tickets.insert(bed.h.send(request));
+                    if passes_the_check(&bed, &request) {
+                        tickets.insert(bed.h.send(request));
+                    }
                 }
             }
             tickets.retain(|ticket| bed.h.reply(*ticket).is_none());
