@@ -3,7 +3,8 @@
 //! Versions: v0-3 come from producers, one transaction each, and v2 knows PRODUCER_FENCED; since v4 brokers ask on behalf
 //! of a producer's first write, about many transactions, each either to join or only to know whether they have (KIP-890).
 //!
-//! One partition that does not exist keeps all of its transaction from joining. Left out: authorization.
+//! One partition that does not exist keeps all of its transaction from joining, and so does one of an internal topic that a
+//! producer names: offsets join by AddOffsetsToTxn. Left out: authorization.
 
 use super::{Api, Call, Context, Versions, transactions};
 use crate::metadata::Image;
@@ -55,7 +56,7 @@ async fn one(
 ) -> Vec<AddPartitionsToTxnTopicResult> {
     let id = transactions::id(&transaction.transactional_id);
     let producer = transactions::producer(transaction.producer_id, transaction.producer_epoch);
-    let errors = match partitions(&ctx.metadata.load(), &transaction.topics) {
+    let errors = match partitions(&ctx.metadata.load(), &transaction.topics, version < BATCHED) {
         Err(errors) => errors,
         Ok(partitions) if transaction.verify_only => ctx.transactions.verify(Verify { id, producer, partitions }).await,
         Ok(partitions) => {
@@ -69,20 +70,24 @@ async fn one(
     results(&transaction.topics, &errors)
 }
 
-/// The partitions, in the request's order; or an error for each, if there are some that do not exist.
+/// The partitions, in the request's order; or an error for each, if there are some that may not join.
 fn partitions(
     image: &Image,
     topics: &[AddPartitionsToTxnTopic],
+    of_producer: bool,
 ) -> Result<Vec<(TopicName, PartitionId)>, Vec<ErrorCode>> {
     let asked = topics.iter().flat_map(|topic| topic.partitions.iter().map(|partition| (&topic.name, *partition)));
-    let found: Vec<_> = asked.map(|(topic, partition)| transactions::exists(image, topic, partition)).collect();
-    if found.iter().all(Option::is_some) {
+    let found: Vec<_> = asked
+        .map(|(topic, partition)| match transactions::exists(image, topic, partition) {
+            _ if of_producer && TopicName::new(topic).is_internal() => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            Some(found) => Ok(found),
+            None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        })
+        .collect();
+    if found.iter().all(Result::is_ok) {
         return Ok(found.into_iter().flatten().collect());
     }
-    let error = |found: Option<_>| match found {
-        Some(_) => ErrorCode::OPERATION_NOT_ATTEMPTED,
-        None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-    };
+    let error = |found: Result<_, _>| found.err().unwrap_or(ErrorCode::OPERATION_NOT_ATTEMPTED);
     Err(found.into_iter().map(error).collect())
 }
 
@@ -129,12 +134,22 @@ mod tests {
     #[test]
     fn a_partition_that_does_not_exist_keeps_the_others_from_joining() {
         let image = testing::image();
-        let all = partitions(&image, &[topic("b", &[2, 0]), topic("a", &[0])]);
+        let all = partitions(&image, &[topic("b", &[2, 0]), topic("a", &[0])], true);
         let names: Vec<_> = all.into_iter().flatten().map(|(topic, id)| format!("{topic}-{}", id.0)).collect();
         assert_eq!(names, ["b-2", "b-0", "a-0"]);
         let (unknown, left) = (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::OPERATION_NOT_ATTEMPTED);
-        let some = partitions(&image, &[topic("b", &[0, 3]), topic("nowhere", &[0]), topic("a", &[0, -1])]);
+        let some = partitions(&image, &[topic("b", &[0, 3]), topic("nowhere", &[0]), topic("a", &[0, -1])], true);
         assert_eq!(some, Err(vec![left, unknown, unknown, left, unknown]));
+    }
+
+    #[test]
+    fn a_producer_cannot_have_an_internal_topic_join() {
+        let image = testing::image();
+        let topics = [topic("a", &[0]), topic(TopicName::CONSUMER_OFFSETS, &[0])];
+        let (refused, left) = (ErrorCode::TOPIC_AUTHORIZATION_FAILED, ErrorCode::OPERATION_NOT_ATTEMPTED);
+        assert_eq!(partitions(&image, &topics, true), Err(vec![left, refused]));
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        assert_eq!(partitions(&image, &topics, false), Err(vec![left, unknown]), "a broker may, if there is one");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! A partition that comes twice is answered once, so that an answer is never many times as long as its request.
 
-use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, Offset, PartitionId};
+use super::{Api, Call, Context, Versions, text};
+use crate::controller::ApiError;
+use crate::model::{ErrorCode, Offset, PartitionId, TopicName};
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use std::collections::HashSet;
@@ -33,8 +34,9 @@ impl Api for DescribeProducers {
                         match producers(&ctx, topic.name.as_str(), PartitionId(*number)) {
                             Ok(producers) => response.with_active_producers(producers),
                             Err(error) => {
-                                ctx.metrics.api(61).error(error);
-                                response.with_error_code(error.0)
+                                ctx.metrics.api(61).error(error.code);
+                                let (code, message) = text::error_fields(Err(error));
+                                response.with_error_code(code).with_error_message(message)
                             }
                         }
                     })
@@ -46,9 +48,14 @@ impl Api for DescribeProducers {
     }
 }
 
-fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ErrorCode> {
-    let partition = ctx.partitions.partition(topic, number).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    let producers = partition.producers()?;
+/// As in Kafka, what is wrong with a topic is said in words, and what is wrong with a partition is not.
+fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ApiError> {
+    if let Some(fault) = TopicName::fault(topic) {
+        return Err(ApiError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, fault));
+    }
+    let unknown = ApiError::bare(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let topic = ctx.partitions.topic(topic).ok_or_else(|| text::explained(unknown.clone()))?;
+    let producers = topic.partition(number).ok_or(unknown)?.producers().map_err(ApiError::bare)?;
     Ok(producers
         .into_iter()
         .map(|producer| {

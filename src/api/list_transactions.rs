@@ -3,7 +3,7 @@
 //! Versions: v1 filters by how long ago they began; v2 by a pattern that the whole transactional id has to match, in the
 //! syntax of RE2. A state that does not exist is named in the answer and lets nothing through. Left out: authorization.
 
-use super::{Api, Call, Context, Versions, transactions};
+use super::{Api, Call, Context, Versions, distinct, transactions};
 use crate::model::{ErrorCode, ProducerId};
 use crate::txn::record::State;
 use crate::txn::request::{List, Listed};
@@ -46,7 +46,8 @@ fn question(request: &ListTransactionsRequest) -> (List, Vec<StrBytes>) {
     let named = |name: &StrBytes| State::ALL.into_iter().find(|state| state.name() == name.as_str());
     // Those two of Kafka's exist, although nothing is ever in them that a list shows.
     let unseen = |name: &StrBytes| matches!(name.as_str(), "Dead" | "PrepareEpochFence");
-    let unknown = request.state_filters.iter().filter(|name| named(name).is_none() && !unseen(name)).cloned().collect();
+    let unknown = request.state_filters.iter().filter(|name| named(name).is_none() && !unseen(name));
+    let unknown = distinct::each_once(unknown).into_iter().cloned().collect();
     let list = List {
         states: request.state_filters.iter().filter_map(named).collect(),
         states_asked: !request.state_filters.is_empty(),
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn a_state_that_does_not_exist_is_named_and_lets_nothing_through() {
         let request = ListTransactionsRequest::default()
-            .with_state_filters(["Ongoing", "ongoing", "Dead"].map(StrBytes::from_static_str).to_vec());
+            .with_state_filters(["Ongoing", "ongoing", "Dead", "ongoing"].map(StrBytes::from_static_str).to_vec());
         let (list, unknown) = question(&request);
         assert_eq!((list.states, list.states_asked), (vec![State::Ongoing], true));
         assert_eq!(unknown, [StrBytes::from_static_str("ongoing")]);

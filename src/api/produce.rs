@@ -344,7 +344,11 @@ fn validated(
             refused.error_message = rejected.message;
             refused.record_errors = rejected.records;
         }
-        refused.log_start = Offset::NONE;
+        // Kafka says where the log begins but where it expects nothing else of a record than to be refused.
+        let expected = [ErrorCode::CORRUPT_MESSAGE, ErrorCode::MESSAGE_TOO_LARGE, ErrorCode::RECORD_LIST_TOO_LARGE];
+        if !expected.contains(&refused.error) {
+            refused.log_start = partition.positions().map_or(Offset::NONE, |positions| positions.log_start);
+        }
         refused
     })
 }

@@ -38,8 +38,11 @@ impl Api for WriteTxnMarkers {
                     topic.partition_indexes.iter().map(move |number| (name.clone(), PartitionId(*number)))
                 })
                 .collect();
-            let answers = ctx.transactions.markers().write(&end, &targets).await;
-            results.push(result(&marker, answers));
+            // As in Kafka, nothing is said of nothing.
+            if !targets.is_empty() {
+                let answers = ctx.transactions.markers().write(&end, &targets).await;
+                results.push(result(&marker, answers));
+            }
         }
         WriteTxnMarkersResponse::default().with_markers(results)
     }

@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) leader_epoch: LeaderEpoch,
     /// Size of the in-sync replica set, against which `min.insync.replicas` is held.
     pub(super) in_sync: usize,
+    /// How many replicas the partition has.
+    pub(super) replicas: usize,
     pub(super) visibility: Visibility,
     pub(super) waiting: Waiting,
     pub(super) verifying: Verifying,
