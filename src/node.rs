@@ -195,6 +195,8 @@ impl Node {
             transactions,
         });
         register_collectors(&metrics, &manager);
+        ctx.groups.measured(&metrics);
+        ctx.transactions.measured(&metrics);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {

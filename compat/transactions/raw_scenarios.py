@@ -88,10 +88,10 @@ for v in (8, 11, 12):
     rule(f"Produce {v} outside a transaction", produce(v=v), init(), produce(v=v), describe(), add(partitions={"~t": [1]}), produce(v=v), produce(v=v, partition=1), end(), produce(v=v, partition=1), end(v=5), look())
     rule(f"Produce {v} that is wrong", init(), add(), produce(v=v, id="~nope"), produce(v=v, id=None), produce(v=v, id=""), produce(v=v, topic="~nope"), produce(v=v, partition=7), produce(v=v, acks=1), produce(v=v, acks=3),
          produce(v=v, topic="__consumer_offsets"), produce(v=v, topic="__transaction_state"), look())
-rule("a transaction that takes too long", init(timeout=700), add(), produce(), {"sleep": 1500}, describe(), look(), produce(), end(), end(v=5), end(commit=False), add(), init(timeout=60_000), old(), look())
-rule("a transaction that takes too long, new", init(timeout=700), produce(v=12), txn_commit(v=5), {"sleep": 1500}, describe(), look(), produce(v=12), end(v=5), end(v=5, commit=False), txn_commit(v=5), produce(v=12, epoch="+1"), recover(),
+rule("a transaction that takes too long", init(timeout=700), add(), produce(), {"sleep": 1800}, describe(), look(), produce(), end(), end(v=5), end(commit=False), add(), init(timeout=60_000), old(), look())
+rule("a transaction that takes too long, new", init(timeout=700), produce(v=12), txn_commit(v=5), {"sleep": 1800}, describe(), look(), produce(v=12), end(v=5), end(v=5, commit=False), txn_commit(v=5), produce(v=12, epoch="+1"), recover(),
      new(), look())
-rule("a transaction that takes too long, offsets", init(timeout=700), add_offsets(), txn_commit(v=3), {"sleep": 1500}, describe(), offsets_of(stable=True), txn_commit(v=3), txn_commit(v=2), add_offsets(), look())
+rule("a transaction that takes too long, offsets", init(timeout=700), add_offsets(), txn_commit(v=3), {"sleep": 1800}, describe(), offsets_of(stable=True), txn_commit(v=3), txn_commit(v=2), add_offsets(), look())
 rule("the topic is deleted in a transaction", init(), {"create": "~u", "partitions": 1}, add(partitions={"~t": [0], "~u": [0]}), produce(), produce(topic="~u"), describe(), {"delete": "~u"}, describe(), produce(topic="~u"), end(), describe(),
      look(), old(), look())
 rule("the topic is made anew in a transaction", init(), add(), produce(), {"delete": "~t"}, TOPIC, produce(), end_offsets(True), end(), look(), old(), look())

@@ -35,6 +35,8 @@ SETTINGS = {
     "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "5",
     "auto.create.topics.enable": "false",
+    # Timestamps are of the year 2023.
+    "log.retention.ms": "-1",
     "group.initial.rebalance.delay.ms": "0",
     # Transactions of a second are aborted soon after it.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",

@@ -92,8 +92,14 @@ class Stage:
         return self.note(["offsets", who, offsets], self.producers.ask("offsets", who, self.group, generation, member, instance, offsets))
 
     def restart(self, how):
+        """A broker may take long to come back, and a client to notice."""
+        self.producers.ask("patience", 60_000)
         self.lines.append(f"the broker is {how}")
         self.restart_broker(how)
+
+    def ready_for_a_restart(self):
+        long = {"delivery_timeout_ms": 60_000} if self.kind == "java" else {"message_timeout_ms": 60_000}
+        self.ready(transaction_timeout_ms=300_000, **long)
 
 
 def commit(s):
@@ -553,7 +559,7 @@ def closed_within(s):
 
 def the_broker_stops_within(s):
     s.topic()
-    s.ready(transaction_timeout_ms=300_000)
+    s.ready_for_a_restart()
     s.do("begin")
     s.send(value="a")
     s.restart("stopped and started")
@@ -567,7 +573,7 @@ def the_broker_stops_within(s):
 
 def the_broker_is_killed_within(s):
     s.topic()
-    s.ready(transaction_timeout_ms=300_000)
+    s.ready_for_a_restart()
     s.goes_on(value="before")
     s.do("begin")
     s.send(value="a")

@@ -199,6 +199,15 @@ pub struct CleanerMetrics {
     pub last_run: Level,
 }
 
+/// The coordinators of one kind: a runtime's (`CoordinatorRuntimeMetrics`, `TransactionStateManager`).
+#[derive(Debug, Default)]
+pub struct CoordinatorMetrics {
+    /// How long it took to load each partition; its count is the number of loads.
+    pub load: Histogram,
+    /// Loads that failed. Each is tried again.
+    pub failed_loads: Count,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,9 +11,12 @@ mod handles;
 mod histogram;
 mod render;
 
-pub use handles::{ApiMetrics, CleanerMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection, TopicMetrics};
+pub use handles::{
+    ApiMetrics, CleanerMetrics, CoordinatorMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection,
+    TopicMetrics,
+};
 pub use histogram::Histogram;
-pub use render::{CONTENT_TYPE, PartitionSample, Sample};
+pub use render::{CONTENT_TYPE, PartitionSample, Sample, Series};
 
 use crate::model::{TimestampMs, TopicName};
 use dashmap::DashMap;
@@ -37,6 +40,7 @@ pub struct Metrics {
     pub request_bytes_in_flight: Level,
     pub flush: Arc<FlushMetrics>,
     pub cleaner: CleanerMetrics,
+    coordinators: Mutex<Vec<(&'static str, Arc<CoordinatorMetrics>)>>,
     started: TimestampMs,
     collectors: Mutex<Vec<Collect>>,
 }
@@ -68,6 +72,7 @@ impl Metrics {
             request_bytes_in_flight: Level::default(),
             flush: Arc::default(),
             cleaner: CleanerMetrics::default(),
+            coordinators: Mutex::default(),
             started,
             collectors: Mutex::new(Vec::new()),
         })
@@ -102,6 +107,11 @@ impl Metrics {
         let fresh = Arc::new(ListenerMetrics::default());
         listeners.push((label, Arc::clone(&fresh)));
         fresh
+    }
+
+    /// Shows what a runtime of coordinators counts, under the name of what they coordinate.
+    pub fn coordinator(&self, of: &'static str, metrics: &Arc<CoordinatorMetrics>) {
+        self.coordinators.lock().push((of, Arc::clone(metrics)));
     }
 
     /// A connection was turned away or cut off.

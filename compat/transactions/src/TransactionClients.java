@@ -28,12 +28,12 @@ import org.apache.kafka.common.TopicPartition;
  */
 public final class TransactionClients {
     private static final String TEXT = "org.apache.kafka.common.serialization.String";
-    private static final int PATIENCE = 20;
 
     private final Map<String, KafkaProducer<String, String>> producers = new HashMap<>();
     private final Map<String, KafkaConsumer<String, String>> consumers = new HashMap<>();
     private final Map<String, List<Future<RecordMetadata>>> sent = new HashMap<>();
 
+    private static int patience = 20;
     private final TransactionAdmin admin;
 
     private TransactionClients(String bootstrap) {
@@ -54,6 +54,9 @@ public final class TransactionClients {
         switch (words[0]) {
             case "producer":
                 producers.put(who, new KafkaProducer<>(properties(words, "Serializer")));
+                return "ok";
+            case "patience":
+                patience = Integer.parseInt(who) / 1000;
                 return "ok";
             case "init":
                 return done(() -> producers.get(who).initTransactions());
@@ -119,7 +122,7 @@ public final class TransactionClients {
     }
 
     private static String outcome(Future<RecordMetadata> record) throws Exception {
-        RecordMetadata metadata = record.get(PATIENCE, TimeUnit.SECONDS);
+        RecordMetadata metadata = record.get(patience, TimeUnit.SECONDS);
         return metadata.topic() + "-" + metadata.partition() + "@" + metadata.offset();
     }
 
@@ -150,7 +153,7 @@ public final class TransactionClients {
     /** Polls until that many records have come, or the time is over. */
     private static String poll(KafkaConsumer<String, String> consumer, int records) {
         List<String> out = new ArrayList<>();
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE);
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(patience);
         do {
             consumer.poll(Duration.ofMillis(100)).forEach(r -> out.add(r.topic() + "-" + r.partition() + "@" + r.offset() + "=" + r.value()));
         } while ((out.size() < records || consumer.assignment().isEmpty()) && System.nanoTime() < deadline);

@@ -10,7 +10,6 @@
 
 #define PRODUCERS 64
 #define WORDS 16
-#define PATIENCE_MS 7000
 
 struct sent {
         int done;
@@ -27,6 +26,7 @@ static struct {
         struct sent *posted;
 } producers[PRODUCERS];
 static int producer_count;
+static int patience_ms = 7000;
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
         struct sent *sent = message->_private;
@@ -92,7 +92,7 @@ static struct sent *post(rd_kafka_t *rk, char **words, int count, rd_kafka_resp_
 }
 
 static void tell_sent(rd_kafka_t *rk, struct sent *sent) {
-        for (int waited = 0; !sent->done && waited < PATIENCE_MS; waited += 50)
+        for (int waited = 0; !sent->done && waited < patience_ms; waited += 50)
                 rd_kafka_poll(rk, 50);
         if (!sent->done)
                 printf("no delivery report");
@@ -143,7 +143,7 @@ static void offsets(rd_kafka_t *rk, char **words) {
                 int partition = atoi(strtok_r(NULL, ":", &inner));
                 rd_kafka_topic_partition_list_add(list, topic, partition)->offset = atoll(strtok_r(NULL, ":", &inner));
         }
-        tell(rd_kafka_send_offsets_to_transaction(rk, list, group, PATIENCE_MS));
+        tell(rd_kafka_send_offsets_to_transaction(rk, list, group, patience_ms));
         rd_kafka_consumer_group_metadata_destroy(group);
         rd_kafka_topic_partition_list_destroy(list);
 }
@@ -154,13 +154,18 @@ static void perform(char **words, int count) {
                 make(words, count);
                 return;
         }
+        if (!strcmp(words[0], "patience")) {
+                patience_ms = atoi(words[1]);
+                printf("ok\n");
+                return;
+        }
         if (at < 0) {
                 printf("no such producer\n");
                 return;
         }
         rd_kafka_t *rk = producers[at].rk;
         if (!strcmp(words[0], "init"))
-                tell(rd_kafka_init_transactions(rk, PATIENCE_MS));
+                tell(rd_kafka_init_transactions(rk, patience_ms));
         else if (!strcmp(words[0], "begin"))
                 tell(rd_kafka_begin_transaction(rk));
         else if (!strcmp(words[0], "send") || !strcmp(words[0], "post"))
@@ -168,11 +173,11 @@ static void perform(char **words, int count) {
         else if (!strcmp(words[0], "outcomes"))
                 outcomes(at);
         else if (!strcmp(words[0], "flush"))
-                printf("%s\n", rd_kafka_err2name(rd_kafka_flush(rk, PATIENCE_MS)));
+                printf("%s\n", rd_kafka_err2name(rd_kafka_flush(rk, patience_ms)));
         else if (!strcmp(words[0], "commit"))
-                tell(rd_kafka_commit_transaction(rk, PATIENCE_MS));
+                tell(rd_kafka_commit_transaction(rk, patience_ms));
         else if (!strcmp(words[0], "abort"))
-                tell(rd_kafka_abort_transaction(rk, PATIENCE_MS));
+                tell(rd_kafka_abort_transaction(rk, patience_ms));
         else if (!strcmp(words[0], "offsets"))
                 offsets(rk, words);
         else if (!strcmp(words[0], "close")) {
