@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) writes: u64,
     pub(super) reads: u64,
     pub(super) crash_at: Option<u64>,
+    pub(super) kill_at: Option<u64>,
     pub(super) failing_syncs: BTreeSet<u64>,
     pub(super) failing_writes: BTreeSet<u64>,
     pub(super) capacity: u64,
@@ -72,6 +73,7 @@ impl Default for State {
             writes: 0,
             reads: 0,
             crash_at: None,
+            kill_at: None,
             failing_syncs: BTreeSet::new(),
             failing_writes: BTreeSet::new(),
             capacity: UNLIMITED,
@@ -141,6 +143,10 @@ impl State {
     pub(super) fn write_point(&mut self) -> io::Result<()> {
         self.writes += 1;
         let now = self.writes;
+        if self.kill_at == Some(now) {
+            self.off = true;
+            return Err(power_off());
+        }
         if self.failing_writes.remove(&now) { Err(io_failure()) } else { Ok(()) }
     }
 
