@@ -17,9 +17,9 @@ use crate::model::{
 };
 use crate::partition::{self, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
-use crate::rt::rand;
 #[cfg(test)]
 use crate::rt::planted;
+use crate::rt::rand;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;

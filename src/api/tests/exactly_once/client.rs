@@ -1,7 +1,7 @@
 //! A client: requests go through the handlers as frames do, each way takes its time, and the client may lose patience.
 
 use super::history::History;
-use crate::api::{self, Chunk, Context, Placement, Peer};
+use crate::api::{self, Chunk, Context, Peer, Placement};
 use crate::record::testing::Chance;
 use crate::rt::fs::sim::SimFs;
 use crate::wire::RequestHeader;

@@ -79,10 +79,7 @@ async fn asked(line: &Line<'_>, who: &str, group: usize, member: &str, epoch: i3
         match told {
             Some((code::NONE, epoch)) => return Some(epoch),
             Some((error, _)) if fine.contains(&error) => return Some(-1),
-            Some((
-                code::COORDINATOR_LOAD_IN_PROGRESS | code::COORDINATOR_NOT_AVAILABLE | code::NOT_COORDINATOR,
-                _,
-            ))
+            Some((code::COORDINATOR_LOAD_IN_PROGRESS | code::COORDINATOR_NOT_AVAILABLE | code::NOT_COORDINATOR, _))
             | None => {}
             Some((error, _)) => {
                 line.history.borrow_mut().fault(who, format_args!("ConsumerGroupHeartbeat: {error}"));
@@ -108,7 +105,8 @@ pub(super) async fn fetch(line: &Line<'_>, who: &str, group: usize, stable: bool
     let mut history = line.history.borrow_mut();
     if answer.error_code != code::NONE {
         let error = answer.error_code;
-        if ![code::COORDINATOR_LOAD_IN_PROGRESS, code::COORDINATOR_NOT_AVAILABLE, code::NOT_COORDINATOR].contains(&error)
+        if ![code::COORDINATOR_LOAD_IN_PROGRESS, code::COORDINATOR_NOT_AVAILABLE, code::NOT_COORDINATOR]
+            .contains(&error)
         {
             history.fault(who, format_args!("OffsetFetch: {error}"));
         }

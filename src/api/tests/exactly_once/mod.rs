@@ -26,15 +26,15 @@ use crate::rt::fs::sim::SimFs;
 use crate::rt::planted::{self, Bug};
 use crate::rt::{clock, rand};
 use client::Line;
-use futures_util::future::{join, join_all, select};
+use futures_util::future::{join, join_all};
 use groups::Members;
 use history::{History, Place};
 use kafka_protocol::messages::{FindCoordinatorRequest, ListTransactionsRequest};
 use producer::Producer;
 use readers::Plain;
 use std::cell::RefCell;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use world::{Broker, World};
 
@@ -107,7 +107,7 @@ struct Schedule {
 fn run(seed: u64) -> History {
     rand::simulated::seed(Some(seed));
     let mut schedule = Schedule {
-        world: World { fs: SimFs::new(), durable: seed % 3 == 0 },
+        world: World { fs: SimFs::new(), durable: seed.is_multiple_of(3) },
         peer: Arc::new(peer()),
         chance: RefCell::new(Chance::new(seed.wrapping_add(1))),
         history: RefCell::default(),
@@ -161,13 +161,16 @@ impl Schedule {
         let producers = join_all(cast.producers.iter_mut().map(|producer| producer.run(&line)));
         let plain = join_all(cast.plain.iter_mut().map(|plain| plain.run(&line)));
         let others = join(join(readers::wander(&line), groups::watch(&line)), join(reform(&line), keep(&line)));
-        let all = pin!(join(join(producers, plain), others));
-        let end = pin!(async {
+        let end = async {
             while tokio::time::Instant::now() < until && !self.world.fs.is_off() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-        });
-        drop(select(end, all).await);
+        };
+        tokio::select! {
+            biased;
+            () = end => {}
+            _ = join(join(producers, plain), others) => {}
+        }
         self.history.borrow_mut().note("broker", "dies");
     }
 
@@ -195,19 +198,17 @@ impl Schedule {
         }
     }
 
-    /// Nobody acts any more, and everything that is open has the time to end. Then everything is read.
+    /// Nobody acts any more, and everything is read once what was open has had the time to end.
     fn last_life(&mut self) {
         let runtime = runtime();
         let broker = runtime.block_on(async {
             clock::simulated::begin(self.now);
             let broker = self.world.start();
-            {
-                let line = self.line(&broker);
-                let all = pin!(async {
-                    tokio::time::sleep(Duration::from_millis(LONGEST_MS + 2000)).await;
-                    read_all(&line).await;
-                });
-                drop(select(all, pin!(keep(&line))).await);
+            let line = self.line(&broker);
+            tokio::select! {
+                biased;
+                () = read_all(&line) => {}
+                () = keep(&line) => {}
             }
             broker
         });
@@ -232,9 +233,8 @@ async fn prepare(line: &Line<'_>) {
         line.broker.create_topic(topic, partitions, &[("segment.ms", "200")]);
     }
     for (kind, key) in [(0, "g0"), (1, "x")] {
-        let request = FindCoordinatorRequest::default()
-            .with_key_type(kind)
-            .with_coordinator_keys(vec![client::text(key)]);
+        let request =
+            FindCoordinatorRequest::default().with_key_type(kind).with_coordinator_keys(vec![client::text(key)]);
         while line.call(4, &request).await.is_none_or(|answer| answer.coordinators[0].error_code != code::NONE) {
             // It is being created: no time passes until it is.
             let topic = if kind == 0 { TopicName::CONSUMER_OFFSETS } else { TopicName::TRANSACTION_STATE };
@@ -242,6 +242,9 @@ async fn prepare(line: &Line<'_>) {
                 tokio::task::yield_now().await;
                 std::thread::sleep(Duration::from_micros(20));
             }
+            line.broker.catch_up();
+            // Nothing else draws while its coordinators come up.
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
@@ -276,6 +279,7 @@ async fn keep(line: &Line<'_>) {
 
 /// All of it, by those who come last.
 async fn read_all(line: &Line<'_>) {
+    tokio::time::sleep(Duration::from_millis(LONGEST_MS + 2000)).await;
     for place in PLACES {
         for committed in [true, false] {
             let mut from = 0;
@@ -343,16 +347,27 @@ fn random_schedules_break_no_rule() {
         return;
     }
     let first = number("KLAMM_CHECK_FIRST_SEED").unwrap_or_else(|| u64::from(rand::below(u32::MAX)) << 20);
-    let until = Instant::now() + Duration::from_secs(number("KLAMM_CHECK_SECONDS").unwrap_or(SECONDS));
-    let mut seed = first;
     println!("from seed {first}");
-    while Instant::now() < until {
-        if let Some(found) = findings(seed) {
-            panic!("{found}");
+    let (seconds, threads) = match number("KLAMM_CHECK_SECONDS") {
+        Some(seconds) => (seconds, std::thread::available_parallelism().map_or(1, usize::from)),
+        // Other tests run too.
+        None => (SECONDS, 1),
+    };
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let (next, found) = (AtomicU64::new(first), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while Instant::now() < until && !found.load(Ordering::Relaxed) {
+                    if let Some(what) = findings(next.fetch_add(1, Ordering::Relaxed)) {
+                        found.store(true, Ordering::Relaxed);
+                        panic!("{what}");
+                    }
+                }
+            });
         }
-        seed += 1;
-    }
-    println!("{} schedules", seed - first);
+    });
+    println!("{} schedules", next.into_inner() - first);
 }
 
 #[test]

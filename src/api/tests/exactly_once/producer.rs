@@ -287,7 +287,9 @@ impl Producer {
                 Some(mut answer) => {
                     let answer = answer.responses.remove(0).partition_responses.remove(0);
                     let (error, at) = (answer.error_code, answer.base_offset);
-                    line.history.borrow_mut().note(&self.name, format_args!("{values:?} to {place:?}: {error} at {at}"));
+                    line.history
+                        .borrow_mut()
+                        .note(&self.name, format_args!("{values:?} to {place:?}: {error} at {at}"));
                     self.judged(line, "Produce", error)
                 }
             };
@@ -318,8 +320,9 @@ impl Producer {
     fn batch_for(&self, place: Place, values: &[String]) -> ProduceRequest {
         let (id, epoch) = self.session.unwrap_or((-1, -1));
         let sequence = Sequence(self.sequences.get(&place).copied().unwrap_or(0));
-        let builder =
-            BatchBuilder::new(Offset::ZERO).producer(model::ProducerId(id), ProducerEpoch(epoch), sequence).transactional();
+        let builder = BatchBuilder::new(Offset::ZERO)
+            .producer(model::ProducerId(id), ProducerEpoch(epoch), sequence)
+            .transactional();
         produce_request(place, batch(builder, values), Some(self.transactional_id()))
     }
 

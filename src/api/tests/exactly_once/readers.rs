@@ -49,7 +49,10 @@ pub(super) async fn read(line: &Line<'_>, place: Place, committed: bool, from: i
     let mut history = line.history.borrow_mut();
     let what = if committed { "committed" } else { "all" };
     let (last_stable, high_watermark) = (answer.last_stable_offset, answer.high_watermark);
-    history.note("reader", format_args!("{what} of {place:?} {from}..{next}, {last_stable} of {high_watermark}: {found:?}"));
+    history.note(
+        "reader",
+        format_args!("{what} of {place:?} {from}..{next}, {last_stable} of {high_watermark}: {found:?}"),
+    );
     let ended = history.tick();
     history.reads.push(Read {
         place,

@@ -97,7 +97,9 @@ fn nothing_committed_is_missed(history: &History, truth: &Truth) -> Faults {
     let committed = history.txns.iter().filter(|txn| txn.commit == Known::Done).flat_map(|txn| &txn.sent);
     let acked = committed.chain(&history.plain).filter(|sent| sent.known == Known::Done && is_kept(sent.place));
     let missed = acked.filter(|sent| !truth.has(&sent.value));
-    missed.map(|sent| format!("{} was acknowledged and committed, and is not in {:?}", sent.value, sent.place)).collect()
+    missed
+        .map(|sent| format!("{} was acknowledged and committed, and is not in {:?}", sent.value, sent.place))
+        .collect()
 }
 
 fn transactions_are_whole(history: &History, truth: &Truth) -> Faults {
@@ -265,7 +267,9 @@ fn offsets_that_are_seen_are_committed(history: &History, _: &Truth) -> Faults {
             .txns
             .iter()
             .filter(|txn| txn.commit != Known::Failed)
-            .filter_map(|txn| Some((txn.offsets.as_ref().filter(|offsets| offsets.group == group)?.next, txn.commit_asked?)))
+            .filter_map(|txn| {
+                Some((txn.offsets.as_ref().filter(|offsets| offsets.group == group)?.next, txn.commit_asked?))
+            })
             .collect();
         for fetched in history.fetched.iter().filter(|fetched| fetched.group == group) {
             let Some(offset) = fetched.offset.filter(|offset| *offset > 0) else { continue };

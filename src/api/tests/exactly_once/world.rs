@@ -162,6 +162,11 @@ impl Broker {
         let _ = at_once(self.ctx.controller.delete_topics(vec![topic]));
     }
 
+    /// All changes of the metadata so far have been acted on.
+    pub(super) fn catch_up(&self) {
+        let _ = at_once(self.ctx.controller.delete_topics(Vec::new()));
+    }
+
     /// Nothing of it runs any more. The disk must be off.
     pub(super) fn end(self) {
         self.ctx.controller.close();

@@ -129,10 +129,7 @@ impl SimFs {
     /// locks are void.
     pub fn restart_process(&self) {
         let mut state = self.state.lock();
-        state.locks.clear();
-        state.life += 1;
-        state.off = false;
-        state.kill_at = None;
+        state.begin_life();
     }
 
     fn restart(&self, mut chance: Option<&mut Chance>) {
@@ -147,13 +144,7 @@ impl SimFs {
             }
         }
         state.forget_unreachable();
-        state.locks.clear();
-        state.life += 1;
-        state.off = false;
-        state.crash_at = None;
-        state.kill_at = None;
-        state.failing_syncs.clear();
-        state.failing_writes.clear();
+        state.begin_life();
     }
 
     fn on(&self) -> io::Result<MutexGuard<'_, State>> {

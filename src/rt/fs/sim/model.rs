@@ -130,6 +130,16 @@ impl State {
     }
 
     /// Counts a sync and says what becomes of it: `Ok(true)` it happens, `Ok(false)` it fails and loses.
+    /// Open files and locks are void, faults that were asked for are forgotten.
+    pub(super) fn begin_life(&mut self) {
+        self.locks.clear();
+        self.life += 1;
+        self.off = false;
+        (self.crash_at, self.kill_at) = (None, None);
+        self.failing_syncs.clear();
+        self.failing_writes.clear();
+    }
+
     pub(super) fn sync_point(&mut self) -> io::Result<bool> {
         self.syncs += 1;
         if self.crash_at == Some(self.syncs) {
