@@ -83,7 +83,9 @@ mod tests {
         response
     }
 
-    fn shown(response: &DescribeUserScramCredentialsResponse) -> Vec<(&str, ErrorCode, Vec<(i8, i32)>)> {
+    type Shown<'a> = (&'a str, ErrorCode, Vec<(i8, i32)>);
+
+    fn shown(response: &DescribeUserScramCredentialsResponse) -> Vec<Shown<'_>> {
         let infos = |result: &DescribeUserScramCredentialsResult| {
             result.credential_infos.iter().map(|info| (info.mechanism, info.iterations)).collect()
         };
