@@ -4,6 +4,8 @@
 //! [`Credentials`], so that the mechanisms do not know where credentials are kept.
 
 mod credentials;
+mod known;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 pub use credentials::{Credentials, Token};
+pub use known::Known;

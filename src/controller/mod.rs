@@ -21,13 +21,13 @@ mod tests;
 
 pub use bootstrap::{Start, StartError, start};
 pub use machine::features::{FEATURES, Feature};
+pub use machine::tokens::hmac as token_hmac;
 pub use request::{
     AlterOp, ApiError, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults, DeletedTopic,
     DirectoryAssignment, FeatureUpdate, NewPartitions, NewTopic, ProducerIdBlock, Registration, TopicSelector,
     UpgradeType,
 };
 pub use security::{
-    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,
-    UserOutcomes,
+    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, UserOutcomes,
 };
 pub use service::Service;
