@@ -70,9 +70,10 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
-use crate::config::{self, Settings};
+use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
+use crate::model::Principal;
 use crate::partition;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
@@ -109,14 +110,19 @@ impl Context {
     }
 }
 
-/// The client's side of a connection, as handlers see it.
-#[derive(Debug)]
+/// The client's side of a connection, as handlers see it. It does not change: a connection that logs in has another one
+/// from then on. Logging in again may change when the session ends, never the principal.
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The name of the listener that the connection came in on: answers carry its addresses.
     pub listener: String,
+    /// How bytes travel on that listener.
+    pub protocol: SecurityProtocol,
     pub address: SocketAddr,
-    /// The authenticated principal, in Kafka's form.
-    pub principal: String,
+    /// Who the client has shown to be; [`Principal::anonymous`] until it has.
+    pub principal: Principal,
+    /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
+    pub by_token: bool,
 }
 
 /// One request, less its body.

@@ -6,6 +6,7 @@ use crate::api::{self, Peer};
 use crate::config::settings::Network;
 use crate::config::{Listener, SecurityProtocol};
 use crate::metrics::Rejection;
+use crate::model::Principal;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -191,8 +192,10 @@ impl Accept {
         }
         let peer = Arc::new(Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
+            protocol: self.bound.listener.protocol,
             address,
-            principal: "User:ANONYMOUS".to_owned(),
+            principal: Principal::anonymous(),
+            by_token: false,
         });
         Some(Connection::new(stream, Arc::clone(&self.ctx), peer, Arc::clone(&self.limits), self.stopping.clone()))
     }
