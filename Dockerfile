@@ -10,7 +10,7 @@ RUN cargo build --release --locked && docker/assemble target/release/klamm /imag
 
 FROM scratch
 COPY --from=root /image/ /
-ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/home/appuser
+ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 WORKDIR /var/lib/kafka/data
 USER appuser
 EXPOSE 9092
