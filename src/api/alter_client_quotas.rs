@@ -3,7 +3,7 @@
 //! Versions differ in their encoding only.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
-use crate::controller::{AskedEntity, QuotaAlteration};
+use crate::controller::{QuotaAlteration, QuotaOutcomes};
 use crate::metadata::QuotaName;
 use kafka_protocol::messages::alter_client_quotas_response::{EntityData, EntryData};
 use kafka_protocol::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse};
@@ -38,10 +38,7 @@ fn question(request: &AlterClientQuotasRequest) -> Vec<QuotaAlteration> {
     entries.collect()
 }
 
-fn answer(
-    asked: Vec<QuotaAlteration>,
-    outcome: Result<Vec<(AskedEntity, Result<(), ApiError>)>, ApiError>,
-) -> AlterClientQuotasResponse {
+fn answer(asked: Vec<QuotaAlteration>, outcome: Result<QuotaOutcomes, ApiError>) -> AlterClientQuotasResponse {
     let outcomes =
         outcome.unwrap_or_else(|error| asked.into_iter().map(|one| (one.entity, Err(error.clone()))).collect());
     let entries = outcomes.into_iter().map(|(entity, outcome)| {

@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn settings() -> Tokens {
-        let mut settings = (*testing::config().load().settings()).tokens.clone();
+        let mut settings = testing::config().load().settings().tokens.clone();
         settings.secret = Some(b"secret"[..].into());
         settings
     }

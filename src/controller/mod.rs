@@ -28,6 +28,7 @@ pub use request::{
     UpgradeType,
 };
 pub use security::{
-    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, UserOutcomes,
+    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, ScramDeletion, ScramUpsertion,
+    UserOutcomes,
 };
 pub use service::Service;

@@ -50,6 +50,9 @@ pub type UserOutcomes = Vec<(String, Result<(), ApiError>)>;
 /// What a client says a quota belongs to: kinds and names in its order, to be checked.
 pub type AskedEntity = Vec<(String, QuotaName)>;
 
+/// One outcome for each entity that an AlterClientQuotas request names.
+pub type QuotaOutcomes = Vec<(AskedEntity, Result<(), ApiError>)>;
+
 /// The quotas to set (`Some`) or to remove (`None`) of one entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaAlteration {

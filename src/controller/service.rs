@@ -8,7 +8,7 @@
 
 use super::machine::{self, Decision, Draw};
 use super::request::*;
-use super::security::{AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, UserOutcomes};
+use super::security::{AlterScram, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, UserOutcomes};
 use crate::config::settings::Tokens;
 use crate::metadata::{Change, ConfigResource, Image, Record, Store};
 use crate::model::{ErrorCode, NodeId, Principal, TimestampMs, TopicId};
@@ -160,7 +160,7 @@ impl Service {
         &self,
         alterations: Vec<QuotaAlteration>,
         validate_only: bool,
-    ) -> Result<Vec<(AskedEntity, Result<(), ApiError>)>, ApiError> {
+    ) -> Result<QuotaOutcomes, ApiError> {
         one(self.decide(|image| machine::quotas::alter(&alterations, validate_only, image))).await
     }
 

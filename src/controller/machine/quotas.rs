@@ -2,16 +2,13 @@
 
 use super::{Decision, RECORDS_MAX};
 use crate::controller::request::ApiError;
-use crate::controller::security::{AskedEntity, QuotaAlteration};
+use crate::controller::security::{AskedEntity, QuotaAlteration, QuotaOutcomes as Outcomes};
 use crate::metadata::record::{ClientQuota, Record};
 use crate::metadata::{Image, QuotaEntity, QuotaName, QuotaType, Quotas};
 use crate::model::ErrorCode;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
-
-/// One outcome for each entity that an AlterClientQuotas request names.
-pub(crate) type Outcomes = Vec<(AskedEntity, Result<(), ApiError>)>;
 
 /// A quota's name and what its value may be.
 struct Kind {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::controller::machine::quotas::{Outcomes, alter};
-use crate::controller::security::QuotaAlteration;
+use crate::controller::machine::quotas::alter;
+use crate::controller::security::{QuotaAlteration, QuotaOutcomes as Outcomes};
 use crate::metadata::record::ClientQuota;
 use crate::metadata::{QuotaEntity, QuotaName};
 
