@@ -438,7 +438,7 @@ def offsets_of_a_topic_that_is_not_there(s):
     s.do("begin")
     s.offsets(f"{s.t}:0:7", generation=-1, member="")
     s.do("commit")
-    s.ask("await", s.id, "CompleteCommit")
+    s.describe()
     s.ask("committed", s.group)
 
 
@@ -455,7 +455,7 @@ def too_large_for_the_topic(s):
     s.describe()
     s.goes_on()
     s.look()
-    s.ask("await", s.id, "CompleteCommit")
+    s.describe()
 
 
 def a_time_that_the_topic_refuses(s):
@@ -468,7 +468,7 @@ def a_time_that_the_topic_refuses(s):
     s.do("abort")
     s.goes_on()
     s.look()
-    s.ask("await", s.id, "CompleteCommit")
+    s.describe()
 
 
 def more_replicas_wanted_than_there_are(s):

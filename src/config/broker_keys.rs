@@ -16,7 +16,7 @@ use super::broker_keys_security as security;
 use super::broker_keys_share as share;
 use super::broker_keys_txn as txn;
 use super::key::{Check, Key};
-use super::value::Type::{Long, String};
+use super::value::Type::{Int, Long, String};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -45,21 +45,33 @@ pub(super) mod reasons {
         "remove the ssl.* settings and use PLAINTEXT listeners: TLS is not supported yet";
     pub(in crate::config) const SASL: &str =
         "remove the sasl.* settings and use PLAINTEXT listeners: SASL is not supported yet";
-    pub(in crate::config) const TOKENS: &str = "remove it: delegation tokens are not supported yet";
     pub(in crate::config) const CONNRATE: &str =
         "remove it and bound connections with max.connections and max.connections.per.ip";
     pub(in crate::config) const INTERBROKER: &str = "set it to PLAINTEXT: TLS and SASL are not supported yet";
     pub(in crate::config) const CORDONED: &str = "remove it: cordoned log directories are not supported yet";
 }
 
+/// `admin.listener`, where nobody says.
+pub(super) const ADMIN_DEFAULT: &str = "127.0.0.1:9644";
+
 /// Keys that only we have. Not shown by DescribeConfigs unless set, so that tools print what they print for Kafka.
-const OURS: &[Key] = &[Key::new(
-    "admin.listener",
-    String,
-    Some("127.0.0.1:9644"),
-    "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
-)
-.internal()];
+const OURS: &[Key] = &[
+    Key::new(
+        "admin.listener",
+        String,
+        Some(ADMIN_DEFAULT),
+        "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
+    )
+    .internal(),
+    Key::new(
+        "advertised.port",
+        Int,
+        Some("-1"),
+        "Without advertised.listeners: the port that a container's port is published as; -1: the same.",
+    )
+    .check(Check::Between(-1, 65535))
+    .internal(),
+];
 
 /// Keys that Kafka knows only as dynamic settings: unknown in `server.properties`, not described unless set.
 const DYNAMIC_ONLY: &[Key] = &[

@@ -53,6 +53,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        tokens: tokens(&read),
         quorum,
     };
     across(&read, &settings)?;
@@ -68,6 +69,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
     let resolved = listeners::Resolved {
         listeners: old.network.listeners.clone(),
         advertised: old.network.advertised.clone(),
+        by_connection: old.network.advertised_by_connection.clone(),
         controller_listeners: old.network.controller_listeners.clone(),
         inter_broker: old.network.inter_broker_listener.clone(),
     };
@@ -83,6 +85,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        tokens: tokens(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -233,6 +236,15 @@ fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
     })
 }
 
+fn tokens(read: &Read<'_>) -> Tokens {
+    Tokens {
+        secret: read.optional_text("delegation.token.secret.key").map(Into::into),
+        lifetime_max_ms: read.long("delegation.token.max.lifetime.ms"),
+        renewal_ms: read.long("delegation.token.expiry.time.ms"),
+        check_interval: read.ms("delegation.token.expiry.check.interval.ms"),
+    }
+}
+
 fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {
     let request_bytes_max = read.size("socket.request.max.bytes");
     let request_bytes_in_flight_max = match read.long("queued.max.request.bytes") {
@@ -265,9 +277,11 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
+        advertised_by_connection: listeners.by_connection,
+        published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
         inter_broker_listener: listeners.inter_broker,
-        admin: admin(read)?,
+        admin: admin_listener(&read.text("admin.listener"))?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
             .size_or_system("socket.receive.buffer.bytes")
@@ -285,12 +299,12 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     })
 }
 
-fn admin(read: &Read<'_>) -> Result<Option<(String, u16)>, ConfigError> {
-    let text = read.text("admin.listener");
+/// `admin.listener`; `None`: turned off.
+pub(super) fn admin_listener(text: &str) -> Result<Option<(String, u16)>, ConfigError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match listeners::host_and_port(&text) {
+    match listeners::host_and_port(text) {
         Some((host, port)) => Ok(Some((host.to_owned(), port))),
         None => Err(ConfigError::new(format!(
             "admin.listener is {text:?}: write HOST:PORT, for example 127.0.0.1:9644, or leave it empty to turn it off."

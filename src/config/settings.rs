@@ -5,6 +5,7 @@
 //! come in a new `Settings` ([`super::Live`]).
 
 use crate::model::NodeId;
+use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -133,7 +134,28 @@ pub struct Settings {
     pub replication: Replication,
     pub groups: Groups,
     pub transactions: Transactions,
+    pub tokens: Tokens,
     pub quorum: Quorum,
+}
+
+/// Delegation tokens.
+#[derive(Clone, PartialEq)]
+pub struct Tokens {
+    /// `delegation.token.secret.key`; `None`: there are no tokens.
+    pub secret: Option<Bytes>,
+    /// `delegation.token.max.lifetime.ms`
+    pub lifetime_max_ms: i64,
+    /// `delegation.token.expiry.time.ms`: how long a token is valid without renewal.
+    pub renewal_ms: i64,
+    /// `delegation.token.expiry.check.interval.ms`
+    pub check_interval: Duration,
+}
+
+impl fmt::Debug for Tokens {
+    /// Never the secret: this may end in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("enabled", &self.secret.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// Listeners, sockets and the limits of connections.
@@ -144,6 +166,11 @@ pub struct Network {
     /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
     /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
     pub advertised: Vec<Listener>,
+    /// Of which nobody said what to advertise and which are on all interfaces: each connection is answered with the address
+    /// that it reached.
+    pub advertised_by_connection: Vec<ListenerName>,
+    /// `advertised.port`: told to those who come through a container's port mapping; `None`: the listener's own.
+    pub published_port: Option<u16>,
     /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
     pub controller_listeners: Vec<Listener>,
     pub inter_broker_listener: ListenerName,

@@ -34,6 +34,7 @@ fn run(case: &Case<'_>) -> Result<Startup, String> {
     match command {
         Ok(Command::Run(startup)) => Ok(*startup),
         Ok(Command::Print(text)) => panic!("printed {text}"),
+        Ok(Command::Health(host, port)) => panic!("health of {host}:{port}"),
         Err(fault) => Err(fault.to_string()),
     }
 }
@@ -275,7 +276,7 @@ fn every_other_fault_is_one_sentence_that_says_what_to_do() {
         (&["--set", "listeners=SSL://localhost:9093"], "SSL, which is not supported yet"),
         (&["--set", "listeners=PLAINTEXT//localhost:9093"], "write NAME://HOST:PORT"),
         (&["--listen", "localhost"], "write HOST:PORT"),
-        (&["--listen", "0.0.0.0:9092"], "--advertise HOST:PORT"),
+        (&["--listen", ":9092", "--advertise", "0.0.0.0:9092"], "--advertise HOST:PORT"),
         (&["--advertise", ":9092"], "needs a host that clients can reach"),
         (&["--set", "max.connections.per.ip=0"], "max.connections.per.ip.overrides"),
         (&["--set", "max.connections.per.ip.overrides=a:b"], "write ADDRESS:COUNT"),
@@ -342,4 +343,40 @@ fn dynamic_values_change_the_settings_of_a_running_broker() {
     assert_eq!(left_out.len(), 2, "{left_out:?}");
     assert_eq!(live.load().settings().network.connections_max, i32::MAX as usize);
     assert_eq!(live.load().settings().topics.num_partitions, 1);
+}
+
+#[test]
+fn topics_to_create_come_from_the_environment_too() {
+    let env = &[("KLAMM_CREATE_TOPICS", "orders:3 audit:1:1:cleanup.policy=compact,delete;\nlast")];
+    let startup = run(&Case { args: &["--create-topic", "own"], env, ..EMPTY }).unwrap();
+    let names: Vec<&str> = startup.create_topics.iter().map(|topic| topic.name.as_str()).collect();
+    assert_eq!(names, ["orders", "audit", "last", "own"]);
+    assert_eq!(startup.create_topics[1].configs["cleanup.policy"], "compact,delete");
+    let fault = run(&Case { env: &[("KLAMM_CREATE_TOPICS", "orders:x")], ..EMPTY }).unwrap_err();
+    assert!(fault.contains("KLAMM_CREATE_TOPICS") && fault.contains("number of partitions"), "{fault}");
+}
+
+#[test]
+fn health_asks_the_admin_listener_of_the_configuration_whatever_else_is_wrong_with_it() {
+    let asked = |args: &[&str], env: &[(&str, &str)]| {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let args = std::iter::once("klamm").chain(args.iter().copied()).map(OsString::from).collect();
+        let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let around = Surroundings {
+            args,
+            env,
+            hostname: "box.example".into(),
+            read_file: &none,
+            fresh_temporary_dir: &|| PathBuf::from("/tmp/klamm-1234"),
+        };
+        match load(around) {
+            Ok(Command::Health(host, port)) => format!("{host}:{port}"),
+            Ok(_) => "something else".into(),
+            Err(fault) => fault.to_string(),
+        }
+    };
+    assert_eq!(asked(&["health"], &[]), "127.0.0.1:9644");
+    assert_eq!(asked(&["health"], &[("KAFKA_ADMIN_LISTENER", "[::1]:7"), ("KAFKA_LISTENERS", "nonsense")]), "::1:7");
+    assert_eq!(asked(&["--set", "admin.listener=h:8", "health"], &[]), "h:8");
+    assert!(asked(&["--set", "admin.listener=", "health"], &[]).starts_with("admin.listener is empty"));
 }

@@ -16,7 +16,7 @@ use crate::metrics::CoordinatorMetrics;
 use crate::model::{ErrorCode, NodeId, PartitionId, ProducerEpoch, ProducerId, TimestampMs};
 use crate::partition::{Manager, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
-use crate::rt::clock;
+use crate::rt::{blocking, clock};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -237,7 +237,7 @@ impl<H: Host> Runtime<H> {
             let began = clock::now();
             let (reader, read) = (Arc::clone(&runtime), Arc::clone(&shard));
             // Tracked of its own: when the runtime stops, the log is not closed under it.
-            let reading = runtime.tasks.spawn_blocking(move || {
+            let reading = blocking::run(&runtime.tasks, move || {
                 let given_up = || reader.stopping.is_cancelled() || !read.awaits_load(life);
                 load::replay(&read.partition, reader.host.machine(), &reader.host.limits(), given_up)
             });
