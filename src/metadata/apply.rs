@@ -4,10 +4,13 @@
 
 use super::delta::{Delta, TopicDelta};
 use super::image::{ConfigResource, Image, PartitionImage, ResourceType, TopicImage};
-use super::record::{BadRecord, BrokerChange, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker, kind};
+use super::record::{
+    AclRecord, BadRecord, BrokerChange, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker, kind,
+};
 use crate::model::{NodeId, Offset, PartitionId, ProducerId, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The features' own feature: the level of the records.
 pub(super) const METADATA_VERSION: &str = "metadata.version";
@@ -31,6 +34,10 @@ pub enum ApplyError {
     Partition(TopicName, PartitionId, BadRecord),
     #[error("a record names broker {0:?} with epoch {1}, which is not registered")]
     UnknownBroker(NodeId, i64),
+    #[error("the access control entry {0} is there already")]
+    AclExists(Uuid),
+    #[error("a record names the access control entry {0}, which does not exist")]
+    UnknownAcl(Uuid),
     #[error("producer ids up to {0:?} are handed out again: the next would be {1:?}")]
     ProducerIds(ProducerId, ProducerId),
 }
@@ -89,6 +96,16 @@ impl Change {
                 let old = self.broker(*broker, *epoch)?;
                 self.next.brokers.remove(broker);
                 self.delta.brokers.entry(*broker).or_insert(Some(old));
+            }
+            Record::Acl(AclRecord { id, acl }) => {
+                if !self.next.acls.insert(*id, acl) {
+                    return Err(ApplyError::AclExists(*id));
+                }
+                self.delta.acls.insert(acl.resource);
+            }
+            Record::RemoveAcl { id } => {
+                let acl = self.next.acls.remove(*id).ok_or(ApplyError::UnknownAcl(*id))?;
+                self.delta.acls.insert(acl.resource);
             }
             Record::Opaque(opaque) => self.keep(opaque),
             // Transactions are resolved before records come here.
@@ -314,8 +331,9 @@ impl Image {
             broker_epoch: -1,
             next: self.next_producer_id,
         });
+        let acls = self.acls.iter().map(|(id, acl)| Record::Acl(AclRecord { id, acl: acl.as_ref().clone() }));
         let kept = self.kept.iter().cloned().map(Record::Opaque);
-        features.chain(brokers).chain(topics).chain(configs).chain(producer_ids).chain(kept)
+        features.chain(brokers).chain(topics).chain(configs).chain(producer_ids).chain(acls).chain(kept)
     }
 
     /// The configs of a topic, broker, group…; shorthand for [`Image::config`].

@@ -1,7 +1,7 @@
 //! What changed from one image to the next.
 
 use super::image::{BrokerImage, ConfigResource, Image, TopicImage};
-use crate::model::{NodeId, PartitionId, TopicId};
+use crate::model::{NodeId, PartitionId, ResourceKind, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub struct Delta {
     pub features: BTreeMap<String, i16>,
     /// A block of producer ids was handed out.
     pub producer_ids: bool,
+    /// Kinds of resources whose access control entries changed.
+    pub acls: BTreeSet<ResourceKind>,
 }
 
 impl Delta {
@@ -46,6 +48,7 @@ impl Delta {
             delta.configs.insert(resource.clone(), set.keys().cloned().collect());
         }
         delta.brokers = image.brokers.keys().map(|id| (*id, None)).collect();
+        delta.acls = image.acls.iter().map(|(_, acl)| acl.resource).collect();
         delta.features = image.features.keys().map(|name| (name.clone(), 0)).collect();
         delta
     }
@@ -58,5 +61,6 @@ impl Delta {
             && self.brokers.is_empty()
             && self.features.is_empty()
             && !self.producer_ids
+            && self.acls.is_empty()
     }
 }

@@ -1,8 +1,9 @@
-//! What the cluster is at one offset of its log: topics, configs, brokers, features, producer ids.
+//! What the cluster is at one offset of its log: topics, configs, brokers, features, producer ids, access control entries.
 //!
 //! Immutable. [`SortedMap`]s and `Arc`s keep a copy cheap: a new image shares with the old one
 //! everything that the records between them did not touch.
 
+use super::acls::Acls;
 use super::record::Opaque;
 use super::sorted::SortedMap;
 use crate::model::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, TopicName};
@@ -203,6 +204,7 @@ pub struct Image {
     pub features: BTreeMap<String, i16>,
     /// The first producer id not handed out yet.
     pub next_producer_id: ProducerId,
+    pub acls: Acls,
     /// Records of types that nothing acts on yet, in order, so that snapshots keep them.
     pub kept: Arc<Vec<Opaque>>,
 }
@@ -218,6 +220,7 @@ impl Default for Image {
             brokers: BTreeMap::new(),
             features: BTreeMap::new(),
             next_producer_id: ProducerId(0),
+            acls: Acls::default(),
             kept: Arc::default(),
         }
     }
