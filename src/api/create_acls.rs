@@ -25,7 +25,8 @@ impl Api for CreateAcls {
 
     fn decode(version: i16, body: Bytes) -> Result<CreateAclsRequest, wire::DecodeError> {
         let request: CreateAclsRequest = wire::decode(version, body)?;
-        let codes = |acl: &AclCreation| [acl.resource_type, acl.resource_pattern_type, acl.operation, acl.permission_type];
+        let codes =
+            |acl: &AclCreation| [acl.resource_type, acl.resource_pattern_type, acl.operation, acl.permission_type];
         acls::refuse_zeros(KEY, version, request.creations.iter().map(codes))?;
         Ok(request)
     }

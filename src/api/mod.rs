@@ -26,6 +26,7 @@ pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod alter_configs;
 pub mod alter_replica_log_dirs;
+pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
@@ -44,6 +45,7 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
+pub mod describe_user_scram_credentials;
 pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
@@ -352,6 +354,8 @@ apis![
     incremental_alter_configs::IncrementalAlterConfigs,
     list_partition_reassignments::ListPartitionReassignments,
     offset_delete::OffsetDelete,
+    describe_user_scram_credentials::DescribeUserScramCredentials,
+    alter_user_scram_credentials::AlterUserScramCredentials,
     update_features::UpdateFeatures,
     describe_cluster::DescribeCluster,
     describe_producers::DescribeProducers,

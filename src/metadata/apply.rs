@@ -5,9 +5,10 @@
 use super::delta::{Delta, TopicDelta};
 use super::image::{ConfigResource, Image, PartitionImage, ResourceType, TopicImage};
 use super::record::{
-    AclRecord, BadRecord, BrokerChange, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker, kind,
+    AclRecord, BadRecord, BrokerChange, ClientQuota, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker,
+    UserScramCredential, kind,
 };
-use crate::model::{NodeId, Offset, PartitionId, ProducerId, TopicId, TopicName};
+use crate::model::{NodeId, Offset, PartitionId, ProducerId, ScramMechanism, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -38,6 +39,8 @@ pub enum ApplyError {
     AclExists(Uuid),
     #[error("a record names the access control entry {0}, which does not exist")]
     UnknownAcl(Uuid),
+    #[error("a record removes the {1} credential of user '{0}', who has none")]
+    UnknownCredential(String, ScramMechanism),
     #[error("producer ids up to {0:?} are handed out again: the next would be {1:?}")]
     ProducerIds(ProducerId, ProducerId),
 }
@@ -106,6 +109,17 @@ impl Change {
             Record::RemoveAcl { id } => {
                 let acl = self.next.acls.remove(*id).ok_or(ApplyError::UnknownAcl(*id))?;
                 self.delta.acls.insert(acl.resource);
+            }
+            Record::ScramCredential(record) => self.set_credential(record),
+            Record::RemoveScramCredential { user, mechanism } => self.remove_credential(user, *mechanism)?,
+            Record::ClientQuota(quota) => self.set_quota(quota),
+            Record::DelegationToken(token) => {
+                self.next.tokens.insert(token.id.clone(), Arc::new(token.clone()));
+                self.delta.tokens.insert(token.id.clone());
+            }
+            Record::RemoveDelegationToken { id } => {
+                self.next.tokens.remove(id);
+                self.delta.tokens.insert(id.clone());
             }
             Record::Opaque(opaque) => self.keep(opaque),
             // Transactions are resolved before records come here.
@@ -294,6 +308,41 @@ impl Change {
         Ok(())
     }
 
+    fn set_credential(&mut self, record: &UserScramCredential) {
+        let mut all = self.next.scram.get(&record.user).map_or_else(BTreeMap::new, |all| BTreeMap::clone(all));
+        all.insert(record.mechanism, record.credential.clone());
+        self.next.scram.insert(record.user.clone(), Arc::new(all));
+        self.delta.scram.insert(record.user.clone());
+    }
+
+    fn remove_credential(&mut self, user: &str, mechanism: ScramMechanism) -> Result<(), ApplyError> {
+        let mut all = self.next.scram.get(user).map_or_else(BTreeMap::new, |all| BTreeMap::clone(all));
+        if all.remove(&mechanism).is_none() {
+            return Err(ApplyError::UnknownCredential(user.to_owned(), mechanism));
+        }
+        if all.is_empty() {
+            self.next.scram.remove(user);
+        } else {
+            self.next.scram.insert(user.to_owned(), Arc::new(all));
+        }
+        self.delta.scram.insert(user.to_owned());
+        Ok(())
+    }
+
+    fn set_quota(&mut self, ClientQuota { entity, key, value }: &ClientQuota) {
+        let mut all = self.next.quotas.get(entity).map_or_else(BTreeMap::new, |all| BTreeMap::clone(all));
+        match value {
+            Some(value) => all.insert(key.clone(), *value),
+            None => all.remove(key),
+        };
+        if all.is_empty() {
+            self.next.quotas.remove(entity);
+        } else {
+            self.next.quotas.insert(entity.clone(), Arc::new(all));
+        }
+        self.delta.quotas.insert(entity.clone());
+    }
+
     fn keep(&mut self, opaque: &Opaque) {
         let kept = Arc::make_mut(&mut self.next.kept);
         // A controller registers at every start; only its newest registration counts.
@@ -331,9 +380,34 @@ impl Image {
             broker_epoch: -1,
             next: self.next_producer_id,
         });
-        let acls = self.acls.iter().map(|(id, acl)| Record::Acl(AclRecord { id, acl: acl.as_ref().clone() }));
         let kept = self.kept.iter().cloned().map(Record::Opaque);
-        features.chain(brokers).chain(topics).chain(configs).chain(producer_ids).chain(acls).chain(kept)
+        features
+            .chain(brokers)
+            .chain(topics)
+            .chain(configs)
+            .chain(producer_ids)
+            .chain(self.security_records())
+            .chain(kept)
+    }
+
+    fn security_records(&self) -> impl Iterator<Item = Record> + '_ {
+        let scram = self.scram.iter().flat_map(|(user, all)| {
+            all.iter().map(|(mechanism, credential)| {
+                Record::ScramCredential(UserScramCredential {
+                    user: user.clone(),
+                    mechanism: *mechanism,
+                    credential: credential.clone(),
+                })
+            })
+        });
+        let quotas = self.quotas.iter().flat_map(|(entity, all)| {
+            all.iter().map(|(key, value)| {
+                Record::ClientQuota(ClientQuota { entity: entity.clone(), key: key.clone(), value: Some(*value) })
+            })
+        });
+        let tokens = self.tokens.values().map(|token| Record::DelegationToken(token.as_ref().clone()));
+        let acls = self.acls.iter().map(|(id, acl)| Record::Acl(AclRecord { id, acl: acl.as_ref().clone() }));
+        scram.chain(quotas).chain(tokens).chain(acls)
     }
 
     /// The configs of a topic, broker, group…; shorthand for [`Image::config`].

@@ -1,6 +1,7 @@
 //! What changed from one image to the next.
 
 use super::image::{BrokerImage, ConfigResource, Image, TopicImage};
+use super::security::QuotaEntity;
 use crate::model::{NodeId, PartitionId, ResourceKind, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,12 @@ pub struct Delta {
     pub producer_ids: bool,
     /// Kinds of resources whose access control entries changed.
     pub acls: BTreeSet<ResourceKind>,
+    /// Users whose SCRAM credentials were set or removed.
+    pub scram: BTreeSet<String>,
+    /// Entities whose quotas were set or removed.
+    pub quotas: BTreeSet<QuotaEntity>,
+    /// Delegation tokens, by id, that are new, changed or gone.
+    pub tokens: BTreeSet<String>,
 }
 
 impl Delta {
@@ -50,6 +57,9 @@ impl Delta {
         delta.brokers = image.brokers.keys().map(|id| (*id, None)).collect();
         delta.acls = image.acls.iter().map(|(_, acl)| acl.resource).collect();
         delta.features = image.features.keys().map(|name| (name.clone(), 0)).collect();
+        delta.scram = image.scram.keys().cloned().collect();
+        delta.quotas = image.quotas.keys().cloned().collect();
+        delta.tokens = image.tokens.keys().cloned().collect();
         delta
     }
 
@@ -62,5 +72,8 @@ impl Delta {
             && self.features.is_empty()
             && !self.producer_ids
             && self.acls.is_empty()
+            && self.scram.is_empty()
+            && self.quotas.is_empty()
+            && self.tokens.is_empty()
     }
 }

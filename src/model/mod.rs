@@ -9,6 +9,7 @@ mod groups;
 mod ids;
 mod position;
 mod principal;
+mod scram;
 
 pub use acl::{
     Acl, AclFilter, AclRequest, Asked, AskedPattern, CLUSTER_NAME, Coded, Operation, Pattern, Permission, ResourceKind,

@@ -51,4 +51,3 @@ pub(crate) fn authorizer(acls: impl IntoIterator<Item = Acl>, allow_if_no_acl: b
     authorizer.publish(&image, &Delta::everything(&image));
     authorizer
 }
-
