@@ -8,7 +8,7 @@
 //! Share groups are not served: their topic is never created, so that this stays their answer. A group and a transactional id
 //! need DESCRIBE; share partitions are for brokers (CLUSTER_ACTION).
 
-use super::{Api, Call, Context, Versions, text, view};
+use super::{Api, Call, Context, Peer, Versions, text, view};
 use crate::access::Permissions;
 use crate::coordinator::partition_of;
 use crate::metadata::Image;
@@ -49,7 +49,7 @@ fn respond(
     let mut find = |key: &str| {
         kind.check(&call.may(), key)?;
         let topic = kind.topic(key)?;
-        find(image, &call.peer.listener, topic, key).inspect_err(|_| {
+        find(image, &call.peer, topic, key).inspect_err(|_| {
             if image.topic(topic).is_none() {
                 missing.insert(TopicName::new(topic));
             }
@@ -156,13 +156,13 @@ struct Place<'a> {
     port: i32,
 }
 
-fn find<'a>(image: &'a Image, listener: &str, topic: &str, key: &str) -> Result<Place<'a>, ErrorCode> {
+fn find<'a>(image: &'a Image, peer: &'a Peer, topic: &str, key: &str) -> Result<Place<'a>, ErrorCode> {
     let look_up = || {
         let topic = image.topic(topic)?;
         let partitions = i32::try_from(topic.partitions.len()).ok().filter(|count| *count > 0)?;
         let leader = topic.partition(partition_of(key, partitions))?.leader?;
-        let node = view::nodes(image, listener, false).into_iter().find(|node| node.broker.id == leader)?;
-        Some(Place { node: leader.0, host: &node.endpoint.host, port: node.endpoint.port.into() })
+        let node = view::nodes(image, peer, false).into_iter().find(|node| node.broker.id == leader)?;
+        Some(Place { node: leader.0, host: node.host, port: node.port.into() })
     };
     look_up().ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }

@@ -137,6 +137,16 @@ pub struct Peer {
     pub principal: Principal,
     /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
     pub by_token: bool,
+    /// The address by which it reached this broker, where that and nothing else is to be answered.
+    pub reached: Option<Reached>,
+}
+
+/// An address of this broker that is right for one client: see `server/reach.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub node: crate::model::NodeId,
+    pub host: String,
+    pub port: u16,
 }
 
 /// One request, less its body.

@@ -16,7 +16,7 @@ use super::broker_keys_security as security;
 use super::broker_keys_share as share;
 use super::broker_keys_txn as txn;
 use super::key::{Check, Key};
-use super::value::Type::{Boolean, Long, String};
+use super::value::Type::{Boolean, Int, Long, String};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -51,13 +51,23 @@ pub(super) mod reasons {
 }
 
 /// Keys that only we have. Not shown by DescribeConfigs unless set, so that tools print what they print for Kafka.
-const OURS: &[Key] = &[Key::new(
-    "admin.listener",
-    String,
-    Some("127.0.0.1:9644"),
-    "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
-)
-.internal()];
+const OURS: &[Key] = &[
+    Key::new(
+        "admin.listener",
+        String,
+        Some("127.0.0.1:9644"),
+        "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
+    )
+    .internal(),
+    Key::new(
+        "advertised.port",
+        Int,
+        Some("-1"),
+        "Without advertised.listeners: the port that a container's port is published as; -1: the same.",
+    )
+    .check(Check::Between(-1, 65535))
+    .internal(),
+];
 
 /// Keys of Kafka's authorizer. Kafka's server itself does not know them, and shows them as what it does not know.
 const AUTHORIZER: &[Key] = &[
