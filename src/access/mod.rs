@@ -5,9 +5,11 @@
 
 mod authorizer;
 mod credentials;
+mod known;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 #[cfg(test)]
 pub(crate) use authorizer::testing;
 pub use authorizer::{Action, Authorizer, Index, Permissions, Rule, Subject};
 pub use credentials::{Credentials, Token};
+pub use known::Known;

@@ -43,7 +43,6 @@ pub(super) mod reasons {
         "remove the ssl.* settings and use PLAINTEXT listeners: TLS is not supported yet";
     pub(in crate::config) const SASL: &str =
         "remove the sasl.* settings and use PLAINTEXT listeners: SASL is not supported yet";
-    pub(in crate::config) const TOKENS: &str = "remove it: delegation tokens are not supported yet";
     pub(in crate::config) const CONNRATE: &str =
         "remove it and bound connections with max.connections and max.connections.per.ip";
     pub(in crate::config) const INTERBROKER: &str = "set it to PLAINTEXT: TLS and SASL are not supported yet";

@@ -145,7 +145,7 @@ class _Writer:
             if self.flexible:
                 return self.length(None if raw is None else len(raw)) + (raw or b"")
             return struct.pack(">h", -1 if raw is None else len(raw)) + (raw or b"")
-        if kind == "bytes":
+        if kind in ("bytes", "records"):
             return self.length(None if value is None else len(value)) + (value or b"")
         if kind == "uuid":
             return value.bytes
@@ -209,7 +209,7 @@ class _Reader:
         if kind == "string":
             n = self.length("h")
             return None if n is None else self.raw(n).decode(errors="replace")
-        if kind == "bytes":
+        if kind in ("bytes", "records"):
             n = self.length()
             return None if n is None else self.raw(n)
         if kind == "uuid":
