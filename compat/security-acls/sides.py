@@ -144,3 +144,22 @@ class Side:
             return "no id"
         return next((f"#{n}" for n, i in self.ids.items() if i == topic_id), f"#{topic_id}"
                     if topic_id == uuid.uuid5(uuid.NAMESPACE_DNS, "gone") else "#other")
+
+    def settle(self):
+        """Has the internal topics exist, a group with an offset, and a transactional id."""
+        for api, body, done in (
+            ("FindCoordinator", {"KeyType": 0, "CoordinatorKeys": ["listed"]}, lambda a: a["Coordinators"][0]["ErrorCode"]),
+            ("FindCoordinator", {"KeyType": 1, "CoordinatorKeys": ["txn"]}, lambda a: a["Coordinators"][0]["ErrorCode"]),
+            ("OffsetCommit", {"GroupId": "listed", "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": [
+                {"Name": "seen", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 0, "CommittedMetadata": ""}]}]},
+             lambda a: a["Topics"][0]["Partitions"][0]["ErrorCode"]),
+            ("ConsumerGroupHeartbeat", {"GroupId": "kip", "MemberId": str(uuid.uuid4()), "MemberEpoch": 0, "RebalanceTimeoutMs": 60_000,
+                                        "SubscribedTopicNames": ["seen"], "TopicPartitions": []}, lambda a: a["ErrorCode"]),
+            ("InitProducerId", {"TransactionalId": "txn", "TransactionTimeoutMs": 10_000}, lambda a: a["ErrorCode"]),
+        ):
+            version = {"FindCoordinator": 4, "OffsetCommit": 8, "ConsumerGroupHeartbeat": 1, "InitProducerId": 5}[api]
+            deadline = time.monotonic() + 30
+            while error := done(self.admin.call(api, version, body)):
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"{self.name}: {api} answers {error}")
+                time.sleep(0.1)
