@@ -115,7 +115,7 @@ fn more_entries_than_fit_a_batch_are_refused_together() {
 fn a_filter_deletes_what_it_matches_and_names_it() {
     let image = after(&Image::default(), vec![record(1, "a"), record(2, "b")]);
     let only_b = AclFilter { name: Some("b".into()), ..AclFilter::any() };
-    let decided = acls::delete(&[only_b.clone()], &image);
+    let decided = acls::delete(std::slice::from_ref(&only_b), &image);
     assert_eq!(decided, Decision { records: vec![remove(2)], answer: vec![Ok(vec![Arc::new(entry("b"))])] });
     // What two filters match is removed once and told twice.
     let decided = acls::delete(&[AclFilter::any(), only_b], &image);
