@@ -62,6 +62,15 @@ class Schemas:
             self.known[name] = Message(json.loads("\n".join(_uncomment(line) for line in lines)))
         return self.known[name]
 
+    def api(self, key):
+        """The name of an API by its number; None if the jar does not know it."""
+        for name in self.archive.namelist():
+            if name.startswith("common/message/") and name.endswith("Request.json"):
+                api = name[len("common/message/"):-len("Request.json")]
+                if self.request(api).key == key:
+                    return api
+        return None
+
     def request(self, api):
         return self._load(api + "Request")
 

@@ -107,6 +107,11 @@ class Session:
                 # A new application tells its first state; one whose broker came back tells nothing.
                 processes.wait(lambda: self.app.all("state", since), 3)
             time.sleep(self.rng.uniform(0.2, 5))
+            if settled and kind == "application":
+                # In the middle of a transaction, which takes that there is something left to do.
+                feeder.upto = max(feeder.upto, min(len(self.first), feeder.fed + 2 * self.rate))
+                asked = time.monotonic()
+                processes.wait(lambda: self.app.all("progress", asked), 5)
             since = time.monotonic()
             print(f"# kill -9 of the {kind}, {'at work' if settled else 'not yet at work again'}, {feeder.fed} records fed", flush=True)
             if kind == "broker":

@@ -50,5 +50,5 @@ def _some(r, wild, new):
     if action == "recover":
         return [steps.recover(who, r.choice([3, 4, 5]), epoch, id=IDS[who])]
     if action == "marker":
-        return [steps.markers((who, epoch, r.random() < 0.5, partitions, r.choice([0, 0, 1]), 0))]
+        return [steps.markers((who, epoch, r.random() < 0.5, partitions, 0, 0))]
     return r.choice([[steps.end_offsets(True)], [steps.fetch(partition, True)], [steps.describe("~i", "~j")], [steps.describe_producers()], [steps.listing()]])

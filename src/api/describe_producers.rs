@@ -1,10 +1,10 @@
 //! DescribeProducers (61), v0: the producers that a partition remembers.
 //!
-//! A partition that comes twice is answered once, so that an answer is never many times as long as its request.
+//! A partition that comes twice is answered once, so that an answer is never many times as long as its request. A
+//! topic needs READ.
 
-use super::{Api, Call, Context, Versions, text};
-use crate::controller::ApiError;
-use crate::model::{ErrorCode, Offset, PartitionId, TopicName};
+use super::{Api, ApiError, Call, Context, Versions, text};
+use crate::model::{ErrorCode, Offset, Operation, PartitionId, TopicName};
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use std::collections::HashSet;
@@ -18,20 +18,25 @@ impl Api for DescribeProducers {
     const NAME: &'static str = "DescribeProducers";
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
         let mut seen = HashSet::new();
         let topics = request
             .topics
             .into_iter()
             .map(|topic| {
                 let name = topic.name.clone();
+                let refused = refused(&ctx, &call, &name);
                 let partitions = topic
                     .partition_indexes
                     .iter()
                     .filter(|number| seen.insert((name.clone(), **number)))
                     .map(|number| {
                         let response = PartitionResponse::default().with_partition_index(*number);
-                        match producers(&ctx, topic.name.as_str(), PartitionId(*number)) {
+                        let found = match &refused {
+                            Some(error) => Err(error.clone()),
+                            None => producers(&ctx, topic.name.as_str(), PartitionId(*number)).map_err(ApiError::bare),
+                        };
+                        match found {
                             Ok(producers) => response.with_active_producers(producers),
                             Err(error) => {
                                 ctx.metrics.api(61).error(error.code);
@@ -48,14 +53,24 @@ impl Api for DescribeProducers {
     }
 }
 
-/// As in Kafka, what is wrong with a topic is said in words, and what is wrong with a partition is not.
-fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ApiError> {
+/// Why nothing is told of the topic. As in Kafka, in words; what is wrong with a partition has none.
+fn refused(ctx: &Context, call: &Call, topic: &str) -> Option<ApiError> {
     if let Some(fault) = TopicName::fault(topic) {
-        return Err(ApiError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, fault));
+        return Some(ApiError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, fault));
     }
-    let unknown = ApiError::bare(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-    let topic = ctx.partitions.topic(topic).ok_or_else(|| text::explained(unknown.clone()))?;
-    let producers = topic.partition(number).ok_or(unknown)?.producers().map_err(ApiError::bare)?;
+    let error = if !call.may().topic(Operation::Read, topic) {
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
+    } else if ctx.partitions.topic(topic).is_none() {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    } else {
+        return None;
+    };
+    Some(text::explained(ApiError::bare(error)))
+}
+
+fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ErrorCode> {
+    let partition = ctx.partitions.partition(topic, number).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let producers = partition.producers()?;
     Ok(producers
         .into_iter()
         .map(|producer| {
