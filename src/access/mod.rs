@@ -4,6 +4,13 @@
 //! [`Credentials`], so that the mechanisms do not know where credentials are kept.
 
 mod credentials;
+pub mod jaas;
+pub mod machine;
+mod mechanism;
+pub mod oauth;
+pub mod plain;
+mod scram;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 pub use credentials::{Credentials, Token};
+pub use mechanism::{Checks, Exchange, Identity, Mechanism, Refused, Step, Surroundings};
