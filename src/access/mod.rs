@@ -5,7 +5,9 @@
 
 mod credentials;
 pub mod jaas;
+mod listener;
 pub mod machine;
+mod mapping;
 mod mechanism;
 pub mod oauth;
 pub mod plain;
@@ -13,4 +15,6 @@ mod scram;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 pub use credentials::{Credentials, Token};
+pub use listener::{Access, KeySource};
+pub use mapping::Mapping;
 pub use mechanism::{Checks, Exchange, Identity, Mechanism, Refused, Step, Surroundings};

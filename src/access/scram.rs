@@ -9,7 +9,6 @@ use super::mechanism::{Identity, Refused, Step, Surroundings, saslname};
 use crate::model::{Principal, ScramCredential, ScramMechanism};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ring::{digest, hmac};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,22 +19,6 @@ pub(super) fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
         return false;
     }
     std::hint::black_box(one.iter().zip(other).fold(0, |all, (a, b)| std::hint::black_box(all | (a ^ b)))) == 0
-}
-
-fn mac(mechanism: ScramMechanism, key: &[u8], text: &[u8]) -> hmac::Tag {
-    let algorithm = match mechanism {
-        ScramMechanism::Sha256 => hmac::HMAC_SHA256,
-        ScramMechanism::Sha512 => hmac::HMAC_SHA512,
-    };
-    hmac::sign(&hmac::Key::new(algorithm, key), text)
-}
-
-fn hash(mechanism: ScramMechanism, bytes: &[u8]) -> digest::Digest {
-    let algorithm = match mechanism {
-        ScramMechanism::Sha256 => &digest::SHA256,
-        ScramMechanism::Sha512 => &digest::SHA512,
-    };
-    digest::digest(algorithm, bytes)
 }
 
 /// One login.
@@ -173,12 +156,11 @@ impl Scram {
 
     /// What somebody who does not exist is challenged with: the same every time, and like anybody else's.
     fn nobody(&self, user: &str, pepper: &[u8]) -> ScramCredential {
-        let salt = mac(self.mechanism, pepper, user.as_bytes());
+        let salt = self.mechanism.hmac(pepper, user.as_bytes());
         // As long as what Kafka's tools and clients make.
-        let length = salt.as_ref().len().min(NOBODYS_SALT);
-        let key: Arc<[u8]> = Arc::from(mac(self.mechanism, pepper, salt.as_ref()).as_ref());
+        let key = self.mechanism.hmac(pepper, &salt);
         ScramCredential {
-            salt: salt.as_ref().iter().copied().take(length).collect(),
+            salt: salt.iter().copied().take(NOBODYS_SALT).collect(),
             stored_key: Arc::clone(&key),
             server_key: key,
             iterations: self.mechanism.iterations_min(),
@@ -193,14 +175,14 @@ impl Scram {
             return Err(Refused::Credentials("the nonce is not the one of this login"));
         }
         let exchange = format!("{messages},{without_proof}");
-        let signature = mac(self.mechanism, &credential.stored_key, exchange.as_bytes());
-        let key: Vec<u8> = signature.as_ref().iter().zip(&proof).map(|(a, b)| a ^ b).collect();
-        let right = proof.len() == signature.as_ref().len()
-            && constant_time_eq(hash(self.mechanism, &key).as_ref(), &credential.stored_key);
+        let signature = self.mechanism.hmac(&credential.stored_key, exchange.as_bytes());
+        let key: Vec<u8> = signature.iter().zip(&proof).map(|(a, b)| a ^ b).collect();
+        let right =
+            proof.len() == signature.len() && constant_time_eq(&self.mechanism.hash(&key), &credential.stored_key);
         match identity {
             Some(identity) if right => {
-                let signature = mac(self.mechanism, &credential.server_key, exchange.as_bytes());
-                let answer = format!("v={}", BASE64.encode(signature.as_ref()));
+                let signature = self.mechanism.hmac(&credential.server_key, exchange.as_bytes());
+                let answer = format!("v={}", BASE64.encode(&signature));
                 Ok(Step::Done(answer.into_bytes(), identity.clone()))
             }
             _ => Err(Refused::Credentials("the proof is wrong, or there is no such user")),

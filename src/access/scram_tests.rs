@@ -5,30 +5,17 @@
 use super::*;
 use crate::access::{Credentials, Token};
 use crate::model::TimestampMs;
-use ring::pbkdf2;
 use std::num::NonZeroU32;
 
 struct Known;
 
 fn salted(mechanism: ScramMechanism, password: &str, salt: &[u8], iterations: u32) -> Vec<u8> {
-    let algorithm = match mechanism {
-        ScramMechanism::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
-        ScramMechanism::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
-    };
-    let mut out = vec![0; mechanism.key_bytes()];
-    pbkdf2::derive(algorithm, NonZeroU32::new(iterations).unwrap(), salt, password.as_bytes(), &mut out);
-    out
+    mechanism.salted_password(password, salt, NonZeroU32::new(iterations).unwrap())
 }
 
 fn credential(mechanism: ScramMechanism, password: &str, iterations: u32) -> ScramCredential {
     let salted = salted(mechanism, password, b"salty", iterations);
-    let client = mac(mechanism, &salted, b"Client Key");
-    ScramCredential {
-        salt: Arc::from(&b"salty"[..]),
-        stored_key: Arc::from(hash(mechanism, client.as_ref()).as_ref()),
-        server_key: Arc::from(mac(mechanism, &salted, b"Server Key").as_ref()),
-        iterations,
-    }
+    ScramCredential::of_salted(mechanism, &salted, b"salty", iterations)
 }
 
 impl Credentials for Known {
@@ -64,11 +51,11 @@ fn text(step: Step) -> String {
 fn last(mechanism: ScramMechanism, bare: &str, challenge: &str, password: &str) -> String {
     let part = |at: usize| challenge.split(',').nth(at).unwrap().split_once('=').unwrap().1.to_owned();
     let salted = salted(mechanism, password, &BASE64.decode(part(1)).unwrap(), part(2).parse().unwrap());
-    let client = mac(mechanism, &salted, b"Client Key");
+    let client = mechanism.hmac(&salted, b"Client Key");
     let without_proof = format!("c=biws,r={}", part(0));
     let exchange = format!("{bare},{challenge},{without_proof}");
-    let signature = mac(mechanism, hash(mechanism, client.as_ref()).as_ref(), exchange.as_bytes());
-    let proof: Vec<u8> = client.as_ref().iter().zip(signature.as_ref()).map(|(a, b)| a ^ b).collect();
+    let signature = mechanism.hmac(&mechanism.hash(&client), exchange.as_bytes());
+    let proof: Vec<u8> = client.iter().zip(signature.iter()).map(|(a, b)| a ^ b).collect();
     format!("{without_proof},p={}", BASE64.encode(proof))
 }
 
@@ -102,13 +89,7 @@ fn the_exchange_of_rfc_7677_is_the_same_byte_for_byte() {
         fn scram(&self, mechanism: ScramMechanism, _: &str) -> Option<ScramCredential> {
             let salt = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
             let salted = salted(mechanism, "pencil", &salt, 4096);
-            let client = mac(mechanism, &salted, b"Client Key");
-            Some(ScramCredential {
-                salt: salt.into(),
-                stored_key: Arc::from(hash(mechanism, client.as_ref()).as_ref()),
-                server_key: Arc::from(mac(mechanism, &salted, b"Server Key").as_ref()),
-                iterations: 4096,
-            })
+            Some(ScramCredential::of_salted(mechanism, &salted, &salt, 4096))
         }
         fn token(&self, _: ScramMechanism, _: &str) -> Option<Token> {
             None

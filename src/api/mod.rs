@@ -25,6 +25,7 @@ pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod alter_configs;
 pub mod alter_replica_log_dirs;
+pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
@@ -40,6 +41,7 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
+pub mod describe_user_scram_credentials;
 pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
@@ -59,6 +61,8 @@ pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod update_features;
@@ -123,6 +127,16 @@ pub struct Peer {
     pub principal: Principal,
     /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
     pub by_token: bool,
+    /// The address by which it reached this broker, where that and nothing else is to be answered.
+    pub reached: Option<Reached>,
+}
+
+/// An address of this broker that is right for one client: see `server/reach.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub node: crate::model::NodeId,
+    pub host: String,
+    pub port: u16,
 }
 
 /// One request, less its body.
@@ -290,6 +304,7 @@ apis![
     sync_group::SyncGroup,
     describe_groups::DescribeGroups,
     list_groups::ListGroups,
+    sasl_handshake::SaslHandshake,
     api_versions::ApiVersions,
     create_topics::CreateTopics,
     delete_topics::DeleteTopics,
@@ -305,11 +320,14 @@ apis![
     alter_configs::AlterConfigs,
     alter_replica_log_dirs::AlterReplicaLogDirs,
     describe_log_dirs::DescribeLogDirs,
+    sasl_authenticate::SaslAuthenticate,
     create_partitions::CreatePartitions,
     delete_groups::DeleteGroups,
     incremental_alter_configs::IncrementalAlterConfigs,
     list_partition_reassignments::ListPartitionReassignments,
     offset_delete::OffsetDelete,
+    describe_user_scram_credentials::DescribeUserScramCredentials,
+    alter_user_scram_credentials::AlterUserScramCredentials,
     update_features::UpdateFeatures,
     describe_cluster::DescribeCluster,
     describe_producers::DescribeProducers,

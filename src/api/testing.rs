@@ -19,6 +19,7 @@ pub(super) const LISTENER: &str = "PLAINTEXT";
 
 pub(super) fn peer() -> Peer {
     Peer {
+        reached: None,
         listener: LISTENER.into(),
         protocol: config::SecurityProtocol::Plaintext,
         address: ([127, 0, 0, 1], 50_001).into(),

@@ -4,6 +4,7 @@ use super::ConfigError;
 use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
+use super::security::{self, Security};
 use super::settings::*;
 use super::value::Value;
 use crate::model::NodeId;
@@ -38,6 +39,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         protocols_were_set: values.contains_key("listener.security.protocol.map"),
         controller_names: &read.list("controller.listener.names"),
         inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
+        inter_broker_protocol: values.get("security.inter.broker.protocol").map(|text| text.trim()),
         hostname,
     })?;
     let quorum = quorum(&read, node_id)?;
@@ -68,6 +70,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
     let resolved = listeners::Resolved {
         listeners: old.network.listeners.clone(),
         advertised: old.network.advertised.clone(),
+        by_connection: old.network.advertised_by_connection.clone(),
         controller_listeners: old.network.controller_listeners.clone(),
         inter_broker: old.network.inter_broker_listener.clone(),
     };
@@ -262,11 +265,16 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
             Some((listener.name.clone(), read.0.get(&key)?.trim().parse().ok()?))
         })
         .collect();
+    let security: Vec<Security> = listeners.listeners.iter().map(|listener| security::of(read.0, listener)).collect();
+    security::between_brokers(read.0, &security, &listeners.inter_broker)?;
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
+        advertised_by_connection: listeners.by_connection,
+        published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
         inter_broker_listener: listeners.inter_broker,
+        security,
         admin: admin(read)?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
@@ -280,6 +288,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         connections_per_ip_overrides,
         connections_per_listener,
         idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
+        failed_login_delay: read.ms("connection.failed.authentication.delay.ms"),
+        login_max: read.ms("connections.login.timeout.ms"),
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })

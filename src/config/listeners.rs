@@ -2,7 +2,7 @@
 //! way in which these can be at odds.
 //!
 //! Several listeners, in any order, with a `CONTROLLER` listener among them on any address: that is
-//! what Docker images and Testcontainers set. TLS and SASL listeners are refused.
+//! what Docker images and Testcontainers set.
 
 use super::ConfigError;
 use super::settings::{Listener, ListenerName, SecurityProtocol};
@@ -17,6 +17,8 @@ pub(super) struct Given<'a> {
     pub(super) protocols_were_set: bool,
     pub(super) controller_names: &'a [String],
     pub(super) inter_broker_name: Option<&'a str>,
+    /// `security.inter.broker.protocol`, if somebody set it.
+    pub(super) inter_broker_protocol: Option<&'a str>,
     /// Advertised for a listener on all interfaces.
     pub(super) hostname: &'a str,
 }
@@ -26,6 +28,7 @@ pub(super) struct Given<'a> {
 pub(super) struct Resolved {
     pub(super) listeners: Vec<Listener>,
     pub(super) advertised: Vec<Listener>,
+    pub(super) by_connection: Vec<ListenerName>,
     pub(super) controller_listeners: Vec<Listener>,
     pub(super) inter_broker: ListenerName,
 }
@@ -35,15 +38,6 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
     let protocols = protocols(given, &controllers)?;
     let all = endpoints("listeners", given.listeners, &protocols)?;
     distinct_ports(&all)?;
-    for listener in &all {
-        if listener.protocol != SecurityProtocol::Plaintext {
-            return Err(ConfigError::new(format!(
-                "The listener {listener} uses {}, which is not supported yet: use PLAINTEXT, or put a proxy that \
-                 ends TLS in front of it.",
-                listener.protocol
-            )));
-        }
-    }
     if let Some(missing) = controllers.iter().find(|name| !all.iter().any(|l| l.name == **name)) {
         return Err(ConfigError::new(format!(
             "controller.listener.names names {missing}, which is not in listeners: add {missing}://localhost:9093 to \
@@ -58,34 +52,39 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
              PLAINTEXT://localhost:9092.",
         ));
     }
-    let advertised = advertised(given, &controllers, &protocols, &listeners)?;
+    let (advertised, by_connection) = advertised(given, &controllers, &protocols, &listeners)?;
     let inter_broker = match given.inter_broker_name {
         Some(name) => ListenerName::new(name),
         // Kafka goes by security.inter.broker.protocol: the listener of that name. Without one we take the
         // first, as a broker on its own uses none.
         None => {
-            let plaintext = ListenerName::new("PLAINTEXT");
-            if listeners.iter().any(|l| l.name == plaintext) { plaintext } else { listeners[0].name.clone() }
+            let named = ListenerName::new(given.inter_broker_protocol.unwrap_or("PLAINTEXT"));
+            let exists = listeners.iter().any(|listener| listener.name == named);
+            if exists || given.inter_broker_protocol.is_some() { named } else { listeners[0].name.clone() }
         }
     };
     if !advertised.iter().any(|listener| listener.name == inter_broker) {
         let names: Vec<&str> = advertised.iter().map(|listener| listener.name.as_str()).collect();
         return Err(ConfigError::new(format!(
-            "inter.broker.listener.name is {inter_broker}, which is not advertised: set it to one of {}.",
+            "The listener between brokers is {inter_broker}, which is not advertised: set inter.broker.listener.name to \
+             one of {}.",
             names.join(", ")
         )));
     }
-    Ok(Resolved { listeners, advertised, controller_listeners, inter_broker })
+    Ok(Resolved { listeners, advertised, by_connection, controller_listeners, inter_broker })
 }
 
 /// What clients are told, one entry for each listener, in the listeners' order. A listener that
-/// `advertised.listeners` leaves out is left out here too.
+/// `advertised.listeners` leaves out is left out here too. With it the names of those on all interfaces of which nobody said
+/// what to advertise: each connection is then answered with the address that it reached, and what is told here is the host's
+/// name, for other brokers and the banner.
 fn advertised(
     given: &Given<'_>,
     controllers: &[ListenerName],
     protocols: &[(ListenerName, SecurityProtocol)],
     listeners: &[Listener],
-) -> Result<Vec<Listener>, ConfigError> {
+) -> Result<(Vec<Listener>, Vec<ListenerName>), ConfigError> {
+    let mut by_connection = Vec::new();
     let mut named = match given.advertised {
         Some(items) => endpoints("advertised.listeners", items, protocols)?,
         None => listeners.to_vec(),
@@ -100,7 +99,11 @@ fn advertised(
                 names.join(", ")
             )));
         }
-        if matches!(listener.host.as_str(), "0.0.0.0" | "::") {
+        let everywhere = matches!(listener.host.as_str(), "0.0.0.0" | "::");
+        if given.advertised.is_none() && (everywhere || listener.host.is_empty()) {
+            listener.host.clear();
+            by_connection.push(listener.name.clone());
+        } else if everywhere {
             return Err(ConfigError::new(format!(
                 "Clients cannot connect to {}, which {} would be advertised as: set advertised.listeners (or \
                  --advertise HOST:PORT) to an address that they can reach.",
@@ -118,7 +121,7 @@ fn advertised(
     }
     let position = |name: &ListenerName| listeners.iter().position(|l| l.name == *name);
     named.sort_by_key(|listener| position(&listener.name));
-    Ok(named)
+    Ok((named, by_connection))
 }
 
 /// `listener.security.protocol.map`, with what Kafka adds to its default.
@@ -253,6 +256,7 @@ mod tests {
             protocols_were_set: keys.map.is_some(),
             controller_names: &controllers,
             inter_broker_name: keys.inter_broker,
+            inter_broker_protocol: None,
             hostname: "box.example",
         })
         .map_err(|fault| fault.to_string())
@@ -310,10 +314,26 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_on_all_interfaces_is_advertised_by_the_hosts_name() {
-        let resolved = run(Keys { listeners: "PLAINTEXT://:9092", ..PLAIN }).unwrap();
-        assert_eq!(shown(&resolved.listeners), ["PLAINTEXT://:9092"]);
-        assert_eq!(shown(&resolved.advertised), ["PLAINTEXT://box.example:9092"]);
+    fn a_listener_on_all_interfaces_is_advertised_by_connection_and_to_others_by_the_hosts_name() {
+        for (listeners, shown_as) in [
+            ("PLAINTEXT://:9092", "PLAINTEXT://:9092"),
+            ("PLAINTEXT://0.0.0.0:9092", "PLAINTEXT://0.0.0.0:9092"),
+            ("PLAINTEXT://[::]:9092", "PLAINTEXT://[::]:9092"),
+        ] {
+            let resolved = run(Keys { listeners, ..PLAIN }).unwrap();
+            assert_eq!(shown(&resolved.listeners), [shown_as]);
+            assert_eq!(shown(&resolved.advertised), ["PLAINTEXT://box.example:9092"]);
+            assert_eq!(resolved.by_connection, [ListenerName::new("PLAINTEXT")]);
+        }
+    }
+
+    #[test]
+    fn who_says_what_to_advertise_turns_that_off() {
+        for keys in
+            [Keys { advertised: Some("PLAINTEXT://h:1"), ..PLAIN }, Keys { listeners: "PLAINTEXT://h:1", ..PLAIN }]
+        {
+            assert_eq!(run(keys).unwrap().by_connection, []);
+        }
     }
 
     #[test]
@@ -330,12 +350,6 @@ mod tests {
             (Keys { listeners: "localhost:9092", ..PLAIN }, "write NAME://HOST:PORT"),
             (Keys { listeners: "PLAINTEXT://h:99999", ..PLAIN }, "write NAME://HOST:PORT"),
             (Keys { listeners: "INSIDE://h:1", ..PLAIN }, "add INSIDE:PLAINTEXT to listener.security.protocol.map"),
-            (Keys { listeners: "SSL://h:1", ..PLAIN }, "uses SSL, which is not supported yet"),
-            (Keys { listeners: "SASL_SSL://h:1", ..PLAIN }, "uses SASL_SSL, which is not supported yet"),
-            (
-                Keys { listeners: "X://h:1", map: Some("X:SASL_PLAINTEXT"), ..PLAIN },
-                "uses SASL_PLAINTEXT, which is not supported yet",
-            ),
             (Keys { listeners: "PLAINTEXT://h:1,PLAINTEXT://h:2", ..PLAIN }, "two listeners named PLAINTEXT"),
             (Keys { map: Some("PLAINTEXT=PLAINTEXT"), ..PLAIN }, "write NAME:PROTOCOL"),
             (Keys { map: Some("PLAINTEXT:QUIC"), ..PLAIN }, "write NAME:PROTOCOL"),
@@ -346,10 +360,8 @@ mod tests {
             (Keys { controllers: "CONTROLLER", ..PLAIN }, "CONTROLLER, which is not in listeners"),
             (Keys { controllers: "PLAINTEXT", ..PLAIN }, "add a listener for clients"),
             (Keys { advertised: Some("SSL://h:1"), ..PLAIN }, "SSL, which is not in listeners"),
-            (Keys { listeners: "PLAINTEXT://0.0.0.0:9092", ..PLAIN }, "--advertise HOST:PORT"),
-            (Keys { listeners: "PLAINTEXT://[::]:9092", ..PLAIN }, "--advertise HOST:PORT"),
             (Keys { advertised: Some("PLAINTEXT://0.0.0.0:9092"), ..PLAIN }, "--advertise HOST:PORT"),
-            (Keys { inter_broker: Some("INSIDE"), ..PLAIN }, "set it to one of PLAINTEXT"),
+            (Keys { inter_broker: Some("INSIDE"), ..PLAIN }, "set inter.broker.listener.name to one of PLAINTEXT"),
         ];
         for (keys, expected) in cases {
             let (listeners, advertised) = (keys.listeners, keys.advertised);

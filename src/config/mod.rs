@@ -31,6 +31,7 @@ mod groups;
 pub mod key;
 mod listeners;
 mod properties;
+pub mod security;
 pub mod settings;
 mod startup;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! we accept without effect is only in the table. Settings that can change while the broker runs
 //! come in a new `Settings` ([`super::Live`]).
 
+use super::security::Security;
 use crate::model::NodeId;
 use std::fmt;
 use std::net::IpAddr;
@@ -144,9 +145,16 @@ pub struct Network {
     /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
     /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
     pub advertised: Vec<Listener>,
+    /// Of which nobody said what to advertise and which are on all interfaces: each connection is answered with the address
+    /// that it reached.
+    pub advertised_by_connection: Vec<ListenerName>,
+    /// `advertised.port`: told to those who come through a container's port mapping; `None`: the listener's own.
+    pub published_port: Option<u16>,
     /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
     pub controller_listeners: Vec<Listener>,
     pub inter_broker_listener: ListenerName,
+    /// How clients of each of `listeners` show who they are, in the same order.
+    pub security: Vec<Security>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
@@ -167,6 +175,10 @@ pub struct Network {
     pub connections_per_listener: Vec<(ListenerName, usize)>,
     /// `connections.max.idle.ms`; `None`: never closed for being idle.
     pub idle_max: Option<Duration>,
+    /// `connection.failed.authentication.delay.ms`
+    pub failed_login_delay: Duration,
+    /// `connections.login.timeout.ms`: of a TLS handshake and a login together.
+    pub login_max: Duration,
     /// `request.timeout.ms`
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`

@@ -144,16 +144,25 @@ pub enum Rejection {
     Idle,
     /// An error of the socket itself at accept.
     Accept,
+    /// A TLS handshake that failed.
+    Tls,
+    /// A login that failed, or a request before it.
+    Login,
+    /// `connections.login.timeout.ms`
+    LoginTimeout,
 }
 
 impl Rejection {
-    pub(super) const ALL: [Rejection; 6] = [
+    pub(super) const ALL: [Rejection; 9] = [
         Rejection::MaxConnections,
         Rejection::MaxConnectionsPerIp,
         Rejection::BadFrame,
         Rejection::BadRequest,
         Rejection::Idle,
         Rejection::Accept,
+        Rejection::Tls,
+        Rejection::Login,
+        Rejection::LoginTimeout,
     ];
 
     pub(super) fn label(self) -> &'static str {
@@ -164,6 +173,9 @@ impl Rejection {
             Rejection::BadRequest => "bad_request",
             Rejection::Idle => "idle",
             Rejection::Accept => "accept",
+            Rejection::Tls => "tls",
+            Rejection::Login => "login",
+            Rejection::LoginTimeout => "login_timeout",
         }
     }
 }

@@ -8,6 +8,7 @@ mod groups;
 mod ids;
 mod position;
 mod principal;
+mod scram;
 
 pub use error_code::ErrorCode;
 pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId, TransactionalId};

@@ -1,0 +1,3 @@
+//! Stores that the tools made which people make them with: `openssl` and `keytool`.
+
+#![allow(clippy::unwrap_used)]
