@@ -19,12 +19,19 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Run(startup)) => run(*startup),
+        Ok(Command::Health(host, port)) => health(&host, port),
         Err(fault) => Err(fault.to_string()),
     };
     if let Err(sentence) = &outcome {
         eprintln!("klamm: {sentence}");
     }
     ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn health(host: &str, port: u16) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("The system gave no threads ({error}): raise its limits."))?;
+    runtime.block_on(klamm::admin::probe(host, port))
 }
 
 fn run(startup: Startup) -> Result<(), String> {

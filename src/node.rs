@@ -5,6 +5,7 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+use crate::access::Known;
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
@@ -18,7 +19,7 @@ use crate::partition::{Manager, ManagerSettings};
 use crate::quorum;
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
-use crate::server::{Bound, Limits, Listeners};
+use crate::server::{Bound, Guarded, Limits, Listeners};
 use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
@@ -182,6 +183,16 @@ impl Node {
             None => None,
         };
         let live = Arc::new(Live::new(config));
+        let mut pepper = [0; 32];
+        rand::fill(&mut pepper);
+        let bound: Vec<(Bound, Arc<Guarded>)> = bound
+            .into_iter()
+            .map(|bound| {
+                let guarded = Guarded::new(&bound.listener.name, &live, disk(), Arc::from(pepper))?;
+                Ok((bound, Arc::new(guarded)))
+            })
+            .collect::<Result<_, _>>()
+            .map_err(Error)?;
         let endpoints = endpoints(&settings, &addresses);
         let opened = {
             let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
@@ -202,6 +213,7 @@ impl Node {
         );
         transactions.start();
         let ctx = Arc::new(api::Context {
+            credentials: Arc::new(Known::new(Arc::clone(&store), Arc::clone(&live))),
             metadata: store,
             producer_ids,
             controller,

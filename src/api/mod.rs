@@ -100,6 +100,8 @@ pub struct Context {
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: Arc<ProducerIds>,
+    /// What logins are checked against.
+    pub credentials: Arc<dyn crate::access::Credentials>,
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,

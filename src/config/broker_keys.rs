@@ -50,12 +50,15 @@ pub(super) mod reasons {
     pub(in crate::config) const CORDONED: &str = "remove it: cordoned log directories are not supported yet";
 }
 
+/// `admin.listener`, where nobody says.
+pub(super) const ADMIN_DEFAULT: &str = "127.0.0.1:9644";
+
 /// Keys that only we have. Not shown by DescribeConfigs unless set, so that tools print what they print for Kafka.
 const OURS: &[Key] = &[
     Key::new(
         "admin.listener",
         String,
-        Some("127.0.0.1:9644"),
+        Some(ADMIN_DEFAULT),
         "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
     )
     .internal(),

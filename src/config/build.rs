@@ -275,7 +275,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         controller_listeners: listeners.controller_listeners,
         inter_broker_listener: listeners.inter_broker,
         security,
-        admin: admin(read)?,
+        admin: admin_listener(&read.text("admin.listener"))?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
             .size_or_system("socket.receive.buffer.bytes")
@@ -295,12 +295,12 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     })
 }
 
-fn admin(read: &Read<'_>) -> Result<Option<(String, u16)>, ConfigError> {
-    let text = read.text("admin.listener");
+/// `admin.listener`; `None`: turned off.
+pub(super) fn admin_listener(text: &str) -> Result<Option<(String, u16)>, ConfigError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match listeners::host_and_port(&text) {
+    match listeners::host_and_port(text) {
         Some((host, port)) => Ok(Some((host.to_owned(), port))),
         None => Err(ConfigError::new(format!(
             "admin.listener is {text:?}: write HOST:PORT, for example 127.0.0.1:9644, or leave it empty to turn it off."

@@ -4,7 +4,9 @@
 //! checked where it is known from where it came, so that a fault names the line or the variable.
 
 use super::broker::{BrokerConfig, Values, key_of, refusal};
-use super::cli::{self, Cli, LogFormat, Parsed, TopicToCreate};
+use super::broker_keys::ADMIN_DEFAULT;
+use super::build::admin_listener;
+use super::cli::{self, Cli, Instead, LogFormat, Parsed, TopicToCreate};
 use super::key::Support;
 use super::listeners::host_and_port;
 use super::{ConfigError, broker_keys, environment, properties, value};
@@ -30,6 +32,8 @@ pub enum Command {
     Run(Box<Startup>),
     /// Print this and end: `--help`, `--version`.
     Print(String),
+    /// `klamm health`: ask the broker whose `admin.listener` has this host and port.
+    Health(String, u16),
 }
 
 /// Everything a broker starts with.
@@ -84,6 +88,15 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
         }
     }
     let ephemeral = from_command_line(&cli, around.fresh_temporary_dir, &mut collected)?;
+    if let Some(Instead::Health) = cli.instead {
+        // Nothing else of the configuration need be known, or be right, from here.
+        let given = collected.get("admin.listener").map(|(text, _)| text.clone());
+        let address = admin_listener(given.as_deref().unwrap_or(ADMIN_DEFAULT))?;
+        let (host, port) = address.ok_or_else(|| {
+            ConfigError::new("admin.listener is empty, so nobody can be asked: give it an address, as 127.0.0.1:9644.")
+        })?;
+        return Ok(Command::Health(host, port));
+    }
     check(&collected)?;
     let (warnings, notes) = remarks(&collected);
     let variable =

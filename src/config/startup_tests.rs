@@ -34,6 +34,7 @@ fn run(case: &Case<'_>) -> Result<Startup, String> {
     match command {
         Ok(Command::Run(startup)) => Ok(*startup),
         Ok(Command::Print(text)) => panic!("printed {text}"),
+        Ok(Command::Health(host, port)) => panic!("health of {host}:{port}"),
         Err(fault) => Err(fault.to_string()),
     }
 }
@@ -353,4 +354,29 @@ fn topics_to_create_come_from_the_environment_too() {
     assert_eq!(startup.create_topics[1].configs["cleanup.policy"], "compact,delete");
     let fault = run(&Case { env: &[("KLAMM_CREATE_TOPICS", "orders:x")], ..EMPTY }).unwrap_err();
     assert!(fault.contains("KLAMM_CREATE_TOPICS") && fault.contains("number of partitions"), "{fault}");
+}
+
+#[test]
+fn health_asks_the_admin_listener_of_the_configuration_whatever_else_is_wrong_with_it() {
+    let asked = |args: &[&str], env: &[(&str, &str)]| {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let args = std::iter::once("klamm").chain(args.iter().copied()).map(OsString::from).collect();
+        let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let around = Surroundings {
+            args,
+            env,
+            hostname: "box.example".into(),
+            read_file: &none,
+            fresh_temporary_dir: &|| PathBuf::from("/tmp/klamm-1234"),
+        };
+        match load(around) {
+            Ok(Command::Health(host, port)) => format!("{host}:{port}"),
+            Ok(_) => "something else".into(),
+            Err(fault) => fault.to_string(),
+        }
+    };
+    assert_eq!(asked(&["health"], &[]), "127.0.0.1:9644");
+    assert_eq!(asked(&["health"], &[("KAFKA_ADMIN_LISTENER", "[::1]:7"), ("KAFKA_LISTENERS", "nonsense")]), "::1:7");
+    assert_eq!(asked(&["--set", "admin.listener=h:8", "health"], &[]), "h:8");
+    assert!(asked(&["--set", "admin.listener=", "health"], &[]).starts_with("admin.listener is empty"));
 }

@@ -56,6 +56,8 @@ pub(super) enum Closed {
     Login { why: String, delayed: bool },
     #[error("it did not log in within {0:?}")]
     NoLogin(Duration),
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(String),
     #[error("its session is over")]
     SessionOver,
     #[error("{0}")]

@@ -4,15 +4,22 @@
 //! A change that cannot be used leaves what there was, and is told in the log. Connections that are there keep what they
 //! began with.
 
-use crate::access::{Access, KeySource};
+use super::jwks;
+use crate::access::Access;
 use crate::config::security::{Security, Tls};
 use crate::config::{ListenerName, Live, Settings};
 use crate::rt::fs::Fs;
 use crate::tls;
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub struct Guarded {
@@ -104,22 +111,49 @@ impl Guarded {
         }
     }
 
-    /// Whether it has files that may change.
-    pub fn has_files(&self) -> bool {
-        !self.state.load().files.is_empty()
-    }
-
     /// Looks whether the files that the settings name have changed. Reads them, so it may block.
-    pub fn look(&self) {
+    fn look(&self) {
         let state = self.now();
         if content(state.security.as_ref(), &*self.fs) != state.files {
             self.renew(Arc::clone(&state.settings));
         }
     }
 
-    /// Where keys for tokens are to be fetched.
-    #[must_use]
-    pub fn key_sources(&self) -> Vec<KeySource> {
-        self.state.load().access.keys.clone()
+    /// Looks at its files, and fetches keys for tokens, until it is told to stop.
+    pub(super) fn keep_fresh(self: &Arc<Self>, tasks: &TaskTracker, stopping: &CancellationToken) {
+        let (guarded, stopping) = (Arc::clone(self), stopping.clone());
+        let own = tasks.clone();
+        tasks.spawn(async move {
+            let mut of: Option<(Weak<State>, CancellationToken)> = None;
+            loop {
+                let state = guarded.state.load_full();
+                // Keys are fetched for as long as the state is that needs them.
+                if of.as_ref().is_none_or(|(before, _)| !Weak::ptr_eq(before, &Arc::downgrade(&state))) {
+                    if let Some((_, fetching)) = of.take() {
+                        fetching.cancel();
+                    }
+                    let fetching = stopping.child_token();
+                    for source in &state.access.keys {
+                        let (source, fetching) = (source.clone(), fetching.clone());
+                        let fs = Arc::clone(&guarded.fs);
+                        own.spawn(async move {
+                            tokio::select! {
+                                () = fetching.cancelled() => {}
+                                () = jwks::keep(source, fs) => {}
+                            }
+                        });
+                    }
+                    of = Some((Arc::downgrade(&state), fetching));
+                }
+                drop(state);
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                let looking = Arc::clone(&guarded);
+                // A panic there is a fault of ours, and the next look is another try.
+                let _ = tokio::task::spawn_blocking(move || looking.look()).await;
+            }
+        });
     }
 }

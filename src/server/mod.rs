@@ -7,6 +7,7 @@
 mod connection;
 mod guarded;
 mod incoming;
+mod jwks;
 mod limits;
 mod listener;
 mod login;
