@@ -346,6 +346,21 @@ impl Node {
                 }
             }
         });
+        if settings.tokens.secret.is_some() {
+            let (controller, stopping) = (Arc::clone(&self.ctx.controller), self.stopping.clone());
+            let interval = settings.tokens.check_interval;
+            self.tasks.spawn(async move {
+                loop {
+                    tokio::select! {
+                        () = stopping.cancelled() => return,
+                        () = tokio::time::sleep(interval) => {}
+                    }
+                    if let Err(error) = controller.sweep_tokens().await {
+                        warn!(%error, "delegation tokens that are over were not all removed");
+                    }
+                }
+            });
+        }
         let (manager, controller) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.controller));
         let (node, stopping) = (settings.node_id, self.stopping.clone());
         self.tasks.spawn(async move {

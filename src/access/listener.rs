@@ -134,7 +134,8 @@ impl Access {
                 };
                 if !["file:", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
                     return Err(
-                        "sasl.oauthbearer.jwks.endpoint.url must begin with file:, http:// or https://: correct it".into()
+                        "sasl.oauthbearer.jwks.endpoint.url must begin with file:, http:// or https://: correct it"
+                            .into(),
                     );
                 }
                 let keys = Arc::new(KeySet::default());
@@ -171,9 +172,7 @@ fn example(mechanism: Mechanism) -> &'static str {
         Mechanism::Scram(ScramMechanism::Sha256 | ScramMechanism::Sha512) => {
             "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         }
-        Mechanism::OauthBearer => {
-            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
-        }
+        Mechanism::OauthBearer => "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;",
     }
 }
 
@@ -205,11 +204,18 @@ mod tests {
             (&[(MECHANISMS, "PLAIN"), (PLAIN, "a required p=hunter2")], "not terminated by semi-colon"),
             (&[(MECHANISMS, "PLAIN"), (PLAIN, "a required p=hunter2; b required;")], "has 2 login modules"),
             (
-                &[(MECHANISMS, "PLAIN"), (PLAIN, "a required;"), ("listener.name.in.plain.sasl.server.callback.handler.class", "X")],
+                &[
+                    (MECHANISMS, "PLAIN"),
+                    (PLAIN, "a required;"),
+                    ("listener.name.in.plain.sasl.server.callback.handler.class", "X"),
+                ],
                 "cannot load Java classes",
             ),
             (&[(MECHANISMS, "OAUTHBEARER"), (OAUTH, "a required;"), (HANDLER, "X")], "cannot load Java classes"),
-            (&[(MECHANISMS, "OAUTHBEARER"), (OAUTH, "a required;"), (HANDLER, SIGNED_HANDLERS[0])], "jwks.endpoint.url"),
+            (
+                &[(MECHANISMS, "OAUTHBEARER"), (OAUTH, "a required;"), (HANDLER, SIGNED_HANDLERS[0])],
+                "jwks.endpoint.url",
+            ),
             (
                 &[(MECHANISMS, "OAUTHBEARER"), (OAUTH, "a required unsecuredValidatorAllowableClockSkewMs=x;")],
                 "unsecuredValidatorAllowableClockSkewMs",

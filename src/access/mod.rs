@@ -5,6 +5,7 @@
 
 mod credentials;
 pub mod jaas;
+mod known;
 mod listener;
 pub mod machine;
 mod mapping;
@@ -15,6 +16,7 @@ mod scram;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 pub use credentials::{Credentials, Token};
+pub use known::Known;
 pub use listener::{Access, KeySource};
 pub use mapping::Mapping;
 pub use mechanism::{Checks, Exchange, Identity, Mechanism, Refused, Step, Surroundings};

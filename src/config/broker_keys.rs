@@ -44,7 +44,6 @@ pub(super) mod reasons {
     pub(in crate::config) const UNSTABLE: &str = "set it to false: only released versions are offered";
     pub(in crate::config) const KERBEROS: &str = "remove it: Kerberos (GSSAPI) is not supported";
     pub(in crate::config) const LOGIN: &str = "remove it: brokers do not log in to others by OAUTHBEARER";
-    pub(in crate::config) const TOKENS: &str = "remove it: delegation tokens are not supported yet";
     pub(in crate::config) const CONNRATE: &str =
         "remove it and bound connections with max.connections and max.connections.per.ip";
     pub(in crate::config) const CORDONED: &str = "remove it: cordoned log directories are not supported yet";

@@ -1,6 +1,6 @@
 //! Broker keys: TLS, SASL and delegation tokens.
 
-use super::broker_keys::reasons::{JAVA, JAVATLS, KERBEROS, LOGIN, TLSKIND, TOKENS};
+use super::broker_keys::reasons::{JAVA, JAVATLS, KERBEROS, LOGIN, TLSKIND};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Class, Double, Int, List, Long, Password, Short, String};
 
@@ -254,25 +254,21 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("sasl.oauthbearer.expected.audience", List, Some(""), "The audience that a token must name.")
         .check(Check::Distinct { may_be_empty: true }),
     Key::new("sasl.oauthbearer.expected.issuer", String, None, "The issuer that a token must name."),
-    Key::new("delegation.token.secret.key", Password, None, "The secret that delegation tokens are made with.")
-        .refused(TOKENS),
+    Key::new("delegation.token.secret.key", Password, None, "The secret that delegation tokens are made with."),
     Key::new("delegation.token.max.lifetime.ms", Long, Some("604800000"), "Longest life of a delegation token.")
-        .check(Check::AtLeast(1))
-        .refused(TOKENS),
+        .check(Check::AtLeast(1)),
     Key::new(
         "delegation.token.expiry.time.ms",
         Long,
         Some("86400000"),
         "How long a delegation token is valid without renewal.",
     )
-    .check(Check::AtLeast(1))
-    .refused(TOKENS),
+    .check(Check::AtLeast(1)),
     Key::new(
         "delegation.token.expiry.check.interval.ms",
         Long,
         Some("3600000"),
         "How often expired delegation tokens are removed.",
     )
-    .check(Check::AtLeast(1))
-    .refused(TOKENS),
+    .check(Check::AtLeast(1)),
 ];

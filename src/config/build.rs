@@ -55,6 +55,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        tokens: tokens(&read),
         quorum,
     };
     across(&read, &settings)?;
@@ -86,6 +87,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        tokens: tokens(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -234,6 +236,15 @@ fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
             .unwrap_or_default(),
         snapshot_after: read.ms("metadata.log.max.snapshot.interval.ms"),
     })
+}
+
+fn tokens(read: &Read<'_>) -> Tokens {
+    Tokens {
+        secret: read.optional_text("delegation.token.secret.key").map(Into::into),
+        lifetime_max_ms: read.long("delegation.token.max.lifetime.ms"),
+        renewal_ms: read.long("delegation.token.expiry.time.ms"),
+        check_interval: read.ms("delegation.token.expiry.check.interval.ms"),
+    }
 }
 
 fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {

@@ -6,6 +6,7 @@
 
 use super::security::Security;
 use crate::model::NodeId;
+use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -134,7 +135,28 @@ pub struct Settings {
     pub replication: Replication,
     pub groups: Groups,
     pub transactions: Transactions,
+    pub tokens: Tokens,
     pub quorum: Quorum,
+}
+
+/// Delegation tokens.
+#[derive(Clone, PartialEq)]
+pub struct Tokens {
+    /// `delegation.token.secret.key`; `None`: there are no tokens.
+    pub secret: Option<Bytes>,
+    /// `delegation.token.max.lifetime.ms`
+    pub lifetime_max_ms: i64,
+    /// `delegation.token.expiry.time.ms`: how long a token is valid without renewal.
+    pub renewal_ms: i64,
+    /// `delegation.token.expiry.check.interval.ms`
+    pub check_interval: Duration,
+}
+
+impl fmt::Debug for Tokens {
+    /// Never the secret: this may end in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("enabled", &self.secret.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// Listeners, sockets and the limits of connections.

@@ -6,8 +6,8 @@
 //! what was placed before it is still answered.
 
 use super::incoming::Incoming;
-use super::login::{self, Login, Next, Turn};
 use super::limits::{DECODED_FREE, FREE, Grant, Limits};
+use super::login::{self, Login, Next, Turn};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
 use crate::access::machine;
@@ -125,8 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Connection<S> {
         let settings = ctx.settings();
         let network = &settings.network;
-        let frame_max =
-            if login.is_some() { login::receive_max(&settings, &peer) } else { network.request_bytes_max };
+        let frame_max = if login.is_some() { login::receive_max(&settings, &peer) } else { network.request_bytes_max };
         Connection {
             stream,
             login,

@@ -76,10 +76,21 @@ impl State {
 impl Guarded {
     /// # Errors
     /// One sentence that says what to do.
-    pub fn new(listener: &ListenerName, live: &Arc<Live>, fs: Arc<dyn Fs>, pepper: Arc<[u8]>) -> Result<Guarded, String> {
+    pub fn new(
+        listener: &ListenerName,
+        live: &Arc<Live>,
+        fs: Arc<dyn Fs>,
+        pepper: Arc<[u8]>,
+    ) -> Result<Guarded, String> {
         let settings = Arc::clone(live.load().settings());
         let state = State::new(settings, listener, &*fs, &pepper)?;
-        Ok(Guarded { listener: listener.clone(), live: Arc::clone(live), fs, pepper, state: ArcSwap::from_pointee(state) })
+        Ok(Guarded {
+            listener: listener.clone(),
+            live: Arc::clone(live),
+            fs,
+            pepper,
+            state: ArcSwap::from_pointee(state),
+        })
     }
 
     pub(super) fn pepper(&self) -> &[u8] {

@@ -82,7 +82,10 @@ fn system_trust() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-async fn get(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, uri: &hyper::Uri) -> Result<Vec<u8>, String> {
+async fn get(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    uri: &hyper::Uri,
+) -> Result<Vec<u8>, String> {
     let text = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());

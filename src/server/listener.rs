@@ -6,8 +6,8 @@ use super::limits::Limits;
 use super::login::Login;
 use super::reach::Surroundings;
 use crate::api::{self, Peer, Reached};
-use crate::config::settings::Network;
 use crate::config::Listener;
+use crate::config::settings::Network;
 use crate::metrics::Rejection;
 use crate::model::Principal;
 use crate::rt::process;
@@ -122,11 +122,7 @@ pub struct Listeners {
 impl Listeners {
     /// Begins to accept on `bound`.
     #[must_use]
-    pub fn start(
-        bound: Vec<(Bound, Arc<Guarded>)>,
-        ctx: &Arc<api::Context>,
-        limits: &Arc<Limits>,
-    ) -> Listeners {
+    pub fn start(bound: Vec<(Bound, Arc<Guarded>)>, ctx: &Arc<api::Context>, limits: &Arc<Limits>) -> Listeners {
         let listeners = Listeners { stopping: CancellationToken::new(), tasks: TaskTracker::new() };
         for (bound, guarded) in bound {
             guarded.keep_fresh(&listeners.tasks, &listeners.stopping);

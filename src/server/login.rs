@@ -50,9 +50,17 @@ pub(super) enum Next {
     /// To be answered like any ApiVersions request.
     ApiVersions(RequestHeader, Bytes),
     /// The client is that principal from now on.
-    Done { key: i16, answer: Bytes, peer: Option<Peer> },
+    Done {
+        key: i16,
+        answer: Bytes,
+        peer: Option<Peer>,
+    },
     /// After the delay, if it is delayed.
-    Failed { key: i16, answer: Bytes, closing: machine::Closing },
+    Failed {
+        key: i16,
+        answer: Bytes,
+        closing: machine::Closing,
+    },
 }
 
 impl Login {

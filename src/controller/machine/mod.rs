@@ -11,7 +11,9 @@ pub(super) mod features;
 pub(super) mod partitions;
 pub(super) mod placement;
 pub(super) mod producer_ids;
+pub(super) mod quotas;
 pub(super) mod scram;
+pub(super) mod tokens;
 pub(super) mod topics;
 
 #[cfg(test)]

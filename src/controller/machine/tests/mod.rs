@@ -6,7 +6,9 @@ mod configs;
 mod features;
 mod partitions;
 mod placement;
+mod quotas;
 mod scram;
+mod tokens;
 mod topics;
 
 use super::*;
