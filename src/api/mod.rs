@@ -16,6 +16,9 @@ mod distinct;
 mod groups;
 mod loggers;
 #[cfg(test)]
+#[path = "tests/exactly_once/mod.rs"]
+mod exactly_once;
+#[cfg(test)]
 mod testing;
 mod text;
 mod tokens;
