@@ -2,9 +2,9 @@
 //! a password. Keys in older forms (`RSA PRIVATE KEY`, `EC PRIVATE KEY`) are taken too, where rustls can.
 
 use super::{BadTls, bad};
-use pkcs8::EncryptedPrivateKeyInfoRef;
+use p12_keystore::Pkcs12Archive;
 use rustls::pki_types::pem::{PemObject, SectionKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// All certificates, in their order; at least one.
 pub(super) fn certificates(text: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, BadTls> {
@@ -24,11 +24,11 @@ pub(super) fn key(text: &[u8], password: Option<&str>, what: &str) -> Result<Pri
         let Some(password) = password else {
             return bad(format!("the key in {what} is encrypted: set ssl.key.password"));
         };
-        let opened = EncryptedPrivateKeyInfoRef::try_from(&block[..]).ok().and_then(|info| info.decrypt(password).ok());
-        return match opened {
-            Some(key) => Ok(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into())),
+        return match opened(&block, password) {
+            Some(key) => Ok(PrivatePkcs8KeyDer::from(key).into()),
             None => bad(format!(
-                "the key in {what} cannot be opened: ssl.key.password is wrong, or its encryption is not PBES2"
+                "the key in {what} cannot be opened: ssl.key.password is wrong, or it is encrypted in a way that is not \
+                 supported (PBES2 and PBE-SHA1-3DES are)"
             )),
         };
     }
@@ -46,4 +46,35 @@ fn encrypted(text: &[u8]) -> Option<Vec<u8>> {
     let known = format!("-----BEGIN PRIVATE KEY-----{body}-----END PRIVATE KEY-----\n");
     let (kind, bytes) = <(SectionKind, Vec<u8>)>::from_pem_slice(known.as_bytes()).ok()?;
     (kind == SectionKind::PrivateKey).then_some(bytes)
+}
+
+/// Opens an `EncryptedPrivateKeyInfo`, which is what a PKCS #12 store has for a key: in a store of its own.
+fn opened(block: &[u8], password: &str) -> Option<Vec<u8>> {
+    const DATA: &[u8] = &[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
+    const KEY_BAG: &[u8] = &[0x06, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 2];
+    const VERSION: &[u8] = &[0x02, 1, 3];
+    let bags = der(0x30, &[&der(0x30, &[KEY_BAG, &der(0xa0, &[block])])]);
+    let safes = der(0x30, &[&data(DATA, &bags)]);
+    let store = der(0x30, &[VERSION, &data(DATA, &safes)]);
+    let archive = Pkcs12Archive::from_pkcs12(&store, password).ok()?;
+    archive.keys.first().map(|bag| bag.key.as_der().to_vec())
+}
+
+/// A `ContentInfo` with bytes.
+fn data(oid: &[u8], content: &[u8]) -> Vec<u8> {
+    der(0x30, &[oid, &der(0xa0, &[&der(0x04, &[content])])])
+}
+
+/// A value of DER.
+fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let head: Vec<u8> = match length {
+        [0, 0, 0, short] if short < 0x80 => vec![tag, short],
+        [0, 0, 0, one] => vec![tag, 0x81, one],
+        [0, 0, high, low] => vec![tag, 0x82, high, low],
+        [0, a, b, c] => vec![tag, 0x83, a, b, c],
+        [a, b, c, d] => vec![tag, 0x84, a, b, c, d],
+    };
+    [head, content].concat()
 }
