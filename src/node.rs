@@ -5,6 +5,9 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+pub mod format;
+
+use crate::access::quotas::Quotas;
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
@@ -201,6 +204,8 @@ impl Node {
             Arc::clone(&groups),
         );
         transactions.start();
+        let quotas = Arc::new(Quotas::new(&settings.quotas, Arc::clone(&metrics)));
+        store.subscribe(Arc::clone(&quotas) as Arc<dyn Publisher>);
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
@@ -210,12 +215,13 @@ impl Node {
             auto_topics: Arc::default(),
             partitions: Arc::clone(&manager),
             metrics: Arc::clone(&metrics),
+            quotas: Arc::clone(&quotas),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
         });
         register_collectors(&metrics, &manager);
-        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
+        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&quotas));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {
             ctx,

@@ -5,6 +5,7 @@
 
 mod credentials;
 mod known;
+pub mod quotas;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 pub use credentials::{Credentials, Token};

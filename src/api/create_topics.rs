@@ -7,8 +7,9 @@
 //! A topic named twice is refused with INVALID_REQUEST, and so is `__cluster_metadata`; those answers come last.
 //! Everything else is the controller's to decide.
 //!
-//! Left out: authorization and the controller's mutation quota (later issues).
+//! Left out: authorization.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::config::{BrokerConfig, describe};
 use crate::controller::{self, CreatedTopic, NewTopic, Service};
@@ -25,11 +26,32 @@ impl Api for CreateTopics {
     const NAME: &'static str = "CreateTopics";
     const VERSIONS: Versions = Versions { min: 2, max: 7 };
 
-    async fn handle(ctx: Arc<Context>, call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, mut request: CreateTopicsRequest) -> CreateTopicsResponse {
         let config = ctx.config.load();
         let configs = |topic: &CreatedTopic| effective_configs(&config, topic);
-        respond(Arc::clone(&ctx.controller), call.version, &request, &configs).await
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let refused;
+        (request.topics, refused) = mutations.admit(request.topics, |topic| partitions(&ctx, topic));
+        let mut response = respond(Arc::clone(&ctx.controller), call.version, &request, &configs).await;
+        response.topics.extend(refused.into_iter().map(|topic| failure(topic.name, Mutations::refusal())));
+        response.with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 6;
+
+/// How many partitions would be created.
+fn partitions(ctx: &Context, topic: &CreatableTopic) -> usize {
+    if ctx.metadata.load().topic(topic.name.as_str()).is_some() {
+        return 0;
+    }
+    let count = match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => return topic.assignments.len(),
+        -1 => ctx.settings().topics.num_partitions,
+        given => given,
+    };
+    usize::try_from(count).unwrap_or(0)
 }
 
 /// What a new topic's configs come down to.

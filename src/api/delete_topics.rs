@@ -4,9 +4,9 @@
 //! INVALID_REQUEST; those answers come first. With `delete.topic.enable=false` every topic is refused:
 //! TOPIC_DELETION_DISABLED, which v1 and v2 do not know and get as INVALID_REQUEST.
 //!
-//! v5 adds the message. Left out: authorization and the controller's mutation quota (later issues); without the
-//! former there is nothing to hide, so the answers are not shuffled.
+//! v5 adds the message. Left out: authorization; without it there is nothing to hide, so the answers are not shuffled.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::controller::{DeletedTopic, Service, TopicSelector};
 use crate::metadata::Image;
@@ -27,14 +27,34 @@ impl Api for DeleteTopics {
     async fn handle(ctx: Arc<Context>, call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let timeout_ms = request.timeout_ms;
         let asked = if call.version >= 6 { request.topics } else { by_name(request.topic_names) };
-        let responses = if ctx.settings().topics.delete_enable {
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let (asked, throttled) = mutations.admit(asked, |topic| partitions(&ctx, topic));
+        let mut responses = if ctx.settings().topics.delete_enable {
             let plan = plan(&asked, &ctx.metadata.image());
             carry_out(plan, timeout_ms, Arc::clone(&ctx.controller)).await
         } else {
             switched_off(asked, call.version)
         };
-        DeleteTopicsResponse::default().with_responses(responses)
+        let refusals = throttled.into_iter().map(|topic| {
+            let name = topic.name.map(|name| TopicName::new(name.as_str()));
+            result(name.as_ref(), TopicId(topic.topic_id), Err(Mutations::refusal()))
+        });
+        responses.extend(refusals);
+        DeleteTopicsResponse::default().with_responses(responses).with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 5;
+
+/// How many partitions would be deleted.
+fn partitions(ctx: &Context, topic: &DeleteTopicState) -> usize {
+    let image = ctx.metadata.load();
+    let known = match &topic.name {
+        Some(name) => image.topic(name.as_str()),
+        None => image.topic_by_id(TopicId(topic.topic_id)),
+    };
+    if ctx.settings().topics.delete_enable { known.map_or(0, |known| known.partitions.len()) } else { 0 }
 }
 
 fn switched_off(asked: Vec<DeleteTopicState>, version: i16) -> Vec<DeletableTopicResult> {

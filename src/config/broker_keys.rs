@@ -34,7 +34,7 @@ pub(super) mod reasons {
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
     pub(in crate::config) const SHARE: &str = "Share groups are not served yet.";
     pub(in crate::config) const TXN: &str = "A first write is woken when the transaction before it is settled.";
-    pub(in crate::config) const QUOTAS: &str = "Quotas are not enforced yet.";
+    pub(in crate::config) const QUOTAS: &str = "Copies between brokers and directories are not throttled yet.";
     pub(in crate::config) const TIERED: &str = "Tiered storage is off.";
 
     pub(in crate::config) const JAVA: &str = "remove it: Klamm cannot load Java classes";
@@ -45,8 +45,6 @@ pub(super) mod reasons {
         "remove the ssl.* settings and use PLAINTEXT listeners: TLS is not supported yet";
     pub(in crate::config) const SASL: &str =
         "remove the sasl.* settings and use PLAINTEXT listeners: SASL is not supported yet";
-    pub(in crate::config) const CONNRATE: &str =
-        "remove it and bound connections with max.connections and max.connections.per.ip";
     pub(in crate::config) const INTERBROKER: &str = "set it to PLAINTEXT: TLS and SASL are not supported yet";
     pub(in crate::config) const CORDONED: &str = "remove it: cordoned log directories are not supported yet";
 }

@@ -162,6 +162,8 @@ mod tests {
             ("message.max.bytes", "2000"),
             ("max.connections", "100"),
             ("listener.name.plaintext.max.connections", "10"),
+            ("max.connection.creation.rate", "5"),
+            ("listener.name.plaintext.max.connection.creation.rate", "5"),
             ("log.cleaner.threads", "2"),
             ("num.io.threads", "16"),
             ("leader.replication.throttled.rate", "1000"),
@@ -251,7 +253,6 @@ mod tests {
     fn what_we_cannot_do_is_refused_with_what_to_do() {
         for (name, value, expected) in [
             ("listeners", "PLAINTEXT://localhost:9999", "restart the broker"),
-            ("max.connection.creation.rate", "5", "is not supported"),
             ("cordoned.log.dirs", "/data", "is not supported"),
             ("config.providers", "file", "is not supported"),
         ] {

@@ -1,7 +1,7 @@
 //! Listening sockets and the tasks behind them.
 
 use super::connection::{Closed, Connection};
-use super::limits::Limits;
+use super::limits::{Limits, Refused};
 use super::reach::Surroundings;
 use crate::api::{self, Peer, Reached};
 use crate::config::settings::Network;
@@ -165,9 +165,13 @@ impl Accept {
                         () = self.stopping.cancelled() => return,
                         admission = self.limits.admit(&self.bound.listener, address.ip()) => admission,
                     };
-                    let Some(admission) = admission else {
-                        debug!(%address, "too many connections from this address");
-                        continue;
+                    let admission = match admission {
+                        Ok(admission) => admission,
+                        Err(refused) => {
+                            debug!(%address, ?refused, "too many connections from this address");
+                            self.turn_away(stream, refused);
+                            continue;
+                        }
                     };
                     let connection = self.connection(stream, address);
                     let counts = Arc::clone(&counts);
@@ -196,6 +200,20 @@ impl Accept {
         }
     }
 
+    /// Closes a connection, at once or, so that a client that tries again at once gains nothing, later.
+    fn turn_away(&self, stream: TcpStream, refused: Refused) {
+        let Refused::TooFast(pause) = refused else { return };
+        let Some(place) = self.limits.place_to_wait() else { return };
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            drop((stream, place));
+        });
+    }
+
     fn connection(&self, stream: TcpStream, address: SocketAddr) -> Option<Connection<TcpStream>> {
         // The configuration refuses every other protocol at start.
         assert_eq!(self.bound.listener.protocol, SecurityProtocol::Plaintext, "only plaintext is served");
@@ -219,6 +237,7 @@ impl Accept {
             address,
             principal: Principal::anonymous(),
             by_token: false,
+            muted: Arc::default(),
             reached,
         });
         Some(Connection::new(stream, Arc::clone(&self.ctx), peer, Arc::clone(&self.limits), self.stopping.clone()))

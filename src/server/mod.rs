@@ -9,6 +9,7 @@ mod incoming;
 mod limits;
 mod listener;
 mod outgoing;
+mod pace;
 mod queue;
 mod reach;
 
