@@ -17,6 +17,9 @@ mod groups;
 mod loggers;
 mod mutations;
 #[cfg(test)]
+#[path = "tests/exactly_once/mod.rs"]
+mod exactly_once;
+#[cfg(test)]
 mod testing;
 mod text;
 mod tokens;

@@ -15,6 +15,7 @@ use crate::metadata::{Delta, Image, Publisher, Store};
 use crate::model::{ErrorCode, NodeId, PartitionId, ProducerEpoch, ProducerId, TimestampMs};
 use crate::partition::{Manager, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
+use crate::rt::blocking;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -217,7 +218,7 @@ impl<H: Host> Runtime<H> {
             }
             let (reader, read) = (Arc::clone(&runtime), Arc::clone(&shard));
             // Tracked of its own: when the runtime stops, the log is not closed under it.
-            let reading = runtime.tasks.spawn_blocking(move || {
+            let reading = blocking::run(&runtime.tasks, move || {
                 let given_up = || reader.stopping.is_cancelled() || !read.awaits_load(life);
                 load::replay(&read.partition, reader.host.machine(), &reader.host.limits(), given_up)
             });

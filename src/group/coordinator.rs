@@ -17,6 +17,8 @@ use crate::model::{
 };
 use crate::partition::{self, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
+#[cfg(test)]
+use crate::rt::planted;
 use crate::rt::rand;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -171,6 +173,11 @@ impl GroupCoordinator {
     /// OffsetFetch of one group; the empty one is allowed. Older consumers do not know what other APIs answer where the
     /// log is not committed in time: they are sent to look for the coordinator again.
     pub async fn fetch_offsets(&self, fetch: FetchOffsets) -> FetchedOffsets {
+        #[cfg(test)]
+        let fetch = match planted::is_planted(planted::Bug::PendingOffsetsIgnored) {
+            true => FetchOffsets { require_stable: false, ..fetch },
+            false => fetch,
+        };
         match self.ask_raw(&fetch.group.clone(), Request::FetchOffsets(fetch)).await {
             Ok(Reply::FetchOffsets(fetched)) => fetched,
             other => {
