@@ -7,6 +7,7 @@
 
 pub mod format;
 
+use crate::access::Authorizer;
 use crate::access::quotas::Quotas;
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
@@ -206,6 +207,12 @@ impl Node {
         transactions.start();
         let quotas = Arc::new(Quotas::new(&settings.quotas, Arc::clone(&metrics)));
         store.subscribe(Arc::clone(&quotas) as Arc<dyn Publisher>);
+        let authorizer = settings.authorization.as_ref().map(|rules| {
+            let authorizer = Authorizer::new(rules.super_users.iter().cloned(), rules.allow_if_no_acl);
+            let authorizer = Arc::new(authorizer);
+            store.subscribe(Arc::clone(&authorizer) as Arc<dyn Publisher>);
+            authorizer
+        });
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
@@ -219,6 +226,7 @@ impl Node {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            authorizer,
         });
         register_collectors(&metrics, &manager);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&quotas));
