@@ -5,6 +5,9 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+pub mod format;
+
+use crate::access::quotas::Quotas;
 use crate::access::{Authorizer, Known};
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
@@ -212,6 +215,8 @@ impl Node {
             Arc::clone(&groups),
         );
         transactions.start();
+        let quotas = Arc::new(Quotas::new(&settings.quotas, Arc::clone(&metrics)));
+        store.subscribe(Arc::clone(&quotas) as Arc<dyn Publisher>);
         let authorizer = settings.authorization.as_ref().map(|rules| {
             let authorizer = Authorizer::new(rules.super_users.iter().cloned(), rules.allow_if_no_acl);
             let authorizer = Arc::new(authorizer);
@@ -228,13 +233,14 @@ impl Node {
             auto_topics: Arc::default(),
             partitions: Arc::clone(&manager),
             metrics: Arc::clone(&metrics),
+            quotas: Arc::clone(&quotas),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
             authorizer,
         });
         register_collectors(&metrics, &manager);
-        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
+        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&quotas));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {
             ctx,

@@ -7,6 +7,8 @@ use super::oauth::{KeySet, Signed, Unsecured, Validator};
 use super::{Mapping, plain};
 use crate::config::security::{self, Sasl, Security};
 use crate::model::ScramMechanism;
+use crate::rt::fs::Fs;
+use crate::tls::{self, name};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,6 +164,34 @@ impl Access {
             )),
         }
     }
+}
+
+/// Whether a running listener may go from its settings to others: they can be used, and its certificate stays its own
+/// (`SslFactory.CertificateEntries.ensureCompatible`).
+///
+/// # Errors
+/// It may not, for this reason, without a full stop and without a secret.
+pub fn check_change(old: &Security, new: &Security, fs: &dyn Fs) -> Result<(), String> {
+    // Nothing of it is kept, so any pepper will do.
+    Access::new(new, &[])?;
+    let Some(tls) = &new.tls else { return Ok(()) };
+    let (_, next) = tls::server(tls, fs).map_err(|fault| fault.to_string())?;
+    // What is shown now cannot be compared if its file is gone already.
+    let Some(Ok((_, now))) = old.tls.as_ref().map(|tls| tls::server(tls, fs)) else { return Ok(()) };
+    let (Some(now), Some(next)) = (now.chain.first(), next.chain.first()) else { return Ok(()) };
+    let (old_name, new_name) = (name::subject(now), name::subject(next));
+    if !tls.allow_dn_changes && old_name != new_name {
+        return Err(format!(
+            "Keystore DistinguishedName does not match:  existing={{{}}}, new={{{}}}",
+            old_name.unwrap_or_default(),
+            new_name.unwrap_or_default()
+        ));
+    }
+    let names = name::alternatives(next);
+    if !tls.allow_san_changes && !name::alternatives(now).iter().all(|old| names.contains(old)) {
+        return Err("Keystore SubjectAltNames do not match: the new certificate lacks names of the old one".into());
+    }
+    Ok(())
 }
 
 fn example(mechanism: Mechanism) -> &'static str {

@@ -35,15 +35,13 @@ pub(super) mod reasons {
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
     pub(in crate::config) const SHARE: &str = "Share groups are not served yet.";
     pub(in crate::config) const TXN: &str = "A first write is woken when the transaction before it is settled.";
-    pub(in crate::config) const QUOTAS: &str = "Quotas are not enforced yet.";
+    pub(in crate::config) const QUOTAS: &str = "Copies between brokers and directories are not throttled yet.";
     pub(in crate::config) const TIERED: &str = "Tiered storage is off.";
 
     pub(in crate::config) const JAVA: &str = "remove it: Klamm cannot load Java classes";
     pub(in crate::config) const UNSTABLE: &str = "set it to false: only released versions are offered";
     pub(in crate::config) const KERBEROS: &str = "remove it: Kerberos (GSSAPI) is not supported";
     pub(in crate::config) const LOGIN: &str = "remove it: brokers do not log in to others by OAUTHBEARER";
-    pub(in crate::config) const CONNRATE: &str =
-        "remove it and bound connections with max.connections and max.connections.per.ip";
     pub(in crate::config) const CORDONED: &str = "remove it: cordoned log directories are not supported yet";
 }
 

@@ -57,6 +57,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         transactions: transactions(&read),
         authorization: authorization(&read)?,
         tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum,
     };
     across(&read, &settings)?;
@@ -90,6 +91,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         transactions: transactions(&read),
         authorization: old.authorization.clone(),
         tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -269,6 +271,17 @@ fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
     })
 }
 
+fn quotas(read: &Read<'_>) -> Quotas {
+    let windows = |count: &str, size: &str| Windows {
+        count: u16::try_from(read.long(count)).unwrap_or(u16::MAX).max(1),
+        size: read.long(size).saturating_mul(1000).max(1),
+    };
+    Quotas {
+        clients: windows("quota.window.num", "quota.window.size.seconds"),
+        mutations: windows("controller.quota.window.num", "controller.quota.window.size.seconds"),
+    }
+}
+
 fn tokens(read: &Read<'_>) -> Tokens {
     Tokens {
         secret: read.optional_text("delegation.token.secret.key").map(Into::into),
@@ -299,14 +312,15 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         ));
     }
     let idle = read.long("connections.max.idle.ms");
-    let connections_per_listener = listeners
-        .listeners
-        .iter()
-        .filter_map(|listener| {
-            let key = format!("listener.name.{}.max.connections", listener.name.as_str().to_lowercase());
+    let per_listener = |setting: &str| {
+        let of = |listener: &Listener| {
+            let key = format!("listener.name.{}.{setting}", listener.name.as_str().to_lowercase());
             Some((listener.name.clone(), read.0.get(&key)?.trim().parse().ok()?))
-        })
-        .collect();
+        };
+        listeners.listeners.iter().filter_map(of).collect()
+    };
+    let connections_per_listener = per_listener("max.connections");
+    let connection_rates_per_listener = per_listener("max.connection.creation.rate");
     let security: Vec<Security> = listeners.listeners.iter().map(|listener| security::of(read.0, listener)).collect();
     security::between_brokers(read.0, &security, &listeners.inter_broker)?;
     Ok(Network {
@@ -329,6 +343,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         connections_per_ip_max,
         connections_per_ip_overrides,
         connections_per_listener,
+        connection_rate_max: read.size("max.connection.creation.rate"),
+        connection_rates_per_listener,
         idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
         failed_login_delay: read.ms("connection.failed.authentication.delay.ms"),
         login_max: read.ms("connections.login.timeout.ms"),

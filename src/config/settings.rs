@@ -138,7 +138,26 @@ pub struct Settings {
     /// `authorizer.class.name` and what belongs to it; `None`: everybody may do everything.
     pub authorization: Option<Authorization>,
     pub tokens: Tokens,
+    pub quotas: Quotas,
     pub quorum: Quorum,
+}
+
+/// How often and for how long something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// At least 1.
+    pub count: u16,
+    /// Milliseconds; not 0.
+    pub size: i64,
+}
+
+/// How client quotas are measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quotas {
+    /// `quota.window.num` and `quota.window.size.seconds`: bytes, the time of requests, connections.
+    pub clients: Windows,
+    /// `controller.quota.window.num` and `controller.quota.window.size.seconds`: changes of topics.
+    pub mutations: Windows,
 }
 
 /// Delegation tokens.
@@ -197,6 +216,10 @@ pub struct Network {
     pub connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     /// `listener.name.<name>.max.connections`
     pub connections_per_listener: Vec<(ListenerName, usize)>,
+    /// `max.connection.creation.rate`, of the whole broker.
+    pub connection_rate_max: usize,
+    /// `listener.name.<name>.max.connection.creation.rate`
+    pub connection_rates_per_listener: Vec<(ListenerName, usize)>,
     /// `connections.max.idle.ms`; `None`: never closed for being idle.
     pub idle_max: Option<Duration>,
     /// `connection.failed.authentication.delay.ms`
@@ -207,6 +230,14 @@ pub struct Network {
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`
     pub partitions_per_request_max: usize,
+}
+
+impl Network {
+    /// The brokers' own listener, if it is one of several: what clients do on the others cannot shut it.
+    #[must_use]
+    pub fn is_protected(&self, listener: &ListenerName) -> bool {
+        self.listeners.len() > 1 && self.inter_broker_listener == *listener
+    }
 }
 
 /// Log directories and the work that is done on them at intervals.

@@ -35,6 +35,7 @@ fn run(case: &Case<'_>) -> Result<Startup, String> {
         Ok(Command::Run(startup)) => Ok(*startup),
         Ok(Command::Print(text)) => panic!("printed {text}"),
         Ok(Command::Health(host, port)) => panic!("health of {host}:{port}"),
+        Ok(Command::Storage(command)) => panic!("{command:?}"),
         Err(fault) => Err(fault.to_string()),
     }
 }

@@ -180,6 +180,48 @@ impl Rejection {
     }
 }
 
+/// Why a client was told to wait: the kind of quota that it exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttled {
+    Produce,
+    Fetch,
+    Request,
+    ControllerMutation,
+    /// `max.connection.creation.rate`, of the broker or of a listener.
+    Connections,
+    /// `connection_creation_rate` of an address.
+    Address,
+}
+
+impl Throttled {
+    pub(super) const ALL: [Throttled; 6] = [
+        Throttled::Produce,
+        Throttled::Fetch,
+        Throttled::Request,
+        Throttled::ControllerMutation,
+        Throttled::Connections,
+        Throttled::Address,
+    ];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Throttled::Produce => "produce",
+            Throttled::Fetch => "fetch",
+            Throttled::Request => "request",
+            Throttled::ControllerMutation => "controller_mutation",
+            Throttled::Connections => "connections",
+            Throttled::Address => "address",
+        }
+    }
+}
+
+/// How often one kind of quota was exceeded, and for how long clients were told to wait.
+#[derive(Debug, Default)]
+pub struct ThrottleMetrics {
+    pub times: Count,
+    pub milliseconds: Count,
+}
+
 /// Flushes of logs to disk.
 #[derive(Debug, Default)]
 pub struct FlushMetrics {

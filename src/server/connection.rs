@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
 /// Requests of one connection that were placed and not answered; Kafka has one. Past this the
@@ -105,6 +106,8 @@ pub(super) struct Connection<S> {
     grant: Option<Grant>,
     /// Next to be placed, once there is memory for what its body becomes.
     parked: Option<Parked>,
+    /// Something was not placed, or not read, since the client must wait (KIP-219).
+    held_back: bool,
     /// A request was refused: answer what was placed, then close.
     refused: Option<Closed>,
     stopping: CancellationToken,
@@ -147,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             limits,
             grant: None,
             parked: None,
+            held_back: false,
             refused: None,
             stopping,
             used_at: clock::now(),
@@ -160,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stopping = self.stopping.clone();
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
+        let mut unmute: Option<Pin<Box<Sleep>>> = None;
         let closed = loop {
             if !draining && let Err(why) = self.place() {
                 // What was placed before is still answered, if the client takes it in time.
@@ -177,6 +182,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 if let Poll::Ready(step) = self.poll_step(cx, draining) {
                     return Poll::Ready(step);
+                }
+                if self.held_back && !draining {
+                    let Some(until) = self.peer.muted.until().map(tokio::time::Instant::from_std) else {
+                        self.held_back = false;
+                        return Poll::Ready(Step::Progress);
+                    };
+                    let sleep = unmute.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+                    if sleep.deadline() != until {
+                        sleep.as_mut().reset(until);
+                    }
+                    if sleep.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Step::Progress);
+                    }
                 }
                 if timer.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Step::Tick);
@@ -270,8 +288,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         now.saturating_duration_since(self.used_at.max(self.read_at))
     }
 
-    fn may_place(&self) -> bool {
-        self.parked.is_none()
+    fn may_place(&mut self) -> bool {
+        let is_muted = self.peer.muted.until().is_some();
+        self.held_back |= is_muted;
+        !is_muted
+            && self.parked.is_none()
             && !self.queue.is_exclusive()
             && self.queue.len() < IN_FLIGHT_MAX
             && self.outgoing.buffered() < BACKLOG_MAX

@@ -2,7 +2,7 @@
 
 use super::connection::{Closed, Connection};
 use super::guarded::Guarded;
-use super::limits::Limits;
+use super::limits::{Limits, Refused};
 use super::login::Login;
 use super::reach::Surroundings;
 use crate::api::{self, Peer, Reached};
@@ -171,9 +171,13 @@ impl Accept {
                         () = self.stopping.cancelled() => return,
                         admission = self.limits.admit(&self.bound.listener, address.ip()) => admission,
                     };
-                    let Some(admission) = admission else {
-                        debug!(%address, "too many connections from this address");
-                        continue;
+                    let admission = match admission {
+                        Ok(admission) => admission,
+                        Err(refused) => {
+                            debug!(%address, ?refused, "too many connections from this address");
+                            self.turn_away(stream, refused);
+                            continue;
+                        }
                     };
                     let newcomer = self.newcomer(stream, address);
                     let counts = Arc::clone(&counts);
@@ -194,6 +198,20 @@ impl Accept {
                 }
             }
         }
+    }
+
+    /// Closes a connection, at once or, so that a client that tries again at once gains nothing, later.
+    fn turn_away(&self, stream: TcpStream, refused: Refused) {
+        let Refused::TooFast(pause) = refused else { return };
+        let Some(place) = self.limits.place_to_wait() else { return };
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            drop((stream, place));
+        });
     }
 
     fn newcomer(&self, stream: TcpStream, address: SocketAddr) -> Option<Newcomer> {
@@ -217,6 +235,7 @@ impl Accept {
             address,
             principal: Principal::anonymous(),
             by_token: false,
+            muted: Arc::default(),
             reached,
         };
         Some(Newcomer {

@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod login;
 mod outgoing;
+mod pace;
 mod queue;
 mod reach;
 

@@ -99,6 +99,7 @@ impl World {
             Arc::clone(&groups),
         );
         transactions.start();
+        let quotas = Arc::new(crate::access::quotas::Quotas::new(&settings.quotas, Arc::clone(&metrics)));
         let ctx = Context {
             metadata: store,
             controller,
@@ -108,6 +109,7 @@ impl World {
             producer_ids,
             partitions: manager,
             metrics,
+            quotas,
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
