@@ -101,6 +101,7 @@ impl World {
         transactions.start();
         let quotas = Arc::new(crate::access::quotas::Quotas::new(&settings.quotas, Arc::clone(&metrics)));
         let ctx = Context {
+            credentials: Arc::new(crate::access::Known::new(Arc::clone(&store), Arc::clone(&live))),
             metadata: store,
             controller,
             config: live,
