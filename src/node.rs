@@ -5,6 +5,7 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+use crate::access::Authorizer;
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
@@ -201,6 +202,12 @@ impl Node {
             Arc::clone(&groups),
         );
         transactions.start();
+        let authorizer = settings.authorization.as_ref().map(|rules| {
+            let authorizer = Authorizer::new(rules.super_users.iter().cloned(), rules.allow_if_no_acl);
+            let authorizer = Arc::new(authorizer);
+            store.subscribe(Arc::clone(&authorizer) as Arc<dyn Publisher>);
+            authorizer
+        });
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
@@ -213,6 +220,7 @@ impl Node {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            authorizer,
         });
         register_collectors(&metrics, &manager);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));

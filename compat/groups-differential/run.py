@@ -16,10 +16,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import allowed  # noqa: E402
 import lockstep  # noqa: E402
 import scenarios  # noqa: E402
-import schema  # noqa: E402
 import sequences  # noqa: E402
 import sides  # noqa: E402
-from compat.common import brokers, checks, jars  # noqa: E402
+from compat.common import brokers, checks, jars, schema  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = os.path.join(HERE, "work", str(os.getpid()))

@@ -1,10 +1,10 @@
 //! What IncrementalAlterConfigs and AlterConfigs have in common: the checks a broker makes before the controller is
 //! asked (`ConfigAdminManager.preprocess`), and putting the two halves of the answer together again.
 
-use super::ApiError;
+use super::{ApiError, Call, text};
 use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResource, ResourceType};
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Operation};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
@@ -52,6 +52,18 @@ pub(super) fn check_broker(
 ) -> Result<(), ApiError> {
     config::validate_dynamic_broker(config, whole, !resource.name.is_empty())
         .map_err(|fault| invalid(fault.to_string()))
+}
+
+/// Checks that the client may do this to the configs of a resource: its own permission counts for a topic and a group, the
+/// cluster's for the rest.
+pub(super) fn check_leave(call: &Call, operation: Operation, kind: i8, name: &str) -> Result<(), ApiError> {
+    let may = call.may();
+    let (may, error) = match ResourceType::from_code(kind) {
+        Some(ResourceType::Topic) => (may.topic(operation, name), ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        Some(ResourceType::Group) => (may.group(operation, name), ErrorCode::GROUP_AUTHORIZATION_FAILED),
+        _ => (may.cluster(operation), ErrorCode::CLUSTER_AUTHORIZATION_FAILED),
+    };
+    if may { Ok(()) } else { Err(text::explained(ApiError::bare(error))) }
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> ApiError {

@@ -1,10 +1,11 @@
 //! AlterClientQuotas (49), v0-1: sets and removes quotas. One outcome per entity.
 //!
-//! Versions differ in their encoding only.
+//! Versions differ in their encoding only. The cluster needs ALTER_CONFIGS.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::controller::{QuotaAlteration, QuotaOutcomes};
 use crate::metadata::QuotaName;
+use crate::model::{ErrorCode, Operation};
 use kafka_protocol::messages::alter_client_quotas_response::{EntityData, EntryData};
 use kafka_protocol::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse};
 use std::sync::Arc;
@@ -16,8 +17,12 @@ impl Api for AlterClientQuotas {
     const NAME: &'static str = "AlterClientQuotas";
     const VERSIONS: Versions = Versions { min: 0, max: 1 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse {
         let asked = question(&request);
+        if !call.may().cluster(Operation::AlterConfigs) {
+            let error = text::explained(ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED));
+            return answer(asked, Err(error));
+        }
         let outcome = ctx.controller.alter_client_quotas(asked.clone(), request.validate_only).await;
         answer(asked, outcome)
     }

@@ -1,10 +1,11 @@
 //! CreateDelegationToken (38), v1-3: a token that lets a client be its owner without the owner's password (KIP-48).
 //!
-//! Versions: from v3 on the request may name an owner who is not the requester, and the answer tells who asked.
+//! Versions: from v3 on the request may name an owner who is not the requester, which needs
+//! CREATE_TOKENS of that user, and the answer tells who asked.
 
 use super::{Api, ApiError, Call, Context, Versions, text, tokens};
 use crate::controller::{CreateToken, CreatedToken};
-use crate::model::{ErrorCode, Principal};
+use crate::model::{ErrorCode, Operation, Principal, ResourceKind};
 use kafka_protocol::messages::{CreateDelegationTokenRequest, CreateDelegationTokenResponse};
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ impl Api for CreateDelegationToken {
         let asked = question(&call, &request);
         let outcome = if !tokens::may_ask(&call.peer) {
             Err(ApiError::bare(ErrorCode::DELEGATION_TOKEN_REQUEST_NOT_ALLOWED))
+        } else if asked.owner != asked.requester && !may_create_for(&call, &asked.owner) {
+            Err(ApiError::bare(ErrorCode::DELEGATION_TOKEN_AUTHORIZATION_FAILED))
         } else if asked.renewers.iter().any(|renewer| renewer.kind() != Principal::USER) {
             Err(ApiError::bare(ErrorCode::INVALID_PRINCIPAL_TYPE))
         } else {
@@ -30,6 +33,10 @@ impl Api for CreateDelegationToken {
         };
         answer(call.version, &asked, outcome)
     }
+}
+
+fn may_create_for(call: &Call, owner: &Principal) -> bool {
+    call.may().allow(Operation::CreateTokens, ResourceKind::User, &owner.to_string())
 }
 
 fn question(call: &Call, request: &CreateDelegationTokenRequest) -> CreateToken {

@@ -7,12 +7,13 @@
 //! A topic named twice is refused with INVALID_REQUEST, and so is `__cluster_metadata`; those answers come last.
 //! Everything else is the controller's to decide.
 //!
-//! Left out: authorization and the controller's mutation quota (later issues).
+//! The cluster needs CREATE, or else the topic. What its configs come to is told to who may DESCRIBE_CONFIGS of it; others
+//! are told so in the topic's `topic_config_error_code`. Left out: the controller's mutation quota.
 
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::config::{BrokerConfig, describe};
 use crate::controller::{self, CreatedTopic, NewTopic, Service};
-use crate::model::{ErrorCode, NodeId, PartitionId, TopicName};
+use crate::model::{ErrorCode, NodeId, Operation, PartitionId, ResourceKind, TopicName};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{self, CreateTopicsRequest, CreateTopicsResponse};
@@ -28,7 +29,7 @@ impl Api for CreateTopics {
     async fn handle(ctx: Arc<Context>, call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
         let config = ctx.config.load();
         let configs = |topic: &CreatedTopic| effective_configs(&config, topic);
-        respond(Arc::clone(&ctx.controller), call.version, &request, &configs).await
+        respond(Arc::clone(&ctx.controller), &call, &request, &configs).await
     }
 }
 
@@ -37,14 +38,18 @@ type Configs<'a> = &'a (dyn Fn(&CreatedTopic) -> Vec<CreatableTopicConfigs> + Sy
 
 async fn respond(
     controller: Arc<Service>,
-    version: i16,
+    call: &Call,
     request: &CreateTopicsRequest,
     configs: Configs<'_>,
 ) -> CreateTopicsResponse {
+    let (version, may) = (call.version, call.may());
+    let all = may.cluster_quietly(Operation::Create);
     let repeated = distinct::repeated(request.topics.iter().map(|topic| &topic.name));
     let (refused, wanted): (Vec<_>, Vec<_>) =
         request.topics.iter().partition(|topic| repeated.contains(&topic.name) || is_metadata_log(&topic.name));
 
+    let (wanted, denied): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|topic| all || may.topic(Operation::Create, &topic.name));
     let mut results = Vec::with_capacity(request.topics.len());
     if !wanted.is_empty() {
         let topics = wanted.iter().map(|topic| new_topic(topic)).collect();
@@ -52,7 +57,10 @@ async fn respond(
         let work = async move { controller.create_topics(controller::CreateTopics { topics, validate_only }).await };
         let answers = deadline::answers(request.timeout_ms, wanted.len(), work).await;
         results.extend(wanted.iter().zip(answers).map(|(topic, answer)| match answer {
-            Ok(created) => success(version, topic.name.clone(), &created, configs),
+            Ok(created) => {
+                let shown = may.allow_quietly(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name);
+                success(version, topic.name.clone(), &created, shown.then_some(configs))
+            }
             Err(error) => failure(topic.name.clone(), error),
         }));
     }
@@ -63,6 +71,10 @@ async fn respond(
             "Creation of internal topic __cluster_metadata is prohibited."
         };
         failure(name.clone(), ApiError::new(ErrorCode::INVALID_REQUEST, message))
+    }));
+    results.extend(denied.iter().map(|topic| {
+        let error = ApiError::new(ErrorCode::TOPIC_AUTHORIZATION_FAILED, "Authorization failed.");
+        failure(topic.name.clone(), error)
     }));
     CreateTopicsResponse::default().with_topics(results)
 }
@@ -90,12 +102,15 @@ fn success(
     version: i16,
     name: messages::TopicName,
     topic: &CreatedTopic,
-    configs: Configs<'_>,
+    configs: Option<Configs<'_>>,
 ) -> CreatableTopicResult {
     let result = CreatableTopicResult::default().with_name(name).with_topic_id(topic.id.0).with_error_message(None);
     if version < 5 {
         return result;
     }
+    let Some(configs) = configs else {
+        return result.with_topic_config_error_code(ErrorCode::TOPIC_AUTHORIZATION_FAILED.0);
+    };
     result
         .with_num_partitions(topic.partitions)
         .with_replication_factor(topic.replication_factor)
@@ -137,7 +152,7 @@ mod tests {
     }
 
     async fn ask(controller: &Arc<Service>, version: i16, request: &CreateTopicsRequest) -> CreateTopicsResponse {
-        let response = respond(Arc::clone(controller), version, request, &configs).await;
+        let response = respond(Arc::clone(controller), &testing::call(version), request, &configs).await;
         encoded(version, &response);
         response
     }

@@ -1,10 +1,10 @@
 //! DescribeClientQuotas (48), v0-1: the quotas of the entities that a filter lets through (`ClientQuotasImage.describe`).
 //!
-//! Versions differ in their encoding only.
+//! Versions differ in their encoding only. The cluster needs DESCRIBE_CONFIGS.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::metadata::{Image, QuotaEntity, QuotaName, QuotaType, Quotas};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
 use kafka_protocol::messages::describe_client_quotas_response::{EntityData, EntryData, ValueData};
 use kafka_protocol::messages::{DescribeClientQuotasRequest, DescribeClientQuotasResponse};
@@ -20,9 +20,12 @@ impl Api for DescribeClientQuotas {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: DescribeClientQuotasRequest,
     ) -> DescribeClientQuotasResponse {
+        if !call.may().cluster(Operation::DescribeConfigs) {
+            return failed(text::explained(ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)));
+        }
         respond(&ctx.metadata.load(), &request)
     }
 }
@@ -40,13 +43,7 @@ type Filter = BTreeMap<QuotaType, Match>;
 fn respond(image: &Image, request: &DescribeClientQuotasRequest) -> DescribeClientQuotasResponse {
     let filter = match filter(&request.components) {
         Ok(filter) => filter,
-        Err(error) => {
-            let (code, message) = text::error_fields(Err(error));
-            return DescribeClientQuotasResponse::default()
-                .with_error_code(code)
-                .with_error_message(message)
-                .with_entries(None);
-        }
+        Err(error) => return failed(error),
     };
     let fits = |entity: &QuotaEntity| {
         (!request.strict || entity.parts().count() == filter.len())
@@ -58,6 +55,11 @@ fn respond(image: &Image, request: &DescribeClientQuotasRequest) -> DescribeClie
     };
     let entries = image.quotas.iter().filter(|(entity, _)| fits(entity)).map(|(entity, quotas)| entry(entity, quotas));
     DescribeClientQuotasResponse::default().with_entries(Some(entries.collect()))
+}
+
+fn failed(error: ApiError) -> DescribeClientQuotasResponse {
+    let (code, message) = text::error_fields(Err(error));
+    DescribeClientQuotasResponse::default().with_error_code(code).with_error_message(message).with_entries(None)
 }
 
 fn refused<T>(text: String) -> Result<T, ApiError> {

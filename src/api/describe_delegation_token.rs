@@ -6,7 +6,7 @@ use super::{Api, ApiError, Call, Context, Versions, text, tokens};
 use crate::config::settings::Tokens;
 use crate::controller::token_hmac;
 use crate::metadata::{DelegationToken, Image};
-use crate::model::{ErrorCode, Principal};
+use crate::model::{ErrorCode, Operation, Principal, ResourceKind};
 use bytes::Bytes;
 use kafka_protocol::messages::describe_delegation_token_response::{
     DescribedDelegationToken, DescribedDelegationTokenRenewer,
@@ -48,13 +48,15 @@ fn respond(
         .as_ref()
         .map(|owners| owners.iter().map(|one| tokens::principal(&one.principal_type, &one.principal_name)).collect());
     let wanted = |token: &DelegationToken| owners.as_ref().is_none_or(|owners| owners.iter().any(|o| token.is_of(o)));
-    let shown = image.tokens.values().filter(|token| wanted(token) && may_see(token, &call.peer.principal));
+    let shown = image.tokens.values().filter(|token| wanted(token) && may_see(token, call));
     Ok(shown.map(|token| describe(call.version, token, token_hmac(secret, &token.id))).collect())
 }
 
-/// Its owner and its renewers may know of a token.
-fn may_see(token: &DelegationToken, who: &Principal) -> bool {
-    token.is_of(who)
+/// Its owner and its renewers may know of a token, and who may DESCRIBE it, or DESCRIBE_TOKENS of its owner.
+fn may_see(token: &DelegationToken, call: &Call) -> bool {
+    token.is_of(&call.peer.principal)
+        || call.may().allow(Operation::Describe, ResourceKind::DelegationToken, &token.id)
+        || call.may().allow(Operation::DescribeTokens, ResourceKind::User, &token.owner.to_string())
 }
 
 fn describe(version: i16, token: &DelegationToken, hmac: Bytes) -> DescribedDelegationToken {
@@ -106,10 +108,20 @@ mod tests {
     }
 
     fn ask(version: i16, who: &str, owners: Option<&[&'static str]>) -> Vec<DescribedDelegationToken> {
+        ask_with(&[], version, who, owners)
+    }
+
+    /// With an authorizer and these entries.
+    fn ask_with(
+        acls: &[&str],
+        version: i16,
+        who: &str,
+        owners: Option<&[&'static str]>,
+    ) -> Vec<DescribedDelegationToken> {
         let mut peer = testing::peer();
         peer.protocol = SecurityProtocol::SaslPlaintext;
         peer.principal = Principal::user(who);
-        let call = Call { peer: Arc::new(peer), ..testing::call(version) };
+        let call = Call { peer: Arc::new(peer), ..testing::call_with(who, version, acls) };
         let owner = |name: &&'static str| {
             DescribeDelegationTokenOwner::default()
                 .with_principal_type("User".into())
@@ -137,6 +149,13 @@ mod tests {
         assert_eq!(ids(&ask(3, "alice", None)), ["1"]);
         assert_eq!(ids(&ask(3, "bob", None)), ["1", "2"]);
         assert_eq!(ids(&ask(3, "admin", None)), [""; 0]);
+    }
+
+    #[test]
+    fn who_may_describe_a_token_or_the_tokens_of_its_owner_sees_it() {
+        assert_eq!(ids(&ask_with(&["+delegation_token:3:User:alice:DESCRIBE"], 3, "alice", None)), ["1", "3"]);
+        assert_eq!(ids(&ask_with(&["+user:User+:User:admin:DESCRIBE_TOKENS"], 3, "admin", None)), ["1", "2", "3"]);
+        assert_eq!(ids(&ask(3, "root", Some(&["carol"]))), ["2", "3"], "a super user");
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! answered at once. Records are ranges of segment files that the connection reads as it sends.
 //!
 //! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
+//! A consumer needs READ of each topic, a replica CLUSTER_ACTION; asked anew for each request of a session.
 //! Not done: fetching from the closest replica and fetching as a replica (there is one node).
 
-use super::{Answer, Chunk, Context, Placement, Versions};
-use crate::model::{ErrorCode, Offset, TopicName};
+use super::{Answer, Chunk, Context, Peer, Placement, Versions};
+use crate::access::Permissions;
+use crate::model::{ErrorCode, Offset, Operation, ResourceKind, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
 use crate::partition::{FetchWaiter, Isolation, Partition, ReadRequest};
 use crate::rt::{clock, rand};
@@ -61,7 +63,7 @@ struct Fetching {
 ///
 /// # Errors
 /// The body is not a Fetch request: the connection is to be closed.
-pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
+pub fn place(ctx: &Arc<Context>, peer: &Peer, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
     let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
     let isolation = match request.isolation_level {
         0 => Isolation::Uncommitted,
@@ -83,7 +85,7 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         Ok(session) => session,
         Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
     };
-    let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
+    let partitions = readable(ctx, &ctx.may(peer, NAME), &session.wanted, request.replica.0);
     let ceiling = ctx.settings().fetch.response_bytes_max;
     let mut fetching = Fetching {
         ctx: Arc::clone(ctx),
@@ -131,6 +133,36 @@ fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
         }));
     }
     wanted
+}
+
+/// The partitions that may be read.
+fn readable(
+    ctx: &Context,
+    may: &Permissions<'_>,
+    wanted: &[Wanted],
+    replica: i32,
+) -> Vec<Result<Arc<Partition>, ErrorCode>> {
+    if may.are_unlimited() {
+        return wanted.iter().map(|wanted| find(ctx, wanted)).collect();
+    }
+    let denied = Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    if replica >= 0 {
+        let may = may.cluster(Operation::ClusterAction);
+        return wanted.iter().map(|wanted| if may { find(ctx, wanted) } else { denied.clone() }).collect();
+    }
+    let mut partitions = Vec::with_capacity(wanted.len());
+    // Mostly, the partitions of a topic stand together: it is asked for once.
+    for of_topic in wanted.chunk_by(|one, next| one.topic == next.topic) {
+        let name = of_topic.first().and_then(|wanted| match &wanted.topic {
+            TopicKey::Name(name) => Some(name.clone()),
+            TopicKey::Id(id) => ctx.partitions.topic_by_id(*id).map(|topic| topic.name().clone()),
+        });
+        // An id that is not known stands for no topic.
+        let may = name
+            .is_none_or(|name| may.allow_counted(Operation::Read, ResourceKind::Topic, name.as_str(), of_topic.len()));
+        partitions.extend(of_topic.iter().map(|wanted| if may { find(ctx, wanted) } else { denied.clone() }));
+    }
+    partitions
 }
 
 fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {

@@ -7,6 +7,7 @@
 //! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
 //! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
 
+mod acls;
 mod alter;
 mod authorized;
 mod auto_topics;
@@ -34,12 +35,15 @@ pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
+pub mod create_acls;
 pub mod create_delegation_token;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_acls;
 pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
+pub mod describe_acls;
 pub mod describe_client_quotas;
 pub mod describe_cluster;
 pub mod describe_configs;
@@ -82,10 +86,11 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
+use crate::access::{Authorizer, Permissions, Subject};
 use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::model::Principal;
+use crate::model::{ErrorCode, Operation, Principal};
 use crate::partition;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
@@ -113,12 +118,19 @@ pub struct Context {
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
+    /// Who may do what; `None`: everybody may do everything (`authorizer.class.name` is not set).
+    pub authorizer: Option<Arc<Authorizer>>,
 }
 
 impl Context {
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(self.config.load().settings())
+    }
+
+    /// What a client may do by a request of this name.
+    fn may<'a>(&'a self, peer: &'a Peer, request: &'static str) -> Permissions<'a> {
+        Permissions::new(self.authorizer.as_deref(), peer.subject(request))
     }
 }
 
@@ -150,9 +162,36 @@ pub struct Reached {
 /// One request, less its body.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// The API's name.
+    pub api: &'static str,
     pub version: i16,
     pub client_id: Option<String>,
     pub peer: Arc<Peer>,
+    pub authorizer: Option<Arc<Authorizer>>,
+}
+
+impl Peer {
+    fn subject(&self, request: &'static str) -> Subject<'_> {
+        Subject { principal: &self.principal, address: self.address.ip(), request }
+    }
+}
+
+impl Call {
+    /// What the client may do.
+    pub(crate) fn may(&self) -> Permissions<'_> {
+        Permissions::new(self.authorizer.as_deref(), self.peer.subject(self.api))
+    }
+
+    /// The answer to a request that the client may not make of this cluster.
+    fn needs(&self, operation: Operation) -> ApiError {
+        let text = format!("Request {} needs {} permission.", self.api, operation.name());
+        ApiError::new(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, text)
+    }
+
+    /// Nothing, if the client may do this to the cluster (`AuthHelper.authorizeClusterOperation`).
+    fn on_cluster(&self, operation: Operation) -> Result<(), ApiError> {
+        if self.may().cluster(operation) { Ok(()) } else { Err(self.needs(operation)) }
+    }
 }
 
 /// Inclusive range of versions that are served.
@@ -323,6 +362,9 @@ apis![
     end_txn::EndTxn,
     write_txn_markers::WriteTxnMarkers,
     txn_offset_commit::TxnOffsetCommit,
+    describe_acls::DescribeAcls,
+    create_acls::CreateAcls,
+    delete_acls::DeleteAcls,
     describe_configs::DescribeConfigs,
     alter_configs::AlterConfigs,
     alter_replica_log_dirs::AlterReplicaLogDirs,
@@ -431,12 +473,14 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
     let Some(Runner { run, .. }) = runner(header.key) else {
-        return fetch::place(ctx, header, &body);
+        return fetch::place(ctx, peer, header, &body);
     };
     let call = Call {
+        api: api.name,
         version: header.version,
         client_id: header.client_id.as_ref().map(|id| id.to_string()),
         peer: Arc::clone(peer),
+        authorizer: ctx.authorizer.clone(),
     };
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
 }

@@ -6,16 +6,20 @@
 //!
 //! v7 zstd · v8 record errors and message · v10 leader hints · v13 topic ids. Versions 0-2 are
 //! advertised but refused (KAFKA-18659). acks=0 has no answer; an error then closes the connection.
-//! Batches of transactions are admitted first (`admission`).
+//! Batches of transactions are admitted first (`admission`). A topic needs WRITE, a transactional id too, which else fails
+//! the whole request.
 
 mod admission;
 
-use super::{Answer, Chunk, Context, Later, Versions};
-use crate::model::{ErrorCode, Offset, PartitionId, TimestampMs, TopicId, TopicName};
+use super::{Answer, Chunk, Context, Later, Peer, Versions};
+use crate::access::Permissions;
+use crate::model::{ErrorCode, Offset, Operation, PartitionId, ResourceKind, TimestampMs, TopicId, TopicName};
 use crate::partition::{Acks, CommitWait, Outcome, Partition};
 use crate::record::{self, Batch, BatchHeader, Compression, Rules};
 use crate::rt::clock;
-use crate::wire::produce::{PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse};
+use crate::wire::produce::{
+    PartitionData, PartitionResponse, ProduceRequest, ProduceResponse, TopicData, TopicResponse, encode_response, parse,
+};
 use crate::wire::{EncodeError, RequestHeader, TopicRef};
 use admission::Transactional;
 use bytes::{Bytes, BytesMut};
@@ -78,7 +82,13 @@ impl Placer {
     ///
     /// # Errors
     /// The body is not a Produce request: the connection is to be closed.
-    pub fn add(&mut self, ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Option<Later>, String> {
+    pub fn add(
+        &mut self,
+        ctx: &Arc<Context>,
+        peer: &Peer,
+        header: &RequestHeader,
+        body: &Bytes,
+    ) -> Result<Option<Later>, String> {
         let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
         let now = clock::now_ms();
         let index = self.requests.len();
@@ -97,6 +107,8 @@ impl Placer {
             topics: SmallVec::new(),
             waits: Vec::new(),
         };
+        let may = ctx.may(peer, NAME);
+        let refused = transactional(&may, &request);
         let is_admin = header.client_id.as_ref().is_some_and(|id| &**id == ADMIN_CLIENT_ID);
         for (t, topic) in request.topics.iter().enumerate() {
             let known = match topic.topic {
@@ -111,9 +123,15 @@ impl Placer {
             if let Some(known) = &known {
                 known.metrics().produce_requests.inc();
             }
+            let refused = if refused.is_err() {
+                refused
+            } else {
+                writable(&may, topic, known.as_ref().map(|known| known.name()))
+            };
             let mut answers = SmallVec::with_capacity(topic.partitions.len());
             for (slot, data) in topic.partitions.iter().enumerate() {
                 let checked = match acks {
+                    _ if refused.is_err() => Err(PartitionResponse::failed(data.partition, refused)),
                     None => Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_REQUIRED_ACKS)),
                     Some(_) if known.as_ref().is_some_and(|k| k.name().is_internal()) && !is_admin => {
                         Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_TOPIC_EXCEPTION))
@@ -307,6 +325,34 @@ impl Placed {
             response.topics.push(TopicResponse { topic, partitions });
         }
         encode_response(out, version, correlation_id, &response)
+    }
+}
+
+/// What becomes of a request with records of a transaction.
+fn transactional(may: &Permissions<'_>, request: &ProduceRequest<'_>) -> ErrorCode {
+    let Some(id) = request.transactional_id.filter(|_| !may.are_unlimited()) else { return ErrorCode::NONE };
+    let is_transactional = |data: &PartitionData| {
+        let records = data.records.as_deref().unwrap_or_default();
+        BatchHeader::parse(records).is_ok_and(|header| header.attributes.is_transactional())
+    };
+    let any = request.topics.iter().flat_map(|topic| &topic.partitions).any(is_transactional);
+    if any && !may.transactional_id(Operation::Write, id) {
+        return ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
+    ErrorCode::NONE
+}
+
+/// Whether the client may write to the topic. An id that is not known stands for none, and is answered later.
+fn writable(may: &Permissions<'_>, topic: &TopicData<'_>, known: Option<&TopicName>) -> ErrorCode {
+    let name = match (topic.topic, known) {
+        (TopicRef::Name(name), _) => name,
+        (TopicRef::Id(_), Some(known)) => known.as_str(),
+        (TopicRef::Id(_), None) => return ErrorCode::NONE,
+    };
+    if may.allow_counted(Operation::Write, ResourceKind::Topic, name, topic.partitions.len()) {
+        ErrorCode::NONE
+    } else {
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
     }
 }
 

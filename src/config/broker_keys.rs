@@ -16,7 +16,7 @@ use super::broker_keys_security as security;
 use super::broker_keys_share as share;
 use super::broker_keys_txn as txn;
 use super::key::{Check, Key};
-use super::value::Type::{Int, Long, String};
+use super::value::Type::{Boolean, Int, Long, String};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -38,8 +38,6 @@ pub(super) mod reasons {
     pub(in crate::config) const TIERED: &str = "Tiered storage is off.";
 
     pub(in crate::config) const JAVA: &str = "remove it: Klamm cannot load Java classes";
-    pub(in crate::config) const ACLS: &str =
-        "remove it: ACLs are not supported yet, and every client may do everything";
     pub(in crate::config) const UNSTABLE: &str = "set it to false: only released versions are offered";
     pub(in crate::config) const TLS: &str =
         "remove the ssl.* settings and use PLAINTEXT listeners: TLS is not supported yet";
@@ -70,6 +68,18 @@ const OURS: &[Key] = &[
         "Without advertised.listeners: the port that a container's port is published as; -1: the same.",
     )
     .check(Check::Between(-1, 65535))
+    .internal(),
+];
+
+/// Keys of Kafka's authorizer. Kafka's server itself does not know them, and shows them as what it does not know.
+const AUTHORIZER: &[Key] = &[
+    Key::new("super.users", String, Some(""), "Principals that may do everything, between semicolons.").internal(),
+    Key::new(
+        "allow.everyone.if.no.acl.found",
+        Boolean,
+        Some("false"),
+        "Whether everybody may do everything to a resource that no ACL is about.",
+    )
     .internal(),
 ];
 
@@ -112,6 +122,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         remote::KEYS,
         security::KEYS,
         DYNAMIC_ONLY,
+        AUTHORIZER,
         OURS,
     ];
     areas.into_iter().flatten()
@@ -128,6 +139,11 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// Whether a key is one of those that exist only as dynamic settings.
 pub(super) fn is_dynamic_only(name: &str) -> bool {
     DYNAMIC_ONLY.iter().any(|key| key.name == name)
+}
+
+/// Whether a key is one that only the authorizer knows.
+pub(super) fn is_the_authorizers(name: &str) -> bool {
+    AUTHORIZER.iter().any(|key| key.name == name)
 }
 
 /// The part after `listener.name.<listener>.`, if the name has that prefix.
@@ -149,7 +165,7 @@ mod tests {
         let names: Vec<&str> = all().map(|key| key.name).collect();
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len(), "a key stands twice");
-        assert_eq!(names.len(), 363 + OURS.len());
+        assert_eq!(names.len(), 363 + AUTHORIZER.len() + OURS.len());
         // Of the 360 static keys 20 are internal; DescribeConfigs shows the rest.
         let shown = all().filter(|key| !key.internal).count();
         assert_eq!(shown, 340);

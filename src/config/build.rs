@@ -6,7 +6,7 @@ use super::groups;
 use super::listeners;
 use super::settings::*;
 use super::value::Value;
-use crate::model::NodeId;
+use crate::model::{NodeId, Principal};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +53,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        authorization: authorization(&read)?,
         tokens: tokens(&read),
         quorum,
     };
@@ -85,6 +86,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        authorization: old.authorization.clone(),
         tokens: tokens(&read),
         quorum: old.quorum.clone(),
     };
@@ -182,6 +184,35 @@ fn roles(read: &Read<'_>) -> Result<Roles, ConfigError> {
         "process.roles is {}, and a node that is only that is not supported yet: set process.roles=broker,controller.",
         names.join(",")
     )))
+}
+
+/// The one class that `authorizer.class.name` may name.
+const STANDARD_AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+
+fn authorization(read: &Read<'_>) -> Result<Option<Authorization>, ConfigError> {
+    let class = read.text("authorizer.class.name");
+    let class = class.trim();
+    if class.is_empty() {
+        return Ok(None);
+    }
+    if class != STANDARD_AUTHORIZER {
+        return Err(ConfigError::new(format!(
+            "authorizer.class.name is {class:?}, and Klamm cannot load Java classes: set it to {STANDARD_AUTHORIZER}, \
+             whose rules Klamm has itself, or remove it."
+        )));
+    }
+    let mut super_users = Vec::new();
+    for user in read.text("super.users").split(';').map(str::trim).filter(|user| !user.is_empty()) {
+        match Principal::parse(user) {
+            Some(principal) => super_users.push(principal),
+            None => {
+                return Err(ConfigError::new(format!(
+                    "super.users has {user:?}: write TYPE:NAME, for example User:admin, and semicolons between them."
+                )));
+            }
+        }
+    }
+    Ok(Some(Authorization { super_users, allow_if_no_acl: read.is_true("allow.everyone.if.no.acl.found") }))
 }
 
 fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {

@@ -4,7 +4,7 @@
 //! we accept without effect is only in the table. Settings that can change while the broker runs
 //! come in a new `Settings` ([`super::Live`]).
 
-use crate::model::NodeId;
+use crate::model::{NodeId, Principal};
 use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
@@ -134,6 +134,8 @@ pub struct Settings {
     pub replication: Replication,
     pub groups: Groups,
     pub transactions: Transactions,
+    /// `authorizer.class.name` and what belongs to it; `None`: everybody may do everything.
+    pub authorization: Option<Authorization>,
     pub tokens: Tokens,
     pub quorum: Quorum,
 }
@@ -340,6 +342,15 @@ pub struct Transactions {
     pub verify_partitions: bool,
     /// `add.partitions.to.txn.retry.backoff.max.ms`: how long a first write waits for the transaction before to be settled.
     pub settle_wait: Duration,
+}
+
+/// What the authorizer is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authorization {
+    /// `super.users`
+    pub super_users: Vec<Principal>,
+    /// `allow.everyone.if.no.acl.found`
+    pub allow_if_no_acl: bool,
 }
 
 /// `controller.quorum.*` and the metadata log.

@@ -11,7 +11,7 @@ use super::request::*;
 use super::security::{AlterScram, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, UserOutcomes};
 use crate::config::settings::Tokens;
 use crate::metadata::{Change, ConfigResource, Image, Record, Store};
-use crate::model::{ErrorCode, NodeId, Principal, TimestampMs, TopicId};
+use crate::model::{Acl, AclFilter, AclRequest, ErrorCode, NodeId, Principal, TimestampMs, TopicId};
 use crate::quorum::{ProposeError, Quorum, QuorumError, Term, Ticket};
 use crate::rt::{clock, rand};
 use machine::features::METADATA_VERSION;
@@ -212,6 +212,16 @@ impl Service {
     ) -> Vec<Result<(), ApiError>> {
         let decided = self.decide(|image| machine::partitions::assign_directories(broker, &assignments, image));
         each(decided, assignments.len()).await
+    }
+
+    /// Creates access control entries; one answer per entry, in order.
+    pub async fn create_acls(&self, entries: Vec<AclRequest>) -> Vec<Result<(), ApiError>> {
+        each(self.decide(|image| machine::acls::create(&entries, image, rand::uuid)), entries.len()).await
+    }
+
+    /// Deletes the access control entries that the filters match; for each filter, in order, those it matched.
+    pub async fn delete_acls(&self, filters: Vec<AclFilter>) -> Vec<Result<Vec<Arc<Acl>>, ApiError>> {
+        each(self.decide(|image| machine::acls::delete(&filters, image)), filters.len()).await
     }
 
     /// Decides on the head and proposes the records. The ticket says when the answer may leave.

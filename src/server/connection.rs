@@ -295,7 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Result<(), String> {
         if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
             // Appended with the others of this wake-up, at the latest before anything else is placed.
-            let Some(later) = self.placer.add(&self.ctx, header, &body)? else {
+            let Some(later) = self.placer.add(&self.ctx, &self.peer, header, &body)? else {
                 self.placing.extend(grants.into_iter().flatten());
                 return Ok(());
             };

@@ -2,9 +2,10 @@
 //!
 //! Nothing here knows a clock, a file, a task or chance: random ids come in through [`Draw`]. The
 //! rules are those of Kafka 4.3's `ReplicationControlManager`, `ConfigurationControlManager`,
-//! `FeatureControlManager`, `ProducerIdControlManager` and `ClusterControlManager`, messages
+//! `FeatureControlManager`, `ProducerIdControlManager`, `ClusterControlManager` and `AclControlManager`, messages
 //! included, because clients show them.
 
+pub(super) mod acls;
 pub(super) mod brokers;
 pub(super) mod configs;
 pub(super) mod features;

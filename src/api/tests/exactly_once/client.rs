@@ -81,7 +81,7 @@ impl Line<'_> {
         let ctx = self.ctx();
         let answer = if header.key == api::produce::KEY {
             let mut placer = api::produce::Placer::default();
-            match placer.add(ctx, header, &body).unwrap() {
+            match placer.add(ctx, &self.peer, header, &body).unwrap() {
                 Some(later) => later.await,
                 None => placer.place(ctx).next()?.committed().await.answer(),
             }

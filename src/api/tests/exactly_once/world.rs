@@ -111,6 +111,7 @@ impl World {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            authorizer: None,
         };
         Broker { ctx: Arc::new(ctx), flusher }
     }

@@ -1,6 +1,7 @@
 //! One test per sentence of the rules: exact records, exact answers.
 #![allow(clippy::unwrap_used)]
 
+mod acls;
 mod brokers;
 mod configs;
 mod features;
