@@ -13,7 +13,7 @@ mod render;
 
 pub use handles::{
     ApiMetrics, CleanerMetrics, CoordinatorMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection,
-    TopicMetrics,
+    ThrottleMetrics, Throttled, TopicMetrics,
 };
 pub use histogram::Histogram;
 pub use render::{CONTENT_TYPE, PartitionSample, Sample, Series};
@@ -35,6 +35,7 @@ pub struct Metrics {
     topics: DashMap<TopicName, Arc<TopicMetrics>>,
     listeners: Mutex<Vec<(String, Arc<ListenerMetrics>)>>,
     rejected: [Count; Rejection::ALL.len()],
+    throttled: [ThrottleMetrics; Throttled::ALL.len()],
     /// Bytes granted to requests that are not answered yet (`queued.max.request.bytes`): for large frames, and for
     /// what bodies were decoded to.
     pub request_bytes_in_flight: Level,
@@ -69,6 +70,7 @@ impl Metrics {
             topics: DashMap::new(),
             listeners: Mutex::new(Vec::new()),
             rejected: std::array::from_fn(|_| Count::default()),
+            throttled: Default::default(),
             request_bytes_in_flight: Level::default(),
             flush: Arc::default(),
             cleaner: CleanerMetrics::default(),
@@ -117,6 +119,13 @@ impl Metrics {
     /// A connection was turned away or cut off.
     pub fn rejected(&self, why: Rejection) {
         self.rejected[why as usize].inc();
+    }
+
+    /// A client exceeded a quota, and has to wait for so long.
+    pub fn throttled(&self, of: Throttled, milliseconds: u64) {
+        let metrics = &self.throttled[of as usize];
+        metrics.times.inc();
+        metrics.milliseconds.add(milliseconds);
     }
 
     /// Adds a closure that every scrape calls.
