@@ -25,7 +25,7 @@ impl Api for DescribeProducers {
             .into_iter()
             .map(|topic| {
                 let name = topic.name.clone();
-                let refused = refused(&call, &name);
+                let refused = refused(&ctx, &call, &name);
                 let partitions = topic
                     .partition_indexes
                     .iter()
@@ -54,12 +54,18 @@ impl Api for DescribeProducers {
 }
 
 /// Why nothing is told of the topic.
-fn refused(call: &Call, topic: &str) -> Option<ApiError> {
+fn refused(ctx: &Context, call: &Call, topic: &str) -> Option<ApiError> {
     if let Some(fault) = TopicName::fault(topic) {
         return Some(ApiError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, fault));
     }
-    let denied = !call.may().topic(Operation::Read, topic);
-    denied.then(|| text::explained(ApiError::bare(ErrorCode::TOPIC_AUTHORIZATION_FAILED)))
+    let error = if !call.may().topic(Operation::Read, topic) {
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
+    } else if ctx.partitions.topic(topic).is_none() {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    } else {
+        return None;
+    };
+    Some(text::explained(ApiError::bare(error)))
 }
 
 fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ErrorCode> {
