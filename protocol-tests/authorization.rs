@@ -14,6 +14,7 @@ use kafka_protocol::protocol::Request;
 use klamm::model::{CLUSTER_NAME, Coded as _, Operation, ResourceKind};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::time::{Duration, Instant};
 use support::Broker;
 
 const ADMIN: [u8; 4] = [127, 0, 0, 2];
@@ -249,7 +250,7 @@ fn of_groups() -> Vec<Row> {
         row(2, LeaveGroupRequest::default().with_group_id(group("g")), &read),
         row(3, SyncGroupRequest::default().with_group_id(group("g")), &read),
         row(5, DescribeGroupsRequest::default().with_groups(vec![group("g")]), &[("DESCRIBE GROUP g", 30)]),
-        row(2, DeleteGroupsRequest::default().with_groups_names(vec![group("g")]), &[("DELETE GROUP g", 30)]),
+        row(2, DeleteGroupsRequest::default().with_groups_names(vec![group("other")]), &[("DELETE GROUP other", 30)]),
         row(
             0,
             OffsetDeleteRequest::default().with_group_id(group("g")).with_topics(vec![
@@ -419,6 +420,16 @@ fn a_missing_permission_gives_its_code_in_every_api_that_is_served() {
         .with_num_partitions(1)
         .with_replication_factor(1);
     admin.call(7, &CreateTopicsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic]));
+
+    for kind in [0, 1] {
+        // The first question has the coordinators' topics created.
+        let find = FindCoordinatorRequest::default().with_key(text("g")).with_key_type(kind);
+        let began = Instant::now();
+        while admin.call(3, &find).error_code != 0 {
+            assert!(began.elapsed() < support::PATIENCE, "no coordinator");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 
     let mut walker = Client::connect_from(WALKER, &broker.bootstrap());
     let mut walked: BTreeSet<i16> = WITHOUT_A_CODE.into_iter().collect();

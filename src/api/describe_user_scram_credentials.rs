@@ -34,8 +34,7 @@ impl Api for DescribeUserScramCredentials {
 fn refused(request: &DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse {
     let code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED.0;
     // Each without its name, as in Apache Kafka.
-    let result =
-        || DescribeUserScramCredentialsResult::default().with_error_code(code).with_error_message(None);
+    let result = || DescribeUserScramCredentialsResult::default().with_error_code(code).with_error_message(None);
     DescribeUserScramCredentialsResponse::default()
         .with_error_code(code)
         .with_error_message(None)
