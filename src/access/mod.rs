@@ -5,7 +5,16 @@
 
 mod authorizer;
 mod credentials;
+pub mod jaas;
 mod known;
+mod listener;
+pub mod machine;
+mod mapping;
+mod mechanism;
+pub mod oauth;
+pub mod plain;
+pub mod quotas;
+mod scram;
 
 pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 #[cfg(test)]
@@ -13,3 +22,6 @@ pub(crate) use authorizer::testing;
 pub use authorizer::{Action, Authorizer, Index, Permissions, Rule, Subject};
 pub use credentials::{Credentials, Token};
 pub use known::Known;
+pub use listener::{Access, KeySource, check_change};
+pub use mapping::Mapping;
+pub use mechanism::{Checks, Exchange, Identity, Mechanism, Refused, Step, Surroundings};

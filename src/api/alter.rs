@@ -2,9 +2,11 @@
 //! asked (`ConfigAdminManager.preprocess`), and putting the two halves of the answer together again.
 
 use super::{ApiError, Call, text};
+use crate::access;
 use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, NodeId, Operation};
+use crate::rt::fs::disk::disk;
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
@@ -50,8 +52,21 @@ pub(super) fn check_broker(
     resource: &ConfigResource,
     whole: &BTreeMap<String, String>,
 ) -> Result<(), ApiError> {
-    config::validate_dynamic_broker(config, whole, !resource.name.is_empty())
-        .map_err(|fault| invalid(fault.to_string()))
+    let per_broker = !resource.name.is_empty();
+    config::validate_dynamic_broker(config, whole, per_broker).map_err(|fault| invalid(fault.to_string()))?;
+    // Stores are opened before anybody depends on them.
+    let (next, _) = config.proposed(whole, per_broker);
+    let listeners = config.settings().network.security.iter().zip(&next.settings().network.security);
+    for (old, new) in listeners.filter(|(old, new)| old != new) {
+        access::check_change(old, new, &*disk()).map_err(|fault| {
+            invalid(format!(
+                "Invalid value org.apache.kafka.common.config.ConfigException: Validation of dynamic config update of \
+                 the listener {} failed: {fault} for configuration Invalid dynamic configuration",
+                old.listener
+            ))
+        })?;
+    }
+    Ok(())
 }
 
 /// Checks that the client may do this to the configs of a resource: its own permission counts for a topic and a group, the

@@ -4,8 +4,9 @@
 //! lists the refused first. v0-3 differ in nothing but their encoding and, in Apache Kafka, in how a quota is
 //! reported.
 //!
-//! A topic needs ALTER. Left out: the controller's mutation quota.
+//! A topic needs ALTER.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::controller::{NewPartitions, Service};
 use crate::model::{ErrorCode, NodeId, Operation, TopicName};
@@ -21,9 +22,26 @@ impl Api for CreatePartitions {
     const NAME: &'static str = "CreatePartitions";
     const VERSIONS: Versions = Versions { min: 0, max: 3 };
 
-    async fn handle(ctx: Arc<Context>, call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
-        respond(Arc::clone(&ctx.controller), &call, &request).await
+    async fn handle(ctx: Arc<Context>, call: Call, mut request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let refused;
+        (request.topics, refused) = mutations.admit(request.topics, |topic| partitions(&ctx, &call, topic));
+        let mut response = respond(Arc::clone(&ctx.controller), &call, &request).await;
+        response.results.extend(refused.into_iter().map(|topic| result(topic.name, Err(Mutations::refusal()))));
+        response.with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 3;
+
+/// How many partitions would be added.
+fn partitions(ctx: &Context, call: &Call, topic: &CreatePartitionsTopic) -> usize {
+    if !call.may().topic(Operation::Alter, &topic.name) {
+        return 0;
+    }
+    let there = ctx.metadata.load().topic(topic.name.as_str()).map(|topic| topic.partitions.len());
+    there.map_or(0, |there| usize::try_from(topic.count).unwrap_or(0).saturating_sub(there))
 }
 
 async fn respond(controller: Arc<Service>, call: &Call, request: &CreatePartitionsRequest) -> CreatePartitionsResponse {

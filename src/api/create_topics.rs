@@ -8,8 +8,9 @@
 //! Everything else is the controller's to decide.
 //!
 //! The cluster needs CREATE, or else the topic. What its configs come to is told to who may DESCRIBE_CONFIGS of it; others
-//! are told so in the topic's `topic_config_error_code`. Left out: the controller's mutation quota.
+//! are told so in the topic's `topic_config_error_code`.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::config::{BrokerConfig, describe};
 use crate::controller::{self, CreatedTopic, NewTopic, Service};
@@ -26,11 +27,36 @@ impl Api for CreateTopics {
     const NAME: &'static str = "CreateTopics";
     const VERSIONS: Versions = Versions { min: 2, max: 7 };
 
-    async fn handle(ctx: Arc<Context>, call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, mut request: CreateTopicsRequest) -> CreateTopicsResponse {
         let config = ctx.config.load();
         let configs = |topic: &CreatedTopic| effective_configs(&config, topic);
-        respond(Arc::clone(&ctx.controller), &call, &request, &configs).await
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let refused;
+        (request.topics, refused) = mutations.admit(request.topics, |topic| partitions(&ctx, &call, topic));
+        let mut response = respond(Arc::clone(&ctx.controller), &call, &request, &configs).await;
+        response.topics.extend(refused.into_iter().map(|topic| failure(topic.name, Mutations::refusal())));
+        response.with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 6;
+
+/// How many partitions would be created.
+fn partitions(ctx: &Context, call: &Call, topic: &CreatableTopic) -> usize {
+    let may = call.may();
+    if !may.cluster(Operation::Create) && !may.topic(Operation::Create, &topic.name) {
+        return 0;
+    }
+    if ctx.metadata.load().topic(topic.name.as_str()).is_some() {
+        return 0;
+    }
+    let count = match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => return topic.assignments.len(),
+        -1 => ctx.settings().topics.num_partitions,
+        given => given,
+    };
+    usize::try_from(count).unwrap_or(0)
 }
 
 /// What a new topic's configs come down to.

@@ -8,8 +8,9 @@
 //! name, a name whether it exists or not. With an authorizer the answers come in a random order, so that their places
 //! tell nothing either.
 //!
-//! v5 adds the message. Left out: the controller's mutation quota.
+//! v5 adds the message.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::access::Permissions;
 use crate::controller::{DeletedTopic, Service, TopicSelector};
@@ -32,7 +33,9 @@ impl Api for DeleteTopics {
     async fn handle(ctx: Arc<Context>, call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let timeout_ms = request.timeout_ms;
         let asked = if call.version >= 6 { request.topics } else { by_name(request.topic_names) };
-        let responses = if ctx.settings().topics.delete_enable {
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let (asked, throttled) = mutations.admit(asked, |topic| partitions(&ctx, &call, topic));
+        let mut responses = if ctx.settings().topics.delete_enable {
             let may = call.may();
             let plan = plan(&asked, &ctx.metadata.image(), &may);
             let mut responses = carry_out(plan, timeout_ms, Arc::clone(&ctx.controller)).await;
@@ -43,8 +46,31 @@ impl Api for DeleteTopics {
         } else {
             switched_off(asked, call.version)
         };
-        DeleteTopicsResponse::default().with_responses(responses)
+        let refusals = throttled.into_iter().map(|topic| {
+            let name = topic.name.map(|name| TopicName::new(name.as_str()));
+            result(name.as_ref(), TopicId(topic.topic_id), Err(Mutations::refusal()))
+        });
+        responses.extend(refusals);
+        DeleteTopicsResponse::default().with_responses(responses).with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 5;
+
+/// How many partitions would be deleted.
+fn partitions(ctx: &Context, call: &Call, topic: &DeleteTopicState) -> usize {
+    let image = ctx.metadata.load();
+    let known = match &topic.name {
+        Some(name) => image.topic(name.as_str()),
+        None => image.topic_by_id(TopicId(topic.topic_id)),
+    };
+    let may = call.may();
+    let deletable = known.filter(|known| {
+        ctx.settings().topics.delete_enable
+            && (may.cluster_quietly(Operation::Delete) || may.topic(Operation::Delete, known.name.as_str()))
+    });
+    deletable.map_or(0, |known| known.partitions.len())
 }
 
 fn switched_off(asked: Vec<DeleteTopicState>, version: i16) -> Vec<DeletableTopicResult> {

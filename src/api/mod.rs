@@ -16,6 +16,7 @@ mod deadline;
 mod distinct;
 mod groups;
 mod loggers;
+mod mutations;
 #[cfg(test)]
 #[path = "tests/exactly_once/mod.rs"]
 mod exactly_once;
@@ -75,6 +76,8 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod renew_delegation_token;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod update_features;
@@ -86,12 +89,14 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
+use crate::access::quotas::{Client, Mute, Quotas};
 use crate::access::{Authorizer, Permissions, Subject};
 use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
 use crate::model::{ErrorCode, Operation, Principal};
 use crate::partition;
+use crate::rt::clock;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
 use crate::wire::{self, RequestHeader};
@@ -103,6 +108,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
@@ -113,8 +119,11 @@ pub struct Context {
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: Arc<ProducerIds>,
+    /// What logins are checked against.
+    pub credentials: Arc<dyn crate::access::Credentials>,
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
+    pub quotas: Arc<Quotas>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
@@ -149,6 +158,15 @@ pub struct Peer {
     pub by_token: bool,
     /// The address by which it reached this broker, where that and nothing else is to be answered.
     pub reached: Option<Reached>,
+    /// Set by what answers its requests when it has to wait (KIP-219); the connection heeds it.
+    pub muted: Arc<Mute>,
+}
+
+impl Peer {
+    /// As quotas know it.
+    pub(crate) fn client<'a>(&'a self, client_id: Option<&'a str>) -> Client<'a> {
+        Client { user: self.principal.name(), id: client_id.unwrap_or_default() }
+    }
 }
 
 /// An address of this broker that is right for one client: see `server/reach.rs`.
@@ -293,13 +311,33 @@ struct Runner {
 
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
 
-/// Decodes, handles and encodes one request of `A`.
-fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
+/// Sets `throttle_time_ms` of an answer, unless it is higher already.
+type Throttle<R> = fn(&mut R, i32);
+
+/// Decodes, handles and encodes one request of `A`. Without `throttle` its time does not count, as in Kafka for what brokers
+/// ask each other.
+fn run<A: Api + 'static>(
+    ctx: &Arc<Context>,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+    throttle: Option<Throttle<<A::Request as Request>::Response>>,
+) -> Result<Later, String> {
     let version = A::form(call.version);
     let request = A::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
-        let response = A::handle(ctx, call, request).await;
+        let response = match throttle.filter(|_| ctx.quotas.measures_time()) {
+            None => A::handle(ctx, call, request).await,
+            Some(throttle) => {
+                let (peer, client_id) = (Arc::clone(&call.peer), call.client_id.clone());
+                let (mut response, worked) = timed(A::handle(Arc::clone(&ctx), call, request)).await;
+                let ms = ctx.quotas.worked(peer.client(client_id.as_deref()), worked);
+                peer.muted.extend(ms);
+                throttle(&mut response, millis(ms));
+                response
+            }
+        };
         let key = <A::Request as Request>::KEY;
         match wire::response(key, version, correlation_id, &response) {
             Ok(frame) => smallvec![Chunk::Bytes(frame)],
@@ -312,8 +350,27 @@ fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, bo
     }))
 }
 
+/// What comes of it, and how long we worked on it: the time that it waited does not count.
+async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
+    let mut future = std::pin::pin!(future);
+    let mut worked = Duration::ZERO;
+    let output = std::future::poll_fn(|cx| {
+        let began = clock::now();
+        let polled = future.as_mut().poll(cx);
+        worked += clock::now().saturating_duration_since(began);
+        polled
+    })
+    .await;
+    (output, worked)
+}
+
+/// `throttle_time_ms`, as answers have it.
+fn millis(ms: u64) -> i32 {
+    i32::try_from(ms).unwrap_or(i32::MAX)
+}
+
 macro_rules! apis {
-    ($($api:path),* $(,)?) => {
+    ($($api:path),* ; without a throttle time: $($exempt:path),* $(,)?) => {
         const APIS: &[Served] = &[
             Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
             Served {
@@ -328,11 +385,26 @@ macro_rules! apis {
                 versions: <$api as Api>::VERSIONS,
                 advertised_min: <$api as Api>::VERSIONS.min,
             },)*
+            $(Served {
+                key: <<$exempt as Api>::Request as Request>::KEY,
+                name: <$exempt as Api>::NAME,
+                versions: <$exempt as Api>::VERSIONS,
+                advertised_min: <$exempt as Api>::VERSIONS.min,
+            },)*
         ];
 
         fn runner(key: i16) -> Option<Runner> {
             $(if key == <<$api as Api>::Request as Request>::KEY {
-                return Some(Runner { run: run::<$api>, form: <$api as Api>::form });
+                let run: Run = |ctx, call, id, body| {
+                    run::<$api>(ctx, call, id, body, Some(|response, ms| {
+                        response.throttle_time_ms = response.throttle_time_ms.max(ms);
+                    }))
+                };
+                return Some(Runner { run, form: <$api as Api>::form });
+            })*
+            $(if key == <<$exempt as Api>::Request as Request>::KEY {
+                let run: Run = |ctx, call, id, body| run::<$exempt>(ctx, call, id, body, None);
+                return Some(Runner { run, form: <$exempt as Api>::form });
             })*
             None
         }
@@ -360,7 +432,6 @@ apis![
     add_partitions_to_txn::AddPartitionsToTxn,
     add_offsets_to_txn::AddOffsetsToTxn,
     end_txn::EndTxn,
-    write_txn_markers::WriteTxnMarkers,
     txn_offset_commit::TxnOffsetCommit,
     describe_acls::DescribeAcls,
     create_acls::CreateAcls,
@@ -390,7 +461,11 @@ apis![
     consumer_group_heartbeat::ConsumerGroupHeartbeat,
     consumer_group_describe::ConsumerGroupDescribe,
     list_config_resources::ListConfigResources,
-    describe_topic_partitions::DescribeTopicPartitions,
+    describe_topic_partitions::DescribeTopicPartitions;
+    without a throttle time:
+    write_txn_markers::WriteTxnMarkers,
+    sasl_handshake::SaslHandshake,
+    sasl_authenticate::SaslAuthenticate,
 ];
 
 /// Every API that is served, in the order of the list.

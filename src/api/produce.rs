@@ -11,7 +11,7 @@
 
 mod admission;
 
-use super::{Answer, Chunk, Context, Later, Peer, Versions};
+use super::{Answer, Chunk, Context, Later, Peer, Versions, millis};
 use crate::access::Permissions;
 use crate::model::{ErrorCode, Offset, Operation, PartitionId, ResourceKind, TimestampMs, TopicId, TopicName};
 use crate::partition::{Acks, CommitWait, Outcome, Partition};
@@ -34,6 +34,9 @@ pub const VERSIONS: Versions = Versions { min: 3, max: 13 };
 /// The admin client may write to internal topics; its client id is how Kafka knows it.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
+/// Bytes of a request's header, less the client's id.
+const HEADER: usize = 10;
+
 /// A topic as the answer names it; outlives the request's frame.
 #[derive(Clone, Debug)]
 enum Named {
@@ -49,8 +52,20 @@ pub struct Placed {
     acks: i16,
     timeout: Duration,
     topics: SmallVec<[(Named, SmallVec<[PartitionResponse; 1]>); 1]>,
+    /// Where some client has a quota: what this one is to be charged with.
+    charge: Option<Box<Charge>>,
+    throttle_ms: u64,
     /// What is appended but not committed: topic and partition in `topics`, and what to wait for.
     waits: Vec<(usize, usize, CommitWait)>,
+}
+
+/// What a request takes from its client's quotas.
+#[derive(Debug)]
+struct Charge {
+    peer: Arc<Peer>,
+    client_id: Option<String>,
+    bytes: usize,
+    worked: Duration,
 }
 
 /// A batch on its way into a partition.
@@ -85,12 +100,13 @@ impl Placer {
     pub fn add(
         &mut self,
         ctx: &Arc<Context>,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         header: &RequestHeader,
         body: &Bytes,
     ) -> Result<Option<Later>, String> {
         let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
         let now = clock::now_ms();
+        let began = ctx.quotas.any().then(clock::now);
         let index = self.requests.len();
         let first_entry = self.entries.len();
         let acks = match request.acks {
@@ -105,6 +121,8 @@ impl Placer {
             acks: request.acks,
             timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
             topics: SmallVec::new(),
+            charge: None,
+            throttle_ms: 0,
             waits: Vec::new(),
         };
         let may = ctx.may(peer, NAME);
@@ -169,6 +187,12 @@ impl Placer {
             }
             placed.topics.push((named, answers));
         }
+        if let Some(began) = began {
+            let client_id = header.client_id.as_ref().map(|id| id.to_string());
+            let worked = clock::now().saturating_duration_since(began);
+            let bytes = HEADER + client_id.as_ref().map_or(0, String::len) + body.len();
+            placed.charge = Some(Box::new(Charge { peer: Arc::clone(peer), client_id, bytes, worked }));
+        }
         self.requests.push(placed);
         let Some(admission) = self.admit(ctx, request.transactional_id, first_entry) else { return Ok(None) };
         if acks == Some(Acks::None) {
@@ -194,6 +218,7 @@ impl Placer {
             self.entries.sort_by_key(|entry| Arc::as_ptr(&entry.partition));
         }
         let now = clock::now_ms();
+        let began = ctx.quotas.any().then(clock::now);
         let mut from = 0;
         while from < self.entries.len() {
             let first = &self.entries[from];
@@ -211,7 +236,25 @@ impl Placer {
             from = to;
         }
         self.entries.clear();
+        if let Some(began) = began {
+            let took = clock::now().saturating_duration_since(began);
+            self.charge(ctx, took);
+        }
         self.requests.drain(..)
+    }
+
+    /// Charges the clients; `took`: what all requests together cost besides what each did.
+    fn charge(&mut self, ctx: &Context, took: Duration) {
+        let share = took / u32::try_from(self.requests.len()).unwrap_or(u32::MAX).max(1);
+        for placed in &mut self.requests {
+            let Some(charge) = placed.charge.take() else { continue };
+            let client = charge.peer.client(charge.client_id.as_deref());
+            let bytes_ms = ctx.quotas.produced(client, charge.bytes);
+            // As in Kafka, the time of a request that has no answer is free.
+            let time_ms = if placed.acks == 0 { 0 } else { ctx.quotas.worked(client, charge.worked + share) };
+            placed.throttle_ms = bytes_ms.max(time_ms);
+            charge.peer.muted.extend(placed.throttle_ms);
+        }
     }
 
     fn append(&mut self, ctx: &Context, from: usize, to: usize, now: TimestampMs) {
@@ -316,7 +359,7 @@ impl Placed {
             names.push(name);
             parts.push(partitions);
         }
-        let mut response = ProduceResponse::default();
+        let mut response = ProduceResponse { throttle_time_ms: millis(self.throttle_ms), ..ProduceResponse::default() };
         for (name, partitions) in names.iter().zip(parts) {
             let topic = match name {
                 Named::Name(name) => TopicRef::Name(name.as_str()),

@@ -26,6 +26,7 @@ pub(super) fn peer() -> Peer {
         address: ([127, 0, 0, 1], 50_001).into(),
         principal: Principal::anonymous(),
         by_token: false,
+        muted: Arc::default(),
     }
 }
 

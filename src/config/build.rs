@@ -4,6 +4,7 @@ use super::ConfigError;
 use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
+use super::security::{self, Security};
 use super::settings::*;
 use super::value::Value;
 use crate::model::{NodeId, Principal};
@@ -38,6 +39,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         protocols_were_set: values.contains_key("listener.security.protocol.map"),
         controller_names: &read.list("controller.listener.names"),
         inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
+        inter_broker_protocol: values.get("security.inter.broker.protocol").map(|text| text.trim()),
         hostname,
     })?;
     let quorum = quorum(&read, node_id)?;
@@ -55,6 +57,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         transactions: transactions(&read),
         authorization: authorization(&read)?,
         tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum,
     };
     across(&read, &settings)?;
@@ -88,6 +91,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         transactions: transactions(&read),
         authorization: old.authorization.clone(),
         tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -267,6 +271,17 @@ fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
     })
 }
 
+fn quotas(read: &Read<'_>) -> Quotas {
+    let windows = |count: &str, size: &str| Windows {
+        count: u16::try_from(read.long(count)).unwrap_or(u16::MAX).max(1),
+        size: read.long(size).saturating_mul(1000).max(1),
+    };
+    Quotas {
+        clients: windows("quota.window.num", "quota.window.size.seconds"),
+        mutations: windows("controller.quota.window.num", "controller.quota.window.size.seconds"),
+    }
+}
+
 fn tokens(read: &Read<'_>) -> Tokens {
     Tokens {
         secret: read.optional_text("delegation.token.secret.key").map(Into::into),
@@ -297,14 +312,17 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         ));
     }
     let idle = read.long("connections.max.idle.ms");
-    let connections_per_listener = listeners
-        .listeners
-        .iter()
-        .filter_map(|listener| {
-            let key = format!("listener.name.{}.max.connections", listener.name.as_str().to_lowercase());
+    let per_listener = |setting: &str| {
+        let of = |listener: &Listener| {
+            let key = format!("listener.name.{}.{setting}", listener.name.as_str().to_lowercase());
             Some((listener.name.clone(), read.0.get(&key)?.trim().parse().ok()?))
-        })
-        .collect();
+        };
+        listeners.listeners.iter().filter_map(of).collect()
+    };
+    let connections_per_listener = per_listener("max.connections");
+    let connection_rates_per_listener = per_listener("max.connection.creation.rate");
+    let security: Vec<Security> = listeners.listeners.iter().map(|listener| security::of(read.0, listener)).collect();
+    security::between_brokers(read.0, &security, &listeners.inter_broker)?;
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
@@ -312,6 +330,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
         inter_broker_listener: listeners.inter_broker,
+        security,
         admin: admin_listener(&read.text("admin.listener"))?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
@@ -324,7 +343,11 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         connections_per_ip_max,
         connections_per_ip_overrides,
         connections_per_listener,
+        connection_rate_max: read.size("max.connection.creation.rate"),
+        connection_rates_per_listener,
         idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
+        failed_login_delay: read.ms("connection.failed.authentication.delay.ms"),
+        login_max: read.ms("connections.login.timeout.ms"),
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })

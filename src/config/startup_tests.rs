@@ -35,6 +35,7 @@ fn run(case: &Case<'_>) -> Result<Startup, String> {
         Ok(Command::Run(startup)) => Ok(*startup),
         Ok(Command::Print(text)) => panic!("printed {text}"),
         Ok(Command::Health(host, port)) => panic!("health of {host}:{port}"),
+        Ok(Command::Storage(command)) => panic!("{command:?}"),
         Err(fault) => Err(fault.to_string()),
     }
 }
@@ -273,7 +274,6 @@ fn every_other_fault_is_one_sentence_that_says_what_to_do() {
         (&["--set", "controller.quorum.voters=a:1"], "write ID@HOST:PORT"),
         (&["--set", "controller.quorum.bootstrap.servers=a:1,b:1"], "clusters are not supported yet"),
         (&["--set", "controller.quorum.bootstrap.servers=a"], "write HOST:PORT"),
-        (&["--set", "listeners=SSL://localhost:9093"], "SSL, which is not supported yet"),
         (&["--set", "listeners=PLAINTEXT//localhost:9093"], "write NAME://HOST:PORT"),
         (&["--listen", "localhost"], "write HOST:PORT"),
         (&["--listen", ":9092", "--advertise", "0.0.0.0:9092"], "--advertise HOST:PORT"),

@@ -11,6 +11,7 @@
 //! a cluster of an empty directory and joins this node to it.
 
 mod bootstrap;
+pub mod format;
 mod machine;
 mod request;
 mod security;

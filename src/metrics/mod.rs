@@ -11,7 +11,10 @@ mod handles;
 mod histogram;
 mod render;
 
-pub use handles::{ApiMetrics, CleanerMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection, TopicMetrics};
+pub use handles::{
+    ApiMetrics, CleanerMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection, ThrottleMetrics, Throttled,
+    TopicMetrics,
+};
 pub use histogram::Histogram;
 pub use render::{CONTENT_TYPE, PartitionSample, Sample};
 
@@ -32,6 +35,7 @@ pub struct Metrics {
     topics: DashMap<TopicName, Arc<TopicMetrics>>,
     listeners: Mutex<Vec<(String, Arc<ListenerMetrics>)>>,
     rejected: [Count; Rejection::ALL.len()],
+    throttled: [ThrottleMetrics; Throttled::ALL.len()],
     /// Bytes granted to requests that are not answered yet (`queued.max.request.bytes`): for large frames, and for
     /// what bodies were decoded to.
     pub request_bytes_in_flight: Level,
@@ -65,6 +69,7 @@ impl Metrics {
             topics: DashMap::new(),
             listeners: Mutex::new(Vec::new()),
             rejected: std::array::from_fn(|_| Count::default()),
+            throttled: Default::default(),
             request_bytes_in_flight: Level::default(),
             flush: Arc::default(),
             cleaner: CleanerMetrics::default(),
@@ -107,6 +112,13 @@ impl Metrics {
     /// A connection was turned away or cut off.
     pub fn rejected(&self, why: Rejection) {
         self.rejected[why as usize].inc();
+    }
+
+    /// A client exceeded a quota, and has to wait for so long.
+    pub fn throttled(&self, of: Throttled, milliseconds: u64) {
+        let metrics = &self.throttled[of as usize];
+        metrics.times.inc();
+        metrics.milliseconds.add(milliseconds);
     }
 
     /// Adds a closure that every scrape calls.

@@ -3,7 +3,7 @@
 //! Built on `prometheus_client`'s encoder; one collector walks the handles, so nothing is
 //! registered, hashed or locked while the broker works.
 
-use super::handles::{ApiMetrics, Rejection, TopicMetrics};
+use super::handles::{ApiMetrics, Rejection, Throttled, TopicMetrics};
 use super::{Histogram, Metrics};
 use crate::model::{Offset, TopicPartition};
 use crate::rt::process;
@@ -186,6 +186,16 @@ fn connections(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), 
     for why in Rejection::ALL {
         rejected.counter(&[("reason", why.label())], metrics.rejected[why as usize].get())?;
     }
+    let help = "How often clients were told to wait, by the quota that they exceeded.";
+    let mut times = family(to, "throttled", help, MetricType::Counter)?;
+    for of in Throttled::ALL {
+        times.counter(&[("quota", of.label())], metrics.throttled[of as usize].times.get())?;
+    }
+    let help = "Milliseconds that clients were told to wait, by the quota that they exceeded.";
+    let mut waits = family(to, "throttle_milliseconds", help, MetricType::Counter)?;
+    for of in Throttled::ALL {
+        waits.counter(&[("quota", of.label())], metrics.throttled[of as usize].milliseconds.get())?;
+    }
     let help = "Bytes of requests being handled now (bounded by queued.max.request.bytes).";
     family(to, "request_bytes_in_flight", help, MetricType::Gauge)?.gauge(&[], metrics.request_bytes_in_flight.get())
 }
@@ -341,11 +351,14 @@ mod tests {
         listener.connections.inc();
         listener.accepted.inc();
         metrics.rejected(Rejection::MaxConnectionsPerIp);
+        metrics.throttled(Throttled::Produce, 250);
         let text = metrics.render();
         has(&text, r#"klamm_connections{listener="PLAINTEXT"} 1"#);
         has(&text, r#"klamm_connections_accepted_total{listener="PLAINTEXT"} 1"#);
         has(&text, r#"klamm_connections_rejected_total{reason="max_connections_per_ip"} 1"#);
         has(&text, r#"klamm_connections_rejected_total{reason="idle"} 0"#);
+        has(&text, r#"klamm_throttled_total{quota="produce"} 1"#);
+        has(&text, r#"klamm_throttle_milliseconds_total{quota="produce"} 250"#);
     }
 
     #[test]

@@ -30,11 +30,15 @@ pub fn with_pieces(
     if !header.attributes.is_log_append_time() {
         rewritten.max_timestamp = max;
     }
-    let mut plain = Vec::with_capacity(kept.iter().map(|piece| piece.len()).sum());
-    for piece in kept {
-        plain.extend_from_slice(payload.get(piece.clone()).ok_or(BadBatch::Truncated)?);
+    let len = kept.iter().map(ExactSizeIterator::len).sum();
+    if kept.iter().any(|piece| piece.start > piece.end || piece.end > payload.len()) {
+        return Err(BadBatch::Truncated);
     }
-    sealed(rewritten, &plain)
+    let pieces = kept.iter().map(|piece| &payload[piece.clone()]);
+    match header.attributes.is_compressed() {
+        false => build::finish_pieces(rewritten, len, pieces),
+        true => sealed(rewritten, &pieces.collect::<Vec<_>>().concat()),
+    }
 }
 
 /// Compressed as the header says, and sealed.

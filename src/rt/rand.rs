@@ -26,7 +26,8 @@ pub fn below(bound: u32) -> u32 {
     (u64::from_le_bytes(bytes) % u64::from(bound)) as u32
 }
 
-fn fill(bytes: &mut [u8]) {
+/// Fills `bytes` with random ones.
+pub fn fill(bytes: &mut [u8]) {
     #[cfg(test)]
     if simulated::fill(bytes) {
         return;

@@ -99,7 +99,9 @@ impl World {
             Arc::clone(&groups),
         );
         transactions.start();
+        let quotas = Arc::new(crate::access::quotas::Quotas::new(&settings.quotas, Arc::clone(&metrics)));
         let ctx = Context {
+            credentials: Arc::new(crate::access::Known::new(Arc::clone(&store), Arc::clone(&live))),
             metadata: store,
             controller,
             config: live,
@@ -108,6 +110,7 @@ impl World {
             producer_ids,
             partitions: manager,
             metrics,
+            quotas,
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
