@@ -4,6 +4,7 @@ carries. A message is a dict by field name; what a dict leaves out has its defau
 import glob
 import json
 import os
+import re
 import struct
 import uuid
 import zipfile
@@ -66,9 +67,9 @@ class Schemas:
         """The name of an API by its number; None if the jar does not know it."""
         for name in self.archive.namelist():
             if name.startswith("common/message/") and name.endswith("Request.json"):
-                api = name[len("common/message/"):-len("Request.json")]
-                if self.request(api).key == key:
-                    return api
+                found = re.search(rb'"apiKey":\s*(\d+)', self.archive.read(name))
+                if found and int(found[1]) == key:
+                    return name[len("common/message/"):-len("Request.json")]
         return None
 
     def request(self, api):

@@ -74,7 +74,7 @@ def run_tools(c, pair, only):
     java = module("java_run", os.path.join(paths.JAVA, "run.py"))
     rules = java.load_rules(os.path.join(HERE, "differences.allow"))
     java.WORK = WORK
-    box = tools.Tools(WORK)
+    box, said = tools.Tools(WORK), []
     for step in tooling.steps():
         if step.allow is not None:
             for side in pair:
@@ -83,9 +83,14 @@ def run_tools(c, pair, only):
         if only and not re.search(only, step.name):
             continue
         printed = [java.run_step(step, side.broker, box) for side in pair]
+        said += printed[1]
         bad, _ = java.compare(step, printed[0], printed[1], rules)
         c.check("tool: " + step.name, not bad, "\n     ".join(bad))
     box.close()
+    if not only:
+        # That both printed the same could also mean that neither did anything.
+        for word in tooling.SAID:
+            c.check(f"a tool says: {word}", any(word in line for line in said), "no line has it")
 
 
 AUDIT = ("Principal = User:ANONYMOUS is Denied operation = WRITE from host = 127.0.0.3 on resource = Topic:LITERAL:gone for request = "

@@ -106,14 +106,28 @@ class Side:
                "HostFilter": host, "Operation": 1, "PermissionType": 1}
         return ask
 
+    def _entries(self, host):
+        """The entries of the host that the broker's own authorizer has."""
+        found = self.admin.call("DescribeAcls", 3, self._of_host(host))["Resources"]
+        return [{"ResourceType": r["ResourceType"], "ResourceName": r["ResourceName"], "ResourcePatternType": r["PatternType"],
+                 "Principal": e["Principal"], "Host": e["Host"], "Operation": e["Operation"],
+                 "PermissionType": e["PermissionType"]} for r in found for e in r["Acls"]]
+
     def allow(self, permissions, host=WALKER):
         """Exactly these permissions for the host. Returns once the broker's own authorizer has them."""
-        self.admin.call("DeleteAcls", 3, {"Filters": [self._of_host(host)]})
-        self._create([acl(host, p) for p in permissions])
+        # First what is new: without CLUSTER_ACTION a broker could not even pass the rest on to its controller.
+        wanted = [acl(host, p) for p in permissions]
+        have = self._entries(host)
+        self._create([entry for entry in wanted if entry not in have])
+        gone = [{"ResourceTypeFilter": e["ResourceType"], "ResourceNameFilter": e["ResourceName"], "HostFilter": host,
+                 "PatternTypeFilter": e["ResourcePatternType"], "PrincipalFilter": e["Principal"],
+                 "Operation": e["Operation"], "PermissionType": e["PermissionType"]} for e in have if e not in wanted]
+        if gone:
+            for result in self.admin.call("DeleteAcls", 3, {"Filters": gone})["FilterResults"]:
+                assert result["ErrorCode"] == 0, result
         deadline = time.monotonic() + 10
         while True:
-            found = self.admin.call("DescribeAcls", 3, self._of_host(host))["Resources"]
-            if sum(len(r["Acls"]) for r in found) == len(set(permissions)):
+            if sorted(self._entries(host), key=repr) == sorted(wanted, key=repr):
                 return
             if time.monotonic() > deadline:
                 raise SystemExit(f"{self.name}: {permissions} are not in effect after 10 s")

@@ -22,6 +22,13 @@ MASKS = (
 )
 
 
+# What some step must print, lest two tools that fail alike pass for two that agree.
+SAID = ("Adding ACLs for resource `ResourcePattern(resourceType=TOPIC, name=t, patternType=LITERAL)`",
+        "(principal=User:a, host=*, operation=WRITE, permissionType=ALLOW)", "name=team., patternType=PREFIXED",
+        "permissionType=DENY", "Not authorized to access topics: [seen]",
+        "GroupAuthorizationException", "ClusterAuthorizationException", "Processed a total of 1 messages")
+
+
 def acls(name, *args, **more):
     return Step("acls " + name, "kafka-acls", "--bootstrap-server", "{bootstrap}", *args, sort=True, **more)
 

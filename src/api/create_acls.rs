@@ -5,7 +5,7 @@
 
 use super::{Api, ApiError, Call, Context, Versions, acls, text};
 use crate::controller::Service;
-use crate::model::{AclRequest, Asked, AskedPattern, Operation};
+use crate::model::{AclRequest, Asked, AskedPattern, ErrorCode, Operation};
 use crate::wire;
 use bytes::Bytes;
 use kafka_protocol::messages::create_acls_request::AclCreation;
@@ -40,13 +40,22 @@ async fn respond(controller: &Service, call: &Call, request: &CreateAclsRequest)
     let wanted: Vec<AclRequest> = request.creations.iter().map(entry).collect();
     let refused = match call.on_cluster(Operation::Alter) {
         Err(error) => Some(error),
-        Ok(()) => call.authorizer.is_none().then(acls::disabled),
+        Ok(()) if call.authorizer.is_none() => Some(acls::disabled()),
+        // Kafka falls over what could be any, and fails the whole request.
+        Ok(()) => wanted.iter().any(could_be_any).then(|| ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)),
     };
     let outcomes = match refused {
         Some(error) => wanted.iter().map(|_| Err(error.clone())).collect(),
         None => controller.create_acls(wanted).await,
     };
     CreateAclsResponse::default().with_results(outcomes.into_iter().map(result).collect())
+}
+
+fn could_be_any(acl: &AclRequest) -> bool {
+    acl.resource == Asked::Any
+        || matches!(acl.pattern, AskedPattern::Any | AskedPattern::Match)
+        || acl.operation == Asked::Any
+        || acl.permission == Asked::Any
 }
 
 fn entry(acl: &AclCreation) -> AclRequest {
@@ -62,16 +71,17 @@ fn entry(acl: &AclCreation) -> AclRequest {
 }
 
 fn result(outcome: Result<(), ApiError>) -> AclCreationResult {
+    let succeeded = outcome.is_ok();
     let (code, message) = text::error_fields(outcome);
     // Where Kafka sets no message the field keeps its default, the empty text.
-    AclCreationResult::default().with_error_code(code).with_error_message(Some(message.unwrap_or(StrBytes::default())))
+    let message = if succeeded { Some(StrBytes::default()) } else { message };
+    AclCreationResult::default().with_error_code(code).with_error_message(message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{call, call_of, controller, encoded};
     use super::*;
-    use crate::model::ErrorCode;
 
     fn creation(name: &str) -> AclCreation {
         AclCreation::default()

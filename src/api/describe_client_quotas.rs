@@ -24,7 +24,7 @@ impl Api for DescribeClientQuotas {
         request: DescribeClientQuotasRequest,
     ) -> DescribeClientQuotasResponse {
         if !call.may().cluster(Operation::DescribeConfigs) {
-            return failed(text::explained(ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)));
+            return failed(ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED));
         }
         respond(&ctx.metadata.load(), &request)
     }

@@ -32,14 +32,12 @@ impl Api for DescribeUserScramCredentials {
 }
 
 fn refused(request: &DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse {
-    let error = text::explained(ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED));
-    let (code, message) = text::error_fields(Err(error));
+    let code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED.0;
     // Each without its name, as in Apache Kafka.
-    let result =
-        || DescribeUserScramCredentialsResult::default().with_error_code(code).with_error_message(message.clone());
+    let result = || DescribeUserScramCredentialsResult::default().with_error_code(code).with_error_message(None);
     DescribeUserScramCredentialsResponse::default()
         .with_error_code(code)
-        .with_error_message(message.clone())
+        .with_error_message(None)
         .with_results(request.users.iter().flatten().map(|_| result()).collect())
 }
 

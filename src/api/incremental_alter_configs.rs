@@ -92,7 +92,7 @@ fn preprocess(
     alter::check_keys(asked.configs.iter().map(|c| (&*c.name, c.value.is_none() && !deletes(c))))?;
     let leave = || alter::check_leave(call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name);
     if asked.resource_type == ResourceType::BrokerLogger.code() {
-        leave()?;
+        leave().map_err(|error| ApiError::bare(error.code))?;
         let (name, configs) = (&asked.resource_name, &asked.configs);
         return Ok(Step::Done(loggers::alter(logging::loggers(), node, name, configs, validate_only)));
     }

@@ -44,10 +44,10 @@ impl Api for OffsetFetch {
         let may = call.may();
         let questions = questions(&ctx.metadata.load(), version, &may, &request);
         let mut answers = Vec::with_capacity(questions.len());
-        for Question { fetch, unknown } in questions {
+        for Question { fetch, unknown, allowed } in questions {
             let named = fetch.topics.is_some();
             let (group, asked) = (fetch.group.clone(), if version < TOP_ERROR { fetch.topics.clone() } else { None });
-            let mut fetched = if may.group(Operation::Describe, group.as_str()) {
+            let mut fetched = if allowed {
                 ctx.groups.fetch_offsets(fetch).await
             } else {
                 FetchedOffsets { error: ErrorCode::GROUP_AUTHORIZATION_FAILED, topics: Vec::new() }
@@ -66,6 +66,8 @@ struct Question {
     fetch: FetchOffsets,
     /// Topics that the coordinator is not asked about: by ids that are not known, or not for this client to see.
     unknown: Vec<FetchedTopic>,
+    /// The client may see the group's offsets.
+    allowed: bool,
 }
 
 fn questions(image: &Image, version: i16, may: &Permissions<'_>, request: &OffsetFetchRequest) -> Vec<Question> {
@@ -80,6 +82,7 @@ fn questions(image: &Image, version: i16, may: &Permissions<'_>, request: &Offse
             require_stable: request.require_stable,
         },
         unknown: asked.unknown,
+        allowed: asked.allowed,
     };
     if version < GROUPS {
         let id = &request.group_id.0;
@@ -105,6 +108,7 @@ fn questions(image: &Image, version: i16, may: &Permissions<'_>, request: &Offse
 struct Asked {
     topics: Option<Vec<FetchOffsetsTopic>>,
     unknown: Vec<FetchedTopic>,
+    allowed: bool,
 }
 
 /// Takes what is asked for the first time, and finds the names that belong to ids.
@@ -122,8 +126,9 @@ impl<'a> Once<'a> {
     where
         T: Iterator<Item = (&'a str, TopicId, &'a [i32])>,
     {
+        let allowed = self.may.group(Operation::Describe, group);
         let Some(topics) = topics else {
-            return self.whole.insert(group).then_some(Asked { topics: None, unknown: Vec::new() });
+            return self.whole.insert(group).then_some(Asked { topics: None, unknown: Vec::new(), allowed });
         };
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for (name, id, partitions) in topics {
@@ -137,7 +142,7 @@ impl<'a> Once<'a> {
                 (TopicName::new(""), Some(ErrorCode::UNKNOWN_TOPIC_ID))
             };
             let denied = || {
-                let may = self.may.topic(Operation::Describe, topic.as_str());
+                let may = !allowed || self.may.topic(Operation::Describe, topic.as_str());
                 (!may).then_some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
             };
             match error.or_else(denied) {
@@ -148,7 +153,7 @@ impl<'a> Once<'a> {
                 }
             }
         }
-        Some(Asked { topics: Some(known), unknown })
+        Some(Asked { topics: Some(known), unknown, allowed })
     }
 }
 
@@ -296,7 +301,7 @@ mod tests {
     ) -> OffsetFetchResponse {
         let image = testing::image();
         let answers = questions(&image, version, &Permissions::everything(), request).into_iter().map(
-            |Question { fetch, unknown }| {
+            |Question { fetch, unknown, .. }| {
                 let said = coordinator(&fetch);
                 (fetch.group.clone(), answer(&image, version, fetch.topics, said, unknown))
             },
