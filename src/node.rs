@@ -5,6 +5,10 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+pub mod format;
+
+use crate::access::quotas::Quotas;
+use crate::access::{Authorizer, Known};
 use crate::admin::{Admin, Health, Stage};
 use crate::api;
 use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
@@ -18,7 +22,7 @@ use crate::partition::{Manager, ManagerSettings};
 use crate::quorum;
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
-use crate::server::{Bound, Limits, Listeners};
+use crate::server::{Bound, Guarded, Limits, Listeners};
 use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
@@ -182,6 +186,16 @@ impl Node {
             None => None,
         };
         let live = Arc::new(Live::new(config));
+        let mut pepper = [0; 32];
+        rand::fill(&mut pepper);
+        let bound: Vec<(Bound, Arc<Guarded>)> = bound
+            .into_iter()
+            .map(|bound| {
+                let guarded = Guarded::new(&bound.listener.name, &live, disk(), Arc::from(pepper))?;
+                Ok((bound, Arc::new(guarded)))
+            })
+            .collect::<Result<_, _>>()
+            .map_err(Error)?;
         let endpoints = endpoints(&settings, &addresses);
         let opened = {
             let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
@@ -201,7 +215,16 @@ impl Node {
             Arc::clone(&groups),
         );
         transactions.start();
+        let quotas = Arc::new(Quotas::new(&settings.quotas, Arc::clone(&metrics)));
+        store.subscribe(Arc::clone(&quotas) as Arc<dyn Publisher>);
+        let authorizer = settings.authorization.as_ref().map(|rules| {
+            let authorizer = Authorizer::new(rules.super_users.iter().cloned(), rules.allow_if_no_acl);
+            let authorizer = Arc::new(authorizer);
+            store.subscribe(Arc::clone(&authorizer) as Arc<dyn Publisher>);
+            authorizer
+        });
         let ctx = Arc::new(api::Context {
+            credentials: Arc::new(Known::new(Arc::clone(&store), Arc::clone(&live))),
             metadata: store,
             producer_ids,
             controller,
@@ -210,12 +233,16 @@ impl Node {
             auto_topics: Arc::default(),
             partitions: Arc::clone(&manager),
             metrics: Arc::clone(&metrics),
+            quotas: Arc::clone(&quotas),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            authorizer,
         });
         register_collectors(&metrics, &manager);
-        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
+        ctx.groups.measured(&metrics);
+        ctx.transactions.measured(&metrics);
+        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&quotas));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {
             ctx,
@@ -334,6 +361,21 @@ impl Node {
                 }
             }
         });
+        if settings.tokens.secret.is_some() {
+            let (controller, stopping) = (Arc::clone(&self.ctx.controller), self.stopping.clone());
+            let interval = settings.tokens.check_interval;
+            self.tasks.spawn(async move {
+                loop {
+                    tokio::select! {
+                        () = stopping.cancelled() => return,
+                        () = tokio::time::sleep(interval) => {}
+                    }
+                    if let Err(error) = controller.sweep_tokens().await {
+                        warn!(%error, "delegation tokens that are over were not all removed");
+                    }
+                }
+            });
+        }
         let (manager, controller) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.controller));
         let (node, stopping) = (settings.node_id, self.stopping.clone());
         self.tasks.spawn(async move {

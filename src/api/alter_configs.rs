@@ -3,15 +3,14 @@
 //! Old clients use it; tools have moved to IncrementalAlterConfigs. A key that is not in the request goes back to
 //! its default. Topics, brokers, groups and client-metrics subscriptions have configs; broker loggers are only
 //! known to the newer API. v0-2 differ in their encoding only.
-//!
-//! Left out: authorization.
+//! ALTER_CONFIGS is needed of the topic or group, or, for the rest, of the cluster.
 
 use super::alter::{self, BrokerCheck, Step};
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::config::BrokerConfig;
 use crate::controller::Service;
 use crate::metadata::{ConfigResource, ResourceType};
-use crate::model::NodeId;
+use crate::model::{NodeId, Operation};
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
@@ -24,15 +23,20 @@ impl Api for AlterConfigs {
     const NAME: &'static str = "AlterConfigs";
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
-        respond(&ctx.controller, &ctx.config.load(), request).await
+    async fn handle(ctx: Arc<Context>, call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
+        respond(&ctx.controller, &ctx.config.load(), &call, request).await
     }
 }
 
-async fn respond(controller: &Service, config: &BrokerConfig, request: AlterConfigsRequest) -> AlterConfigsResponse {
+async fn respond(
+    controller: &Service,
+    config: &BrokerConfig,
+    call: &Call,
+    request: AlterConfigsRequest,
+) -> AlterConfigsResponse {
     let steps = {
         let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
-        plan(&request, config.settings().node_id, &check)
+        plan(&request, call, config.settings().node_id, &check)
     };
     let ask = |sets| controller.alter_configs(sets, request.validate_only);
     let outcomes = alter::carry_out(steps, ask).await;
@@ -49,18 +53,23 @@ async fn respond(controller: &Service, config: &BrokerConfig, request: AlterConf
 
 type Set = Vec<(String, Option<String>)>;
 
-fn plan(request: &AlterConfigsRequest, node: NodeId, check: BrokerCheck<'_>) -> Vec<Step<Set>> {
+fn plan(request: &AlterConfigsRequest, call: &Call, node: NodeId, check: BrokerCheck<'_>) -> Vec<Step<Set>> {
     let repeated = alter::repeated(request.resources.iter().map(|r| (r.resource_type, &*r.resource_name)));
     let step = |resource: &AlterConfigsResource| {
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, node, check).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, call, node, check).unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
 
-fn preprocess(asked: &AlterConfigsResource, node: NodeId, check: BrokerCheck<'_>) -> Result<Step<Set>, ApiError> {
+fn preprocess(
+    asked: &AlterConfigsResource,
+    call: &Call,
+    node: NodeId,
+    check: BrokerCheck<'_>,
+) -> Result<Step<Set>, ApiError> {
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
     let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
     let text = |config: &AlterableConfig| (config.name.to_string(), config.value.as_ref().map(|v| v.to_string()));
@@ -69,6 +78,7 @@ fn preprocess(asked: &AlterConfigsResource, node: NodeId, check: BrokerCheck<'_>
         let whole = set.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
         check(&resource, &whole)?;
     }
+    alter::check_leave(call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name)?;
     Ok(Step::Ask(resource, set))
 }
 
@@ -99,7 +109,7 @@ mod tests {
         resources: Vec<AlterConfigsResource>,
     ) -> Vec<(ErrorCode, String)> {
         let request = AlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
-        let response = respond(controller, &testing::config().load(), request).await;
+        let response = respond(controller, &testing::config().load(), &testing::call(2), request).await;
         for version in 0..=2 {
             encoded(version, &response);
         }

@@ -1,10 +1,11 @@
 //! DeleteRecords (21), v0-2: moves the log start.
 //!
 //! Offset -1 is the high watermark. Compact-only topics refuse it (POLICY_VIOLATION), internal
-//! topics too (INVALID_TOPIC_EXCEPTION). With one replica there is nobody to wait for.
+//! topics too (INVALID_TOPIC_EXCEPTION). A topic needs DELETE. With one replica there is
+//! nobody to wait for.
 
 use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, Offset, PartitionId};
+use crate::model::{ErrorCode, Offset, Operation, PartitionId};
 use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use std::sync::Arc;
@@ -17,11 +18,12 @@ impl Api for DeleteRecords {
     const NAME: &'static str = "DeleteRecords";
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
         let topics = request
             .topics
             .into_iter()
             .map(|topic| {
+                let may = call.may().topic(Operation::Delete, &topic.name);
                 let partitions = topic
                     .partitions
                     .iter()
@@ -29,7 +31,12 @@ impl Api for DeleteRecords {
                         let result =
                             DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
                         let number = PartitionId(asked.partition_index);
-                        match delete(&ctx, topic.name.as_str(), number, Offset(asked.offset)) {
+                        let deleted = if may {
+                            delete(&ctx, topic.name.as_str(), number, Offset(asked.offset))
+                        } else {
+                            Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+                        };
+                        match deleted {
                             Ok(log_start) => result.with_low_watermark(log_start.0),
                             Err(error) => {
                                 ctx.metrics.api(21).error(error);

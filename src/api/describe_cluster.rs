@@ -3,7 +3,7 @@
 //! Versions: v1 asks for an endpoint type (brokers, or the controllers, which only a controller's listener can
 //! tell); v2 asks for fenced brokers too.
 //!
-//! Left out: authorization, so the operations are all of them when asked for.
+//! Everybody may ask; which operations are authorized is told to those who may DESCRIBE the cluster.
 
 use super::{Api, Call, Context, Versions, authorized, text, view};
 use crate::metadata::Image;
@@ -49,8 +49,11 @@ fn respond(image: &Image, cluster_id: &str, call: &Call, request: &DescribeClust
             .with_rack(node.broker.rack.as_deref().map(text::text))
             .with_is_fenced(node.broker.fenced)
     });
-    let operations =
-        if request.include_cluster_authorized_operations { authorized::CLUSTER } else { authorized::NOT_ASKED };
+    let operations = if request.include_cluster_authorized_operations {
+        authorized::on_cluster(&call.may())
+    } else {
+        authorized::NOT_ASKED
+    };
     DescribeClusterResponse::default()
         .with_error_message(None)
         .with_cluster_id(text::text(cluster_id))
@@ -108,7 +111,7 @@ mod tests {
     fn authorized_operations_are_told_when_asked_for() {
         let request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
         for version in 0..=2 {
-            assert_eq!(ask(version, &request).cluster_authorized_operations, authorized::CLUSTER);
+            assert_eq!(ask(version, &request).cluster_authorized_operations, 8096);
         }
     }
 }

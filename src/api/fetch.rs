@@ -5,10 +5,12 @@
 //! answered at once. Records are ranges of segment files that the connection reads as it sends.
 //!
 //! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
+//! A consumer needs READ of each topic, a replica CLUSTER_ACTION; asked anew for each request of a session.
 //! Not done: fetching from the closest replica and fetching as a replica (there is one node).
 
-use super::{Answer, Chunk, Context, Placement, Versions};
-use crate::model::{ErrorCode, Offset, TopicName};
+use super::{Answer, Chunk, Context, Peer, Placement, Versions, millis};
+use crate::access::Permissions;
+use crate::model::{ErrorCode, Offset, Operation, ResourceKind, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
 use crate::partition::{FetchWaiter, Isolation, Partition, ReadRequest};
 use crate::rt::{clock, rand};
@@ -27,6 +29,10 @@ pub const KEY: i16 = 1;
 pub const NAME: &str = "Fetch";
 pub const VERSIONS: Versions = Versions { min: 4, max: 18 };
 
+/// Bytes of an answer besides its partitions, and of a partition besides its records; more or less.
+const HEADER: usize = 20;
+const PARTITION: usize = 40;
+
 /// From this version topics are named by id.
 const TOPIC_IDS: i16 = 13;
 /// From this version a request-wide error has a place in the answer.
@@ -41,6 +47,10 @@ impl Payload for FileSlice {
 /// A fetch that has its session and its partitions.
 struct Fetching {
     ctx: Arc<Context>,
+    /// Where some client has a quota: who this one is.
+    client: Option<(Arc<Peer>, Option<String>)>,
+    /// How long we worked on it.
+    worked: Duration,
     version: i16,
     correlation_id: i32,
     min_bytes: usize,
@@ -61,7 +71,7 @@ struct Fetching {
 ///
 /// # Errors
 /// The body is not a Fetch request: the connection is to be closed.
-pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
+pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
     let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
     let isolation = match request.isolation_level {
         0 => Isolation::Uncommitted,
@@ -83,10 +93,17 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         Ok(session) => session,
         Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
     };
-    let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
-    let ceiling = ctx.settings().fetch.response_bytes_max;
+    let partitions = readable(ctx, &ctx.may(peer, NAME), &session.wanted, request.replica.0);
+    let client = ctx.quotas.any().then(|| (Arc::clone(peer), header.client_id.as_ref().map(|id| id.to_string())));
+    let mut ceiling = ctx.settings().fetch.response_bytes_max;
+    if let Some((peer, id)) = client.as_ref().filter(|_| request.replica.0 < 0) {
+        // More would have to wait in any case, and so never come.
+        ceiling = ctx.quotas.fetchable(peer.client(id.as_deref())).map_or(ceiling, |most| most.min(ceiling));
+    }
     let mut fetching = Fetching {
         ctx: Arc::clone(ctx),
+        client,
+        worked: Duration::ZERO,
         version: header.version,
         correlation_id: header.correlation_id,
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(ceiling),
@@ -133,6 +150,36 @@ fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
     wanted
 }
 
+/// The partitions that may be read.
+fn readable(
+    ctx: &Context,
+    may: &Permissions<'_>,
+    wanted: &[Wanted],
+    replica: i32,
+) -> Vec<Result<Arc<Partition>, ErrorCode>> {
+    if may.are_unlimited() {
+        return wanted.iter().map(|wanted| find(ctx, wanted)).collect();
+    }
+    let denied = Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    if replica >= 0 {
+        let may = may.cluster(Operation::ClusterAction);
+        return wanted.iter().map(|wanted| if may { find(ctx, wanted) } else { denied.clone() }).collect();
+    }
+    let mut partitions = Vec::with_capacity(wanted.len());
+    // Mostly, the partitions of a topic stand together: it is asked for once.
+    for of_topic in wanted.chunk_by(|one, next| one.topic == next.topic) {
+        let name = of_topic.first().and_then(|wanted| match &wanted.topic {
+            TopicKey::Name(name) => Some(name.clone()),
+            TopicKey::Id(id) => ctx.partitions.topic_by_id(*id).map(|topic| topic.name().clone()),
+        });
+        // An id that is not known stands for no topic.
+        let may = name
+            .is_none_or(|name| may.allow_counted(Operation::Read, ResourceKind::Topic, name.as_str(), of_topic.len()));
+        partitions.extend(of_topic.iter().map(|wanted| if may { find(ctx, wanted) } else { denied.clone() }));
+    }
+    partitions
+}
+
 fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     let topic = match &wanted.topic {
         TopicKey::Name(name) => ctx.partitions.topic(name.as_str()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
@@ -144,6 +191,14 @@ fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
 impl Fetching {
     /// Finds what each partition has, within the limits.
     fn look(&mut self) {
+        let began = self.client.as_ref().map(|_| clock::now());
+        self.read();
+        if let Some(began) = began {
+            self.worked += clock::now().saturating_duration_since(began);
+        }
+    }
+
+    fn read(&mut self) {
         self.found.clear();
         self.found_bytes = 0;
         self.urgent = false;
@@ -211,7 +266,29 @@ impl Fetching {
         }
     }
 
+    /// For how many milliseconds the client must wait; it then gets nothing now.
+    fn charge(&self) -> u64 {
+        let Some((peer, id)) = self.client.as_ref().filter(|_| self.replica < 0) else { return 0 };
+        let (quotas, client) = (&self.ctx.quotas, peer.client(id.as_deref()));
+        let time_ms = quotas.worked(client, self.worked);
+        let bytes = self.found_bytes + HEADER + PARTITION * self.found.len();
+        let wait_ms = quotas.fetched(client, bytes, time_ms > 0).max(time_ms);
+        peer.muted.extend(wait_ms);
+        wait_ms
+    }
+
     fn answer(mut self) -> Answer {
+        let wait_ms = self.charge();
+        if wait_ms > 0 {
+            let response = FetchResponse {
+                throttle_time_ms: millis(wait_ms),
+                error: ErrorCode::NONE,
+                session_id: if self.version >= TOP_LEVEL_ERROR { self.session.session_id() } else { 0 },
+                topics: SmallVec::new(),
+                node_endpoints: &[],
+            };
+            return encode(self.version, self.correlation_id, response);
+        }
         self.list_aborted();
         let answered: Vec<Answered> = self
             .found

@@ -5,7 +5,8 @@
 //! comes twice is refused. v0 and v1 differ in their encoding only.
 //!
 //! An unknown operation is refused with INVALID_REQUEST for every kind of resource; Apache Kafka does so for
-//! brokers and fails with UNKNOWN_SERVER_ERROR for the others. Left out: authorization.
+//! brokers and fails with UNKNOWN_SERVER_ERROR for the others. ALTER_CONFIGS is needed of the topic or
+//! group, or, for the rest, of the cluster.
 
 use super::alter::{self, BrokerCheck, Step, invalid};
 use super::{Api, ApiError, Call, Context, Versions, loggers, text};
@@ -13,7 +14,7 @@ use crate::config::value::Type;
 use crate::config::{BrokerConfig, broker_keys};
 use crate::controller::{AlterOp, ConfigChange, Service};
 use crate::metadata::{ConfigResource, Image, ResourceType};
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Operation};
 use crate::rt::logging;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
@@ -30,10 +31,10 @@ impl Api for IncrementalAlterConfigs {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
-        respond(&ctx.controller, &ctx.config.load(), &ctx.metadata.image(), request).await
+        respond(&ctx.controller, &ctx.config.load(), &ctx.metadata.image(), &call, request).await
     }
 }
 
@@ -41,11 +42,12 @@ async fn respond(
     controller: &Service,
     config: &BrokerConfig,
     image: &Image,
+    call: &Call,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
     let steps = {
         let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
-        plan(&request, config.settings().node_id, image, &check)
+        plan(&request, call, config.settings().node_id, image, &check)
     };
     let ask = |changes| controller.incremental_alter_configs(changes, request.validate_only);
     let outcomes = alter::carry_out(steps, ask).await;
@@ -62,6 +64,7 @@ async fn respond(
 
 fn plan(
     request: &IncrementalAlterConfigsRequest,
+    call: &Call,
     node: NodeId,
     image: &Image,
     check: BrokerCheck<'_>,
@@ -71,13 +74,15 @@ fn plan(
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, node, image, check, request.validate_only).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, call, node, image, check, request.validate_only)
+            .unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
 
 fn preprocess(
     asked: &AlterConfigsResource,
+    call: &Call,
     node: NodeId,
     image: &Image,
     check: BrokerCheck<'_>,
@@ -85,7 +90,9 @@ fn preprocess(
 ) -> Result<Step<Vec<ConfigChange>>, ApiError> {
     let deletes = |config: &AlterableConfig| config.config_operation == AlterOp::Delete as i8;
     alter::check_keys(asked.configs.iter().map(|c| (&*c.name, c.value.is_none() && !deletes(c))))?;
+    let leave = || alter::check_leave(call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name);
     if asked.resource_type == ResourceType::BrokerLogger.code() {
+        leave().map_err(|error| ApiError::bare(error.code))?;
         let (name, configs) = (&asked.resource_name, &asked.configs);
         return Ok(Step::Done(loggers::alter(logging::loggers(), node, name, configs, validate_only)));
     }
@@ -94,6 +101,7 @@ fn preprocess(
     if resource.kind == ResourceType::Broker {
         check(&resource, &changed(image.config(&resource), &changes)?)?;
     }
+    leave()?;
     Ok(Step::Ask(resource, changes))
 }
 
@@ -167,7 +175,7 @@ mod tests {
 
     fn steps(resources: Vec<AlterConfigsResource>) -> Vec<Step<Vec<ConfigChange>>> {
         let request = IncrementalAlterConfigsRequest::default().with_resources(resources);
-        plan(&request, NODE, &testing::image(), &all_is_well)
+        plan(&request, &testing::call(1), NODE, &testing::image(), &all_is_well)
     }
 
     fn why(step: &Step<Vec<ConfigChange>>) -> (ErrorCode, &str) {
@@ -227,7 +235,7 @@ mod tests {
             );
             Ok(())
         };
-        let steps = plan(&request, NODE, &image, &check);
+        let steps = plan(&request, &testing::call(1), NODE, &image, &check);
         assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
         assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
     }
@@ -264,7 +272,7 @@ mod tests {
         let request =
             IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
         let image = controller.store().image();
-        let response = respond(controller, &testing::config().load(), &image, request).await;
+        let response = respond(controller, &testing::config().load(), &image, &testing::call(1), request).await;
         for version in 0..=1 {
             testing::encoded(version, &response);
         }

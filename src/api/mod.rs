@@ -7,6 +7,7 @@
 //! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
 //! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
 
+mod acls;
 mod alter;
 mod authorized;
 mod auto_topics;
@@ -15,27 +16,39 @@ mod deadline;
 mod distinct;
 mod groups;
 mod loggers;
+mod mutations;
+#[cfg(test)]
+#[path = "tests/exactly_once/mod.rs"]
+mod exactly_once;
 #[cfg(test)]
 mod testing;
 mod text;
+mod tokens;
 mod transactions;
 mod view;
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
+pub mod alter_client_quotas;
 pub mod alter_configs;
 pub mod alter_replica_log_dirs;
 pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
+pub mod create_acls;
+pub mod create_delegation_token;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_acls;
 pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
+pub mod describe_acls;
+pub mod describe_client_quotas;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_delegation_token;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
@@ -43,6 +56,7 @@ pub mod describe_topic_partitions;
 pub mod describe_transactions;
 pub mod describe_user_scram_credentials;
 pub mod end_txn;
+pub mod expire_delegation_token;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -61,6 +75,9 @@ pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod renew_delegation_token;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod update_features;
@@ -72,11 +89,14 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
+use crate::access::quotas::{Client, Mute, Quotas};
+use crate::access::{Authorizer, Permissions, Subject};
 use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::model::Principal;
+use crate::model::{ErrorCode, Operation, Principal};
 use crate::partition;
+use crate::rt::clock;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
 use crate::wire::{self, RequestHeader};
@@ -88,6 +108,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
@@ -98,17 +119,27 @@ pub struct Context {
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: Arc<ProducerIds>,
+    /// What logins are checked against.
+    pub credentials: Arc<dyn crate::access::Credentials>,
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
+    pub quotas: Arc<Quotas>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
+    /// Who may do what; `None`: everybody may do everything (`authorizer.class.name` is not set).
+    pub authorizer: Option<Arc<Authorizer>>,
 }
 
 impl Context {
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(self.config.load().settings())
+    }
+
+    /// What a client may do by a request of this name.
+    fn may<'a>(&'a self, peer: &'a Peer, request: &'static str) -> Permissions<'a> {
+        Permissions::new(self.authorizer.as_deref(), peer.subject(request))
     }
 }
 
@@ -127,6 +158,15 @@ pub struct Peer {
     pub by_token: bool,
     /// The address by which it reached this broker, where that and nothing else is to be answered.
     pub reached: Option<Reached>,
+    /// Set by what answers its requests when it has to wait (KIP-219); the connection heeds it.
+    pub muted: Arc<Mute>,
+}
+
+impl Peer {
+    /// As quotas know it.
+    pub(crate) fn client<'a>(&'a self, client_id: Option<&'a str>) -> Client<'a> {
+        Client { user: self.principal.name(), id: client_id.unwrap_or_default() }
+    }
 }
 
 /// An address of this broker that is right for one client: see `server/reach.rs`.
@@ -140,9 +180,36 @@ pub struct Reached {
 /// One request, less its body.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// The API's name.
+    pub api: &'static str,
     pub version: i16,
     pub client_id: Option<String>,
     pub peer: Arc<Peer>,
+    pub authorizer: Option<Arc<Authorizer>>,
+}
+
+impl Peer {
+    fn subject(&self, request: &'static str) -> Subject<'_> {
+        Subject { principal: &self.principal, address: self.address.ip(), request }
+    }
+}
+
+impl Call {
+    /// What the client may do.
+    pub(crate) fn may(&self) -> Permissions<'_> {
+        Permissions::new(self.authorizer.as_deref(), self.peer.subject(self.api))
+    }
+
+    /// The answer to a request that the client may not make of this cluster.
+    fn needs(&self, operation: Operation) -> ApiError {
+        let text = format!("Request {} needs {} permission.", self.api, operation.name());
+        ApiError::new(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, text)
+    }
+
+    /// Nothing, if the client may do this to the cluster (`AuthHelper.authorizeClusterOperation`).
+    fn on_cluster(&self, operation: Operation) -> Result<(), ApiError> {
+        if self.may().cluster(operation) { Ok(()) } else { Err(self.needs(operation)) }
+    }
 }
 
 /// Inclusive range of versions that are served.
@@ -244,13 +311,33 @@ struct Runner {
 
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
 
-/// Decodes, handles and encodes one request of `A`.
-fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
+/// Sets `throttle_time_ms` of an answer, unless it is higher already.
+type Throttle<R> = fn(&mut R, i32);
+
+/// Decodes, handles and encodes one request of `A`. Without `throttle` its time does not count, as in Kafka for what brokers
+/// ask each other.
+fn run<A: Api + 'static>(
+    ctx: &Arc<Context>,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+    throttle: Option<Throttle<<A::Request as Request>::Response>>,
+) -> Result<Later, String> {
     let version = A::form(call.version);
     let request = A::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
-        let response = A::handle(ctx, call, request).await;
+        let response = match throttle.filter(|_| ctx.quotas.measures_time()) {
+            None => A::handle(ctx, call, request).await,
+            Some(throttle) => {
+                let (peer, client_id) = (Arc::clone(&call.peer), call.client_id.clone());
+                let (mut response, worked) = timed(A::handle(Arc::clone(&ctx), call, request)).await;
+                let ms = ctx.quotas.worked(peer.client(client_id.as_deref()), worked);
+                peer.muted.extend(ms);
+                throttle(&mut response, millis(ms));
+                response
+            }
+        };
         let key = <A::Request as Request>::KEY;
         match wire::response(key, version, correlation_id, &response) {
             Ok(frame) => smallvec![Chunk::Bytes(frame)],
@@ -263,8 +350,27 @@ fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, bo
     }))
 }
 
+/// What comes of it, and how long we worked on it: the time that it waited does not count.
+async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
+    let mut future = std::pin::pin!(future);
+    let mut worked = Duration::ZERO;
+    let output = std::future::poll_fn(|cx| {
+        let began = clock::now();
+        let polled = future.as_mut().poll(cx);
+        worked += clock::now().saturating_duration_since(began);
+        polled
+    })
+    .await;
+    (output, worked)
+}
+
+/// `throttle_time_ms`, as answers have it.
+fn millis(ms: u64) -> i32 {
+    i32::try_from(ms).unwrap_or(i32::MAX)
+}
+
 macro_rules! apis {
-    ($($api:path),* $(,)?) => {
+    ($($api:path),* ; without a throttle time: $($exempt:path),* $(,)?) => {
         const APIS: &[Served] = &[
             Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
             Served {
@@ -279,11 +385,26 @@ macro_rules! apis {
                 versions: <$api as Api>::VERSIONS,
                 advertised_min: <$api as Api>::VERSIONS.min,
             },)*
+            $(Served {
+                key: <<$exempt as Api>::Request as Request>::KEY,
+                name: <$exempt as Api>::NAME,
+                versions: <$exempt as Api>::VERSIONS,
+                advertised_min: <$exempt as Api>::VERSIONS.min,
+            },)*
         ];
 
         fn runner(key: i16) -> Option<Runner> {
             $(if key == <<$api as Api>::Request as Request>::KEY {
-                return Some(Runner { run: run::<$api>, form: <$api as Api>::form });
+                let run: Run = |ctx, call, id, body| {
+                    run::<$api>(ctx, call, id, body, Some(|response, ms| {
+                        response.throttle_time_ms = response.throttle_time_ms.max(ms);
+                    }))
+                };
+                return Some(Runner { run, form: <$api as Api>::form });
+            })*
+            $(if key == <<$exempt as Api>::Request as Request>::KEY {
+                let run: Run = |ctx, call, id, body| run::<$exempt>(ctx, call, id, body, None);
+                return Some(Runner { run, form: <$exempt as Api>::form });
             })*
             None
         }
@@ -311,8 +432,10 @@ apis![
     add_partitions_to_txn::AddPartitionsToTxn,
     add_offsets_to_txn::AddOffsetsToTxn,
     end_txn::EndTxn,
-    write_txn_markers::WriteTxnMarkers,
     txn_offset_commit::TxnOffsetCommit,
+    describe_acls::DescribeAcls,
+    create_acls::CreateAcls,
+    delete_acls::DeleteAcls,
     describe_configs::DescribeConfigs,
     alter_configs::AlterConfigs,
     alter_replica_log_dirs::AlterReplicaLogDirs,
@@ -322,6 +445,12 @@ apis![
     incremental_alter_configs::IncrementalAlterConfigs,
     list_partition_reassignments::ListPartitionReassignments,
     offset_delete::OffsetDelete,
+    create_delegation_token::CreateDelegationToken,
+    renew_delegation_token::RenewDelegationToken,
+    expire_delegation_token::ExpireDelegationToken,
+    describe_delegation_token::DescribeDelegationToken,
+    describe_client_quotas::DescribeClientQuotas,
+    alter_client_quotas::AlterClientQuotas,
     describe_user_scram_credentials::DescribeUserScramCredentials,
     alter_user_scram_credentials::AlterUserScramCredentials,
     update_features::UpdateFeatures,
@@ -332,7 +461,11 @@ apis![
     consumer_group_heartbeat::ConsumerGroupHeartbeat,
     consumer_group_describe::ConsumerGroupDescribe,
     list_config_resources::ListConfigResources,
-    describe_topic_partitions::DescribeTopicPartitions,
+    describe_topic_partitions::DescribeTopicPartitions;
+    without a throttle time:
+    write_txn_markers::WriteTxnMarkers,
+    sasl_handshake::SaslHandshake,
+    sasl_authenticate::SaslAuthenticate,
 ];
 
 /// Every API that is served, in the order of the list.
@@ -415,12 +548,14 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
     let Some(Runner { run, .. }) = runner(header.key) else {
-        return fetch::place(ctx, header, &body);
+        return fetch::place(ctx, peer, header, &body);
     };
     let call = Call {
+        api: api.name,
         version: header.version,
         client_id: header.client_id.as_ref().map(|id| id.to_string()),
         peer: Arc::clone(peer),
+        authorizer: ctx.authorizer.clone(),
     };
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
 }

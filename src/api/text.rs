@@ -67,6 +67,10 @@ fn standard_text(code: ErrorCode) -> Option<&'static str> {
         ),
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Some("This server does not host this topic-partition."),
         ErrorCode::UNKNOWN_TOPIC_ID => Some("This server does not host this topic ID."),
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED => Some("Topic authorization failed."),
+        ErrorCode::GROUP_AUTHORIZATION_FAILED => Some("Group authorization failed."),
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Some("Cluster authorization failed."),
+        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Some("Transactional Id authorization failed."),
         ErrorCode::COORDINATOR_NOT_AVAILABLE => Some("The coordinator is not available."),
         _ => None,
     }

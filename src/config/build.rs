@@ -4,9 +4,10 @@ use super::ConfigError;
 use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
+use super::security::{self, Security};
 use super::settings::*;
 use super::value::Value;
-use crate::model::NodeId;
+use crate::model::{NodeId, Principal};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         protocols_were_set: values.contains_key("listener.security.protocol.map"),
         controller_names: &read.list("controller.listener.names"),
         inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
+        inter_broker_protocol: values.get("security.inter.broker.protocol").map(|text| text.trim()),
         hostname,
     })?;
     let quorum = quorum(&read, node_id)?;
@@ -53,6 +55,9 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        authorization: authorization(&read)?,
+        tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum,
     };
     across(&read, &settings)?;
@@ -84,6 +89,9 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         replication: replication(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        authorization: old.authorization.clone(),
+        tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -182,6 +190,35 @@ fn roles(read: &Read<'_>) -> Result<Roles, ConfigError> {
     )))
 }
 
+/// The one class that `authorizer.class.name` may name.
+const STANDARD_AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+
+fn authorization(read: &Read<'_>) -> Result<Option<Authorization>, ConfigError> {
+    let class = read.text("authorizer.class.name");
+    let class = class.trim();
+    if class.is_empty() {
+        return Ok(None);
+    }
+    if class != STANDARD_AUTHORIZER {
+        return Err(ConfigError::new(format!(
+            "authorizer.class.name is {class:?}, and Klamm cannot load Java classes: set it to {STANDARD_AUTHORIZER}, \
+             whose rules Klamm has itself, or remove it."
+        )));
+    }
+    let mut super_users = Vec::new();
+    for user in read.text("super.users").split(';').map(str::trim).filter(|user| !user.is_empty()) {
+        match Principal::parse(user) {
+            Some(principal) => super_users.push(principal),
+            None => {
+                return Err(ConfigError::new(format!(
+                    "super.users has {user:?}: write TYPE:NAME, for example User:admin, and semicolons between them."
+                )));
+            }
+        }
+    }
+    Ok(Some(Authorization { super_users, allow_if_no_acl: read.is_true("allow.everyone.if.no.acl.found") }))
+}
+
 fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
     let mut voters = Vec::new();
     for item in read.list("controller.quorum.voters").iter().filter(|item| !item.is_empty()) {
@@ -234,6 +271,26 @@ fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
     })
 }
 
+fn quotas(read: &Read<'_>) -> Quotas {
+    let windows = |count: &str, size: &str| Windows {
+        count: u16::try_from(read.long(count)).unwrap_or(u16::MAX).max(1),
+        size: read.long(size).saturating_mul(1000).max(1),
+    };
+    Quotas {
+        clients: windows("quota.window.num", "quota.window.size.seconds"),
+        mutations: windows("controller.quota.window.num", "controller.quota.window.size.seconds"),
+    }
+}
+
+fn tokens(read: &Read<'_>) -> Tokens {
+    Tokens {
+        secret: read.optional_text("delegation.token.secret.key").map(Into::into),
+        lifetime_max_ms: read.long("delegation.token.max.lifetime.ms"),
+        renewal_ms: read.long("delegation.token.expiry.time.ms"),
+        check_interval: read.ms("delegation.token.expiry.check.interval.ms"),
+    }
+}
+
 fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {
     let request_bytes_max = read.size("socket.request.max.bytes");
     let request_bytes_in_flight_max = match read.long("queued.max.request.bytes") {
@@ -255,14 +312,17 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         ));
     }
     let idle = read.long("connections.max.idle.ms");
-    let connections_per_listener = listeners
-        .listeners
-        .iter()
-        .filter_map(|listener| {
-            let key = format!("listener.name.{}.max.connections", listener.name.as_str().to_lowercase());
+    let per_listener = |setting: &str| {
+        let of = |listener: &Listener| {
+            let key = format!("listener.name.{}.{setting}", listener.name.as_str().to_lowercase());
             Some((listener.name.clone(), read.0.get(&key)?.trim().parse().ok()?))
-        })
-        .collect();
+        };
+        listeners.listeners.iter().filter_map(of).collect()
+    };
+    let connections_per_listener = per_listener("max.connections");
+    let connection_rates_per_listener = per_listener("max.connection.creation.rate");
+    let security: Vec<Security> = listeners.listeners.iter().map(|listener| security::of(read.0, listener)).collect();
+    security::between_brokers(read.0, &security, &listeners.inter_broker)?;
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
@@ -270,6 +330,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
         inter_broker_listener: listeners.inter_broker,
+        security,
         admin: admin_listener(&read.text("admin.listener"))?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
@@ -282,7 +343,11 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         connections_per_ip_max,
         connections_per_ip_overrides,
         connections_per_listener,
+        connection_rate_max: read.size("max.connection.creation.rate"),
+        connection_rates_per_listener,
         idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
+        failed_login_delay: read.ms("connection.failed.authentication.delay.ms"),
+        login_max: read.ms("connections.login.timeout.ms"),
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })

@@ -4,7 +4,9 @@
 //! we accept without effect is only in the table. Settings that can change while the broker runs
 //! come in a new `Settings` ([`super::Live`]).
 
-use crate::model::NodeId;
+use super::security::Security;
+use crate::model::{NodeId, Principal};
+use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -133,7 +135,49 @@ pub struct Settings {
     pub replication: Replication,
     pub groups: Groups,
     pub transactions: Transactions,
+    /// `authorizer.class.name` and what belongs to it; `None`: everybody may do everything.
+    pub authorization: Option<Authorization>,
+    pub tokens: Tokens,
+    pub quotas: Quotas,
     pub quorum: Quorum,
+}
+
+/// How often and for how long something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// At least 1.
+    pub count: u16,
+    /// Milliseconds; not 0.
+    pub size: i64,
+}
+
+/// How client quotas are measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quotas {
+    /// `quota.window.num` and `quota.window.size.seconds`: bytes, the time of requests, connections.
+    pub clients: Windows,
+    /// `controller.quota.window.num` and `controller.quota.window.size.seconds`: changes of topics.
+    pub mutations: Windows,
+}
+
+/// Delegation tokens.
+#[derive(Clone, PartialEq)]
+pub struct Tokens {
+    /// `delegation.token.secret.key`; `None`: there are no tokens.
+    pub secret: Option<Bytes>,
+    /// `delegation.token.max.lifetime.ms`
+    pub lifetime_max_ms: i64,
+    /// `delegation.token.expiry.time.ms`: how long a token is valid without renewal.
+    pub renewal_ms: i64,
+    /// `delegation.token.expiry.check.interval.ms`
+    pub check_interval: Duration,
+}
+
+impl fmt::Debug for Tokens {
+    /// Never the secret: this may end in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("enabled", &self.secret.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// Listeners, sockets and the limits of connections.
@@ -152,6 +196,8 @@ pub struct Network {
     /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
     pub controller_listeners: Vec<Listener>,
     pub inter_broker_listener: ListenerName,
+    /// How clients of each of `listeners` show who they are, in the same order.
+    pub security: Vec<Security>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
@@ -170,12 +216,28 @@ pub struct Network {
     pub connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     /// `listener.name.<name>.max.connections`
     pub connections_per_listener: Vec<(ListenerName, usize)>,
+    /// `max.connection.creation.rate`, of the whole broker.
+    pub connection_rate_max: usize,
+    /// `listener.name.<name>.max.connection.creation.rate`
+    pub connection_rates_per_listener: Vec<(ListenerName, usize)>,
     /// `connections.max.idle.ms`; `None`: never closed for being idle.
     pub idle_max: Option<Duration>,
+    /// `connection.failed.authentication.delay.ms`
+    pub failed_login_delay: Duration,
+    /// `connections.login.timeout.ms`: of a TLS handshake and a login together.
+    pub login_max: Duration,
     /// `request.timeout.ms`
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`
     pub partitions_per_request_max: usize,
+}
+
+impl Network {
+    /// The brokers' own listener, if it is one of several: what clients do on the others cannot shut it.
+    #[must_use]
+    pub fn is_protected(&self, listener: &ListenerName) -> bool {
+        self.listeners.len() > 1 && self.inter_broker_listener == *listener
+    }
 }
 
 /// Log directories and the work that is done on them at intervals.
@@ -318,6 +380,15 @@ pub struct Transactions {
     pub verify_partitions: bool,
     /// `add.partitions.to.txn.retry.backoff.max.ms`: how long a first write waits for the transaction before to be settled.
     pub settle_wait: Duration,
+}
+
+/// What the authorizer is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authorization {
+    /// `super.users`
+    pub super_users: Vec<Principal>,
+    /// `allow.everyone.if.no.acl.found`
+    pub allow_if_no_acl: bool,
 }
 
 /// `controller.quorum.*` and the metadata log.

@@ -11,6 +11,7 @@
 //! a cluster of an empty directory and joins this node to it.
 
 mod bootstrap;
+pub mod format;
 mod machine;
 mod request;
 mod security;
@@ -21,13 +22,14 @@ mod tests;
 
 pub use bootstrap::{Start, StartError, start};
 pub use machine::features::{FEATURES, Feature};
+pub use machine::tokens::hmac as token_hmac;
 pub use request::{
     AlterOp, ApiError, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults, DeletedTopic,
     DirectoryAssignment, FeatureUpdate, NewPartitions, NewTopic, ProducerIdBlock, Registration, TopicSelector,
     UpgradeType,
 };
 pub use security::{
-    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,
+    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, ScramDeletion, ScramUpsertion,
     UserOutcomes,
 };
 pub use service::Service;

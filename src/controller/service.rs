@@ -8,9 +8,10 @@
 
 use super::machine::{self, Decision, Draw};
 use super::request::*;
-use super::security::{AlterScram, UserOutcomes};
+use super::security::{AlterScram, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, UserOutcomes};
+use crate::config::settings::Tokens;
 use crate::metadata::{Change, ConfigResource, Image, Record, Store};
-use crate::model::{ErrorCode, NodeId, TopicId};
+use crate::model::{Acl, AclFilter, AclRequest, ErrorCode, NodeId, Principal, TimestampMs, TopicId};
 use crate::quorum::{ProposeError, Quorum, QuorumError, Term, Ticket};
 use crate::rt::{clock, rand};
 use machine::features::METADATA_VERSION;
@@ -154,6 +155,54 @@ impl Service {
         one(self.decide(|image| machine::scram::alter(&request, image))).await
     }
 
+    /// Sets and removes client quotas; one outcome per entity, or one error for all.
+    pub async fn alter_client_quotas(
+        &self,
+        alterations: Vec<QuotaAlteration>,
+        validate_only: bool,
+    ) -> Result<QuotaOutcomes, ApiError> {
+        one(self.decide(|image| machine::quotas::alter(&alterations, validate_only, image))).await
+    }
+
+    /// Makes a delegation token, for a client that may have it.
+    pub async fn create_token(&self, request: CreateToken, settings: &Tokens) -> Result<CreatedToken, ApiError> {
+        let (id, now) = (TopicId(rand::uuid()).to_string(), clock::now_ms());
+        one(self.decide(|image| machine::tokens::create(&request, id, now, settings, image))).await
+    }
+
+    /// Prolongs a delegation token; answers until when.
+    pub async fn renew_token(
+        &self,
+        hmac: &[u8],
+        period_ms: i64,
+        by: &Principal,
+        settings: &Tokens,
+    ) -> Result<TimestampMs, ApiError> {
+        let now = clock::now_ms();
+        one(self.decide(|image| machine::tokens::renew(hmac, period_ms, by, now, settings, image))).await
+    }
+
+    /// Ends a delegation token, at once or later; answers when.
+    pub async fn expire_token(
+        &self,
+        hmac: &[u8],
+        period_ms: i64,
+        by: &Principal,
+        settings: &Tokens,
+    ) -> Result<TimestampMs, ApiError> {
+        let now = clock::now_ms();
+        one(self.decide(|image| machine::tokens::expire(hmac, period_ms, by, now, settings, image))).await
+    }
+
+    /// Removes delegation tokens that are over.
+    ///
+    /// # Errors
+    /// Some are still there, and go with the next sweep.
+    pub async fn sweep_tokens(&self) -> Result<(), ApiError> {
+        while one(self.decide(|image| machine::tokens::sweep(clock::now_ms(), image))).await? > 0 {}
+        Ok(())
+    }
+
     /// Notes in which of its directories a broker put replicas; one answer each, in order. At most
     /// 10 000 a call.
     pub async fn assign_directories(
@@ -163,6 +212,16 @@ impl Service {
     ) -> Vec<Result<(), ApiError>> {
         let decided = self.decide(|image| machine::partitions::assign_directories(broker, &assignments, image));
         each(decided, assignments.len()).await
+    }
+
+    /// Creates access control entries; one answer per entry, in order.
+    pub async fn create_acls(&self, entries: Vec<AclRequest>) -> Vec<Result<(), ApiError>> {
+        each(self.decide(|image| machine::acls::create(&entries, image, rand::uuid)), entries.len()).await
+    }
+
+    /// Deletes the access control entries that the filters match; for each filter, in order, those it matched.
+    pub async fn delete_acls(&self, filters: Vec<AclFilter>) -> Vec<Result<Vec<Arc<Acl>>, ApiError>> {
+        each(self.decide(|image| machine::acls::delete(&filters, image)), filters.len()).await
     }
 
     /// Decides on the head and proposes the records. The ticket says when the answer may leave.

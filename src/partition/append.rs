@@ -125,7 +125,9 @@ impl Partition {
         if let Err(error) = self.opened(state) {
             return refuse(error);
         }
-        if acks == Acks::All && state.in_sync < usize::try_from(config.min_insync_replicas).unwrap_or(1) {
+        // More replicas than there are cannot be asked for (`Partition.effectiveMinIsr`).
+        let wanted = usize::try_from(config.min_insync_replicas).unwrap_or(1).min(state.replicas);
+        if acks == Acks::All && state.in_sync < wanted {
             return refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
         }
         let epoch = state.leader_epoch;
@@ -212,7 +214,7 @@ impl Partition {
     }
 
     /// This broker leads the partition in `epoch`.
-    pub(super) fn lead(&self, epoch: LeaderEpoch, in_sync: usize) {
+    pub(super) fn lead(&self, epoch: LeaderEpoch, replicas: usize, in_sync: usize) {
         let mut state = self.state.lock();
         assert!(
             epoch >= state.leader_epoch,
@@ -221,7 +223,7 @@ impl Partition {
             state.leader_epoch
         );
         state.leader_epoch = epoch;
-        state.in_sync = in_sync;
+        (state.replicas, state.in_sync) = (replicas, in_sync);
         if let Slot::Open(log) = &mut state.log
             && let Err(error) = log.assign_epoch(epoch)
         {

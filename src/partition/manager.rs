@@ -205,7 +205,7 @@ impl Manager {
                 partitions[at] = Some(Arc::clone(&partition));
                 partition
             });
-            partition.lead(wanted.leader_epoch, wanted.isr.len());
+            partition.lead(wanted.leader_epoch, wanted.replicas.len(), wanted.isr.len());
         }
     }
 
@@ -335,6 +335,7 @@ impl Manager {
                 moves: 0,
                 leader_epoch: wanted.leader_epoch,
                 in_sync: wanted.isr.len(),
+                replicas: wanted.replicas.len(),
                 visibility: Visibility::opened(Offset::ZERO),
                 waiting: Waiting::default(),
                 flushing: false,

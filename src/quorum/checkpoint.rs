@@ -68,6 +68,14 @@ pub(super) fn read(
     }
 }
 
+/// Writes the records with which a cluster is to begin, as `kafka-storage format` does.
+pub(super) fn write_bootstrap(fs: &dyn Fs, path: &Path, level: i16, records: &[Record]) -> io::Result<()> {
+    let file = fs.open(path, Open::Truncate)?;
+    let id = Id { end: Offset::ZERO, epoch: LeaderEpoch(0) };
+    write_records(file.as_ref(), id, level, records.iter().cloned())?;
+    file.sync_data()
+}
+
 /// Writes a snapshot of `image`. If it cannot be written nothing of it stays.
 pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<(), WriteError> {
     let path = dir.join(id.name());
@@ -78,14 +86,13 @@ pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<()
         WriteError::Undone(error)
     };
     let file = fs.open(&staged, Open::Truncate).map_err(undo)?;
-    write_records(file.as_ref(), id, image).map_err(undo)?;
+    write_records(file.as_ref(), id, image.feature("metadata.version"), image.records()).map_err(undo)?;
     file.sync_data().map_err(|error| WriteError::sync(&staged, error))?;
     fs.rename(&staged, &path).map_err(undo)?;
     fs.sync_dir(dir).map_err(|error| WriteError::sync(dir, error))
 }
 
-fn write_records(file: &dyn File, id: Id, image: &Image) -> io::Result<()> {
-    let level = image.feature("metadata.version");
+fn write_records(file: &dyn File, id: Id, level: i16, records: impl Iterator<Item = Record>) -> io::Result<()> {
     let (mut pos, mut next) = (0u64, Offset::ZERO);
     let mut append = |batch: BatchBuilder, next: &mut Offset| -> io::Result<()> {
         let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
@@ -100,7 +107,7 @@ fn write_records(file: &dyn File, id: Id, image: &Image) -> io::Result<()> {
     append(control(next, id.epoch, 3, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), &mut next)?;
     let mut batch = BatchBuilder::new(next).leader_epoch(id.epoch);
     let mut value = Vec::new();
-    for record in image.records() {
+    for record in records {
         value.clear();
         record.encode(level, &mut value);
         batch.push(TimestampMs(0), None, Some(&value), &[]);

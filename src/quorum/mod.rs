@@ -224,12 +224,22 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+const BOOTSTRAP: &str = "bootstrap.checkpoint";
+
+/// Writes what [`bootstrap_records`] reads, in the form of a cluster at this level of `metadata.version`.
+///
+/// # Errors
+/// The disk refused.
+pub fn write_bootstrap(fs: &dyn Fs, dir: &Path, level: i16, records: &[Record]) -> io::Result<()> {
+    checkpoint::write_bootstrap(fs, &dir.join(BOOTSTRAP), level, records)
+}
+
 /// The records with which `kafka-storage format` wants a cluster in `dir` to begin, if it left any.
 ///
 /// # Errors
 /// The file is there and cannot be read.
 pub fn bootstrap_records(fs: &dyn Fs, dir: &Path) -> Result<Option<Vec<Record>>, QuorumError> {
-    let path = dir.join("bootstrap.checkpoint");
+    let path = dir.join(BOOTSTRAP);
     if !fs.exists(&path) {
         return Ok(None);
     }

@@ -1,12 +1,15 @@
 //! One test per sentence of the rules: exact records, exact answers.
 #![allow(clippy::unwrap_used)]
 
+mod acls;
 mod brokers;
 mod configs;
 mod features;
 mod partitions;
 mod placement;
+mod quotas;
 mod scram;
+mod tokens;
 mod topics;
 
 use super::*;
