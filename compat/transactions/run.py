@@ -48,6 +48,8 @@ IDS = [(r"\(after \d+ms\)", "(after Nms)"), (r"\b-?\d+ms ago", "Nms ago"), (r"sh
        (r"(?<=[' :=])[A-Za-z0-9_-]{22}(?=[' ,.;:]|$)", "ID")]
 
 
+# Whether the answer to one record comes before the next is sent decides who fails that one, the broker or the client itself.
+TOO_LATE = [(r"(?m)(too late: failed: InvalidProducerEpochException: Producer ).*(attempted to produce with an old epoch)\.?$", r"\1\2")]
 # By how much a leader's epoch rises when the broker comes back is its own affair.
 COORDINATOR = [(r"coordinator \d+ ", "coordinator N ")]
 
@@ -58,7 +60,7 @@ class Masks:
     shape, sort = None, False
 
     def __init__(self, name, masks=()):
-        self.name, self.masks = name, IDS + list(masks)
+        self.name, self.masks = name, IDS + TOO_LATE + list(masks)
 
 
 class Session:
