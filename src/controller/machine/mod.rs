@@ -13,6 +13,7 @@ pub(super) mod features;
 pub(super) mod heartbeats;
 pub(super) mod isr;
 pub(super) mod leadership;
+pub(super) mod lifecycle;
 pub(super) mod partitions;
 pub(super) mod placement;
 pub(super) mod producer_ids;
