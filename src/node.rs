@@ -144,6 +144,13 @@ impl Node {
     pub async fn start(config: BrokerConfig) -> Result<Node, Error> {
         let settings = Arc::clone(config.settings());
         let network = &settings.network;
+        if !settings.is_solo() || !settings.roles.broker {
+            return Err(Error(
+                "This configuration is of a cluster, whose nodes cannot be started yet: set \
+                 process.roles=broker,controller and name this node only in controller.quorum.voters."
+                    .into(),
+            ));
+        }
         let bound: Vec<Bound> = network
             .listeners
             .iter()

@@ -4,6 +4,7 @@ use super::ConfigError;
 use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
+use super::quorum;
 use super::settings::*;
 use super::value::Value;
 use crate::model::NodeId;
@@ -30,17 +31,18 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
             "broker.id and node.id are two names of one number and have different values: remove broker.id.",
         ));
     }
-    let roles = roles(&read)?;
+    let roles = roles(&read);
     let resolved = listeners::resolve(&listeners::Given {
         listeners: &read.list("listeners"),
         advertised: read.optional_list("advertised.listeners").as_deref(),
         protocols: &read.text("listener.security.protocol.map"),
         protocols_were_set: values.contains_key("listener.security.protocol.map"),
         controller_names: &read.list("controller.listener.names"),
+        roles,
         inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
         hostname,
     })?;
-    let quorum = quorum(&read, node_id)?;
+    let quorum = quorum::settings(&read, node_id, roles)?;
     let settings = Settings {
         node_id,
         roles,
@@ -70,6 +72,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         listeners: old.network.listeners.clone(),
         advertised: old.network.advertised.clone(),
         controller_listeners: old.network.controller_listeners.clone(),
+        controller_protocol: old.network.controller_protocol.clone(),
         inter_broker: old.network.inter_broker_listener.clone(),
     };
     let settings = Settings {
@@ -170,69 +173,10 @@ impl Read<'_> {
     }
 }
 
-fn roles(read: &Read<'_>) -> Result<Roles, ConfigError> {
+fn roles(read: &Read<'_>) -> Roles {
     let names = read.list("process.roles");
     let has = |role: &str| names.iter().any(|name| name == role);
-    let roles = Roles { broker: has("broker"), controller: has("controller") };
-    if roles.broker && roles.controller {
-        return Ok(roles);
-    }
-    Err(ConfigError::new(format!(
-        "process.roles is {}, and a node that is only that is not supported yet: set process.roles=broker,controller.",
-        names.join(",")
-    )))
-}
-
-fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
-    let mut voters = Vec::new();
-    for item in read.list("controller.quorum.voters").iter().filter(|item| !item.is_empty()) {
-        let parsed = item.split_once('@').and_then(|(id, address)| {
-            let (host, port) = listeners::host_and_port(address)?;
-            Some((NodeId(id.trim().parse().ok()?), host.to_owned(), port))
-        });
-        match parsed {
-            Some(voter) => voters.push(voter),
-            None => {
-                return Err(ConfigError::new(format!(
-                    "controller.quorum.voters has {item:?}: write ID@HOST:PORT, for example 1@localhost:9093."
-                )));
-            }
-        }
-    }
-    if voters.len() > 1 {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.voters names {} nodes, and clusters are not supported yet: name this node only \
-             ({node}@localhost:9093), or remove the setting.",
-            voters.len(),
-            node = node_id.0
-        )));
-    }
-    if let Some((id, ..)) = voters.first().filter(|(id, ..)| *id != node_id) {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.voters names node {}, but this is node {}: make node.id and the voter's number the same.",
-            id.0, node_id.0
-        )));
-    }
-    let bootstrap = read.list("controller.quorum.bootstrap.servers");
-    if bootstrap.len() > 1 {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.bootstrap.servers names {} addresses, and clusters are not supported yet: name this \
-             node only, or remove the setting.",
-            bootstrap.len()
-        )));
-    }
-    if let Some(bad) = bootstrap.iter().find(|item| listeners::host_and_port(item).is_none()) {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.bootstrap.servers has {bad:?}: write HOST:PORT, for example localhost:9093."
-        )));
-    }
-    Ok(Quorum {
-        voters,
-        metadata_dir: read.optional_text("metadata.log.dir").map(PathBuf::from),
-        snapshot_after_bytes: u64::try_from(read.long("metadata.log.max.record.bytes.between.snapshots"))
-            .unwrap_or_default(),
-        snapshot_after: read.ms("metadata.log.max.snapshot.interval.ms"),
-    })
+    Roles { broker: has("broker"), controller: has("controller") }
 }
 
 fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {
@@ -268,6 +212,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         listeners: listeners.listeners,
         advertised: listeners.advertised,
         controller_listeners: listeners.controller_listeners,
+        controller_protocol: listeners.controller_protocol,
         inter_broker_listener: listeners.inter_broker,
         admin: admin(read)?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),

@@ -31,6 +31,7 @@ mod groups;
 pub mod key;
 mod listeners;
 mod properties;
+mod quorum;
 pub mod settings;
 mod startup;
 #[cfg(test)]

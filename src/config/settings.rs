@@ -137,16 +137,27 @@ pub struct Settings {
     pub quorum: Quorum,
 }
 
+impl Settings {
+    /// Whether this node is the whole quorum: nobody else votes, and nobody else leads it.
+    #[must_use]
+    pub fn is_solo(&self) -> bool {
+        self.roles.controller && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
+    }
+}
+
 /// Listeners, sockets and the limits of connections.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// Where brokers' clients connect; not the controller's listeners.
+    /// Where brokers' clients connect; not the controller's listeners. Empty on a node that is only a controller.
     pub listeners: Vec<Listener>,
     /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
     /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
     pub advertised: Vec<Listener>,
-    /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
+    /// Those of `listeners` that `controller.listener.names` names: where controllers and brokers talk to this
+    /// controller. Empty on a node that is only a broker, and where a node alone names none.
     pub controller_listeners: Vec<Listener>,
+    /// How this node talks to controllers: the first of `controller.listener.names`. `None`: it names none.
+    pub controller_protocol: Option<(ListenerName, SecurityProtocol)>,
     pub inter_broker_listener: ListenerName,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
@@ -338,8 +349,24 @@ pub struct Transactions {
 /// `controller.quorum.*` and the metadata log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quorum {
-    /// `controller.quorum.voters`: this node only, or empty.
+    /// `controller.quorum.voters`: id, host and port of each. Empty: a node alone, or `bootstrap` says who knows them.
     pub voters: Vec<(NodeId, String, u16)>,
+    /// `controller.quorum.bootstrap.servers`: host and port.
+    pub bootstrap: Vec<(String, u16)>,
+    /// `controller.quorum.election.timeout.ms`: without a leader this long, a voter stands for election.
+    pub election_timeout: Duration,
+    /// `controller.quorum.fetch.timeout.ms`: not heard from for this long, a leader counts as gone.
+    pub fetch_timeout: Duration,
+    /// `controller.quorum.election.backoff.max.ms`
+    pub election_backoff_max: Duration,
+    /// `controller.quorum.request.timeout.ms`
+    pub request_timeout: Duration,
+    /// `controller.quorum.retry.backoff.ms`
+    pub retry_backoff: Duration,
+    /// `controller.quorum.fetch.max.bytes`
+    pub fetch_bytes_max: usize,
+    /// `controller.quorum.fetch.snapshot.max.bytes`
+    pub fetch_snapshot_bytes_max: usize,
     /// `metadata.log.dir`; `None`: the first log directory.
     pub metadata_dir: Option<PathBuf>,
     pub snapshot_after_bytes: u64,

@@ -263,14 +263,20 @@ fn every_setting_that_is_not_supported_is_refused_with_what_to_do() {
 fn every_other_fault_is_one_sentence_that_says_what_to_do() {
     let cases: &[(&[&str], &str)] = &[
         (&["--set", "process.roles=broker"], "set process.roles=broker,controller"),
-        (&["--set", "process.roles=controller"], "set process.roles=broker,controller"),
+        (&["--set", "process.roles=controller"], "a controller has no clients"),
         (&["--set", "process.roles=zookeeper"], "String must be one of: broker, controller"),
         (&["--set", "node.id=-1"], "Value must be at least 0"),
         (&["--set", "node.id=1", "--set", "broker.id=2"], "remove broker.id"),
-        (&["--set", "controller.quorum.voters=1@a:1,2@b:1"], "clusters are not supported yet"),
+        (&["--set", "controller.quorum.voters=1@a:1,2@b:1"], "controller.listener.names is empty"),
+        (&["--set", "controller.quorum.voters=1@a:1,1@b:1"], "names node 1 twice"),
+        (&["--set", "process.roles=broker", "--set", "controller.quorum.voters=1@a:1"], "names this node (1)"),
+        (
+            &["--set", "process.roles=broker", "--set", "controller.quorum.voters=2@a:1"],
+            "controller.listener.names is empty",
+        ),
         (&["--set", "controller.quorum.voters=2@a:1"], "make node.id and the voter's number the same"),
         (&["--set", "controller.quorum.voters=a:1"], "write ID@HOST:PORT"),
-        (&["--set", "controller.quorum.bootstrap.servers=a:1,b:1"], "clusters are not supported yet"),
+        (&["--set", "controller.quorum.bootstrap.servers=a:1,b:1"], "name them in controller.quorum.voters"),
         (&["--set", "controller.quorum.bootstrap.servers=a"], "write HOST:PORT"),
         (&["--set", "listeners=SSL://localhost:9093"], "SSL, which is not supported yet"),
         (&["--set", "listeners=PLAINTEXT//localhost:9093"], "write NAME://HOST:PORT"),

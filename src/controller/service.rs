@@ -34,7 +34,8 @@ struct Inner {
 
 /// What the next decision is made on.
 struct Head {
-    term: Term,
+    /// The term it belongs to; `None`: this node does not decide.
+    term: Option<Term>,
     image: Arc<Image>,
 }
 
@@ -175,9 +176,10 @@ impl Service {
 
 fn propose(quorum: &Quorum, head: &mut Head, records: Vec<Record>) -> Result<Ticket, ApiError> {
     let refused = |error: ProposeError| api_error(&error);
+    let term = head.term.ok_or_else(|| refused(ProposeError::TermOver))?;
     let mut level = head.image.feature(METADATA_VERSION);
     if records.is_empty() {
-        return quorum.propose(head.term, records, level, clock::now_ms()).map_err(refused);
+        return quorum.propose(term, records, level, clock::now_ms()).map_err(refused);
     }
     let mut change = Change::new(&head.image);
     for record in &records {
@@ -192,7 +194,7 @@ fn propose(quorum: &Quorum, head: &mut Head, records: Vec<Record>) -> Result<Tic
     }
     // Where the records will lie does not matter to decisions.
     let (image, _) = change.finish(head.image.offset, head.image.epoch).map_err(|error| unexpected(&error))?;
-    let ticket = quorum.propose(head.term, records, level, clock::now_ms()).map_err(refused)?;
+    let ticket = quorum.propose(term, records, level, clock::now_ms()).map_err(refused)?;
     head.image = Arc::new(image);
     Ok(ticket)
 }
@@ -217,7 +219,8 @@ async fn each<T>(
 fn api_error(error: &ProposeError) -> ApiError {
     let code = match error {
         // Nothing happened; the client finds the controller again and retries.
-        ProposeError::TermOver => ErrorCode::NOT_CONTROLLER,
+        // Or nobody knows, as with Kafka's controller: it retries too, and sees what became of it.
+        ProposeError::TermOver | ProposeError::Unknown => ErrorCode::NOT_CONTROLLER,
         ProposeError::Write(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         ProposeError::Busy => ErrorCode::REQUEST_TIMED_OUT,
         ProposeError::TooLarge(_) => ErrorCode::RECORD_LIST_TOO_LARGE,

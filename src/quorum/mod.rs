@@ -6,10 +6,16 @@
 //!      └──────────── answer ◄── image published ◄────┘ (per proposal, in order)
 //! ```
 //!
-//! Today a quorum of one: what is on this node's disk is committed. The shape is the one that a
-//! quorum of several keeps: records are proposed in a *term* ([`Term`]); a term that ends (here:
-//! because the log could not be written) takes all its undecided proposals with it, and the
-//! controller starts again from the committed image.
+//! A quorum of one: what is on this node's disk is committed. Records are proposed in a *term*
+//! ([`Term`]); a term that ends (here: because the log could not be written) takes all its undecided
+//! proposals with it, and the controller starts again from the committed image.
+//!
+//! A quorum of several keeps this face ([`Quorum`]): openraft decides, a raft term is the epoch, and
+//! one raft entry is one batch, whose base offset is where the log ends. [`Quorum::leadership`] says
+//! when this node becomes the active controller (a term appears: everything before it is applied)
+//! and when it is none any more. A term that ends there leaves its undecided proposals *unknown*
+//! ([`ProposeError::Unknown`]): another leader may still commit them. Nodes that do not vote pull
+//! what is committed from those that do.
 //!
 //! On disk, in `<metadata dir>/__cluster_metadata-0/`, Kafka's format: `%020d.log` segments of
 //! record batches, one batch per proposal (a batch is atomic), and `%020d-%010d.checkpoint`
@@ -60,12 +66,15 @@ pub enum QuorumError {
     Stopped,
 }
 
-/// Why a proposal was not committed. What it would have changed has not happened.
+/// Why a proposal was not committed. What it would have changed has not happened, unless it says that nobody knows.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProposeError {
     /// The term it was decided in is over.
     #[error("the term ended before the records were committed")]
     TermOver,
+    /// The term ended while it was being committed: another leader may yet commit it.
+    #[error("the term ended before it was known whether the records are committed")]
+    Unknown,
     #[error("the metadata log could not be written: {0}")]
     Write(Arc<io::Error>),
     #[error("too many records wait to be committed")]
@@ -80,6 +89,18 @@ pub enum ProposeError {
 /// A time in which one controller decides. Proposals of a term that is over are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term(u64);
+
+/// Who leads the quorum, as far as this node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// The highest epoch this node has heard of. A number is one leader's for good.
+    pub epoch: LeaderEpoch,
+    /// `None`: there is none, or this node does not know of it.
+    pub leader: Option<NodeId>,
+    /// Set while this node is the active controller: it leads, and its store has every record committed before its
+    /// epoch. A new value means that the head falls back to the committed image, also where it follows another at once.
+    pub term: Option<Term>,
+}
 
 /// Sizes and limits.
 #[derive(Clone, Copy, Debug)]
@@ -215,6 +236,7 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    leadership: watch::Sender<Leadership>,
     failure: watch::Sender<Option<Arc<QuorumError>>>,
 }
 
@@ -289,6 +311,7 @@ impl Quorum {
                 failure: None,
             }),
             wake: Condvar::new(),
+            leadership: watch::Sender::new(Leadership { epoch, leader: Some(node), term: Some(Term(0)) }),
             failure: watch::Sender::new(None),
         });
         let worker = worker::start(Arc::clone(&shared), log, replica, epoch, founding).map_err(QuorumError::Thread)?;
@@ -302,13 +325,19 @@ impl Quorum {
         })
     }
 
-    /// The term to decide in.
+    /// The term to decide in; `None`: another node does, or nobody.
     #[must_use]
-    pub fn term(&self) -> Term {
-        self.shared.queue.lock().term
+    pub fn term(&self) -> Option<Term> {
+        Some(self.shared.queue.lock().term)
     }
 
-    /// The offset that the next record proposed will have.
+    /// Who leads, from now on. What [`Quorum::term`] says may be newer than the last change seen here.
+    #[must_use]
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.shared.leadership.subscribe()
+    }
+
+    /// The offset that the next record proposed will have, in the present term.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.shared.queue.lock().next

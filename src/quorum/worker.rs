@@ -144,6 +144,8 @@ impl Worker {
         queue.next = self.log.end();
         queue.pending = 0;
         let rest: Vec<Proposal> = queue.proposals.drain(..).collect();
+        let term = Some(queue.term);
+        self.shared.leadership.send_modify(|now| now.term = term);
         drop(queue);
         for proposal in proposals.into_iter().chain(rest) {
             proposal.answer(Err(ProposeError::Write(Arc::clone(&error))));
