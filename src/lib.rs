@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod record;
 pub mod wire;
 pub mod storage;
+pub mod peer;
 pub mod metadata;
 pub mod quorum;
 pub mod controller;

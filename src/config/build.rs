@@ -49,6 +49,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         cluster_id,
         rack: read.optional_text("broker.rack"),
         network: network(&read, resolved)?,
+        peers: peers(&read),
         log: log(&read)?,
         topics: topics(&read),
         fetch: fetch(&read),
@@ -80,6 +81,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         cluster_id: old.cluster_id.clone(),
         rack: old.rack.clone(),
         network: network(&read, resolved)?,
+        peers: peers(&read),
         log: Log { dirs: old.log.dirs.clone(), ..log(&read)? },
         topics: topics(&read),
         fetch: fetch(&read),
@@ -228,6 +230,16 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })
+}
+
+fn peers(read: &Read<'_>) -> Peers {
+    Peers {
+        setup_timeout: read.ms("socket.connection.setup.timeout.ms"),
+        setup_timeout_max: read.ms("socket.connection.setup.timeout.max.ms"),
+        response_bytes_max: read
+            .size("replica.fetch.response.max.bytes")
+            .saturating_add(read.size("socket.request.max.bytes")),
+    }
 }
 
 fn admin(read: &Read<'_>) -> Result<Option<(String, u16)>, ConfigError> {

@@ -127,6 +127,7 @@ pub struct Settings {
     /// `broker.rack`
     pub rack: Option<String>,
     pub network: Network,
+    pub peers: Peers,
     pub log: Log,
     pub topics: Topics,
     pub fetch: Fetch,
@@ -182,6 +183,25 @@ pub struct Network {
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`
     pub partitions_per_request_max: usize,
+}
+
+/// Connections to other nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peers {
+    /// `socket.connection.setup.timeout.ms`
+    pub setup_timeout: Duration,
+    /// `socket.connection.setup.timeout.max.ms`
+    pub setup_timeout_max: Duration,
+    /// The longest answer that is read: a fetch, with one batch on top that was too large for it.
+    pub response_bytes_max: usize,
+}
+
+impl Peers {
+    /// How long the next attempt to connect may take: twice as long after each failure.
+    #[must_use]
+    pub fn setup_timeout_after(&self, failures: u32) -> Duration {
+        self.setup_timeout.saturating_mul(1 << failures.min(16)).min(self.setup_timeout_max.max(self.setup_timeout))
+    }
 }
 
 /// Log directories and the work that is done on them at intervals.

@@ -70,6 +70,16 @@ pub fn response_header_version(key: i16, version: i16) -> i16 {
     i16::from(flexible && key != API_VERSIONS)
 }
 
+/// How many bytes of a response, without its length, are its header.
+pub(crate) fn response_header_length(key: i16, version: i16, frame: &[u8]) -> Result<usize, Refused> {
+    let mut reader = Reader::new(frame);
+    reader.i32()?;
+    if response_header_version(key, version) >= 1 {
+        reader.skip_tags()?;
+    }
+    Ok(reader.at())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -21,7 +21,7 @@ mod refused;
 pub mod shape;
 mod writer;
 
-pub use decode::{DECODED_MAX, DecodeError, decode};
+pub use decode::{DECODED_MAX, DecodeError, decode, decode_response};
 pub use encode::{EncodeError, response, response_into};
 pub use frame::{FrameCodec, FrameError};
 pub use guard::Cost;
