@@ -1,6 +1,7 @@
 //! How long a client lets an operation take (`timeout_ms` of the requests that change the cluster).
 
 use super::ApiError;
+use crate::controller::refusal;
 use crate::model::ErrorCode;
 use std::future::Future;
 use std::time::Duration;
@@ -32,7 +33,7 @@ where
     F: Future<Output = T> + Send + 'static,
 {
     let patience = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    let task = tokio::spawn(work);
+    let task = tokio::spawn(refusal::carried(work));
     match tokio::time::timeout(patience, task).await {
         Ok(Ok(answer)) => Some(answer),
         // The task panicked, or the runtime is going down: the answer never comes.

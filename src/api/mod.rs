@@ -89,7 +89,10 @@ use std::sync::Arc;
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
     pub metadata: Arc<crate::metadata::Store>,
+    /// Decides if this node is the active controller, and refuses if it is not.
     pub controller: Arc<controller::Service>,
+    /// Asks the active controller, wherever it is.
+    pub client: Arc<controller::Client>,
     /// The configuration of this broker, as it is now: dynamic changes come in here.
     pub config: Arc<config::Live>,
     pub cluster_id: String,

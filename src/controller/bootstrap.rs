@@ -49,7 +49,7 @@ pub struct Start {
     pub founding: quorum::Founding,
 }
 
-/// Replays the log into `store`, founds the cluster if there is none, registers this node. Publishers
+/// Replays the log into `store`, founds the cluster if there is none, registers this node if it is the only broker. Publishers
 /// subscribed before are told of the replayed image first and of this node's changes next; to be told
 /// once, subscribe after. Blocks for the disk.
 ///
@@ -82,6 +82,10 @@ pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
             }
             if image.feature(METADATA_VERSION) == 0 {
                 records.extend(machine::features::bootstrap(formatted, defaults.min_insync_replicas));
+            }
+            if image.brokers.keys().any(|id| *id != node) {
+                // What it led others may lead by now: it registers as they do.
+                return Decision { records, answer: Vec::new() };
             }
             let at = next.plus(i64::try_from(records.len()).unwrap_or(i64::MAX));
             records.push(machine::brokers::register_alone(&registration, at, image));

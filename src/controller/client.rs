@@ -1,18 +1,19 @@
 //! What this node's broker asks of the controller: decided here when this node decides, else asked of the node that does.
 
 use super::request::{
-    ApiError, Assignment, CreateTopics, CreatedTopic, Heartbeat, IsrProposal, IsrVerdict, ProducerIdBlock, Registration,
-    Standing,
+    ApiError, Assignment, CreateTopics, CreatedTopic, Heartbeat, IsrProposal, IsrVerdict, NewTopic, ProducerIdBlock,
+    Registration, Standing,
 };
 use super::service::Service;
 use crate::model::{ErrorCode, NodeId};
-use crate::peer::{self, Link, PeerError, Pool};
+use crate::peer::topics::{Made, WantedTopic};
+use crate::peer::{self, PeerError, Pool};
 use crate::quorum::Leadership;
 use crate::rt::clock;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -60,7 +61,7 @@ impl Client {
         self.epoch.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_broker_epoch(&self, epoch: Option<i64>) {
+    pub(crate) fn set_broker_epoch(&self, epoch: Option<i64>) {
         self.epoch.store(epoch.unwrap_or(-1), Ordering::Release);
     }
 
@@ -185,8 +186,10 @@ impl Client {
         }
     }
 
-    /// Creates topics that this broker needs itself; one answer each, in order. Looks for the controller until `deadline`.
-    pub async fn create_topics(&self, request: CreateTopics, deadline: Instant) -> Vec<Result<CreatedTopic, ApiError>> {
+    /// Creates topics that this broker needs itself, with replicas where the controller likes; one answer each, in order. Looks
+    /// for the controller until `deadline`.
+    pub async fn create_topics(&self, topics: Vec<NewTopic>, deadline: Instant) -> Vec<Result<CreatedTopic, ApiError>> {
+        let request = CreateTopics { topics, validate_only: false };
         let count = request.topics.len();
         let answers = self.persist(deadline, || async {
             match self.active()? {
@@ -199,10 +202,11 @@ impl Client {
                 }
                 Active::There(node) => {
                     let link = self.forwards.link(node);
-                    let topics = request.topics.iter().map(peer_topic).collect::<Vec<_>>();
-                    let answers = peer::topics::create_topics(&link, &topics, request.validate_only, self.timeout).await;
-                    let answers = answered(answers)?;
-                    Ok(request.topics.iter().zip(answers).map(|(topic, answer)| created(topic, answer)).collect())
+                    let wanted: Vec<WantedTopic<'_>> = request.topics.iter().map(wanted).collect();
+                    let answers = peer::topics::create_topics(&link, &wanted, self.timeout).await;
+                    let mut made: BTreeMap<String, Made> = answered(answers.map(Ok))?.into_iter().collect();
+                    let topic = |topic: &NewTopic| created(topic, made.remove(topic.name.as_str()));
+                    Ok(request.topics.iter().map(topic).collect())
                 }
             }
         });
@@ -223,7 +227,7 @@ impl Client {
     ) -> Result<Option<Bytes>, ApiError> {
         let Active::There(node) = self.active()? else { return Ok(None) };
         let left = deadline.saturating_duration_since(clock::now());
-        let link: Arc<Link> = self.forwards.link(node);
+        let link = self.forwards.link(node);
         answered(peer::forward::envelope(&link, request, principal, address, left).await).map(Some)
     }
 
@@ -231,6 +235,27 @@ impl Client {
     pub async fn before_next_try(&self) {
         self.changed().await;
     }
+}
+
+fn wanted(topic: &NewTopic) -> WantedTopic<'_> {
+    WantedTopic {
+        name: &topic.name,
+        partitions: topic.partitions,
+        replication_factor: topic.replication_factor,
+        configs: &topic.configs,
+    }
+}
+
+fn created(topic: &NewTopic, made: Option<Made>) -> Result<CreatedTopic, ApiError> {
+    let made = made.unwrap_or(Err((ErrorCode::UNKNOWN_SERVER_ERROR, None)));
+    let made = made.map_err(|(code, message)| ApiError { code, message })?;
+    Ok(CreatedTopic {
+        name: topic.name.clone(),
+        id: made.id,
+        partitions: made.partitions,
+        replication_factor: made.replication_factor,
+        configs: topic.configs.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect(),
+    })
 }
 
 /// A peer that cannot be reached is no controller: the next try may find another.

@@ -29,7 +29,6 @@ pub use bootstrap::{Start, StartError, start};
 pub use client::Client;
 pub use duty::{Duties, attend};
 pub use lifecycle::{Lifecycle, Offline, Phase};
-pub use machine::brokers::supported as supported_features;
 pub use machine::features::{FEATURES, Feature};
 pub use request::{
     AlterOp, ApiError, Assignment, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults,
@@ -37,4 +36,4 @@ pub use request::{
     NewTopic, ProducerIdBlock, Reassign, Reassignment, RegisteredListener, Registration, Standing, TopicSelector,
     UpgradeType,
 };
-pub use service::Service;
+pub use service::{Service, supported_features};

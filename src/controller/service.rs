@@ -433,3 +433,9 @@ fn unexpected(error: &dyn fmt::Display) -> ApiError {
     tracing::error!(%error, "a decision does not fit the image it was made on");
     ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)
 }
+
+/// The features that this program supports, as it registers them: name, lowest and highest level.
+#[must_use]
+pub fn supported_features() -> Vec<(String, i16, i16)> {
+    machine::brokers::supported()
+}

@@ -231,13 +231,15 @@ pub(crate) fn elect_unclean(view: &View<'_>) -> Vec<Record> {
 }
 
 fn round(view: &View<'_>, due: impl Fn(&TopicImage, &PartitionImage) -> Option<Election>) -> Vec<Record> {
-    let partitions = view.image.topics_by_id.values().flat_map(|topic| {
-        topic.numbered().filter_map(|(number, partition)| Some((topic, number, partition, due(topic, partition)?)))
-    });
-    partitions
-        .filter_map(|(topic, number, partition, election)| {
-            change(view, topic, number, partition).election(election).record()
-        })
-        .take(ELECTIONS_MAX)
-        .collect()
+    let mut records = Vec::new();
+    for topic in view.image.topics_by_id.values() {
+        for (number, partition) in topic.numbered() {
+            if records.len() >= ELECTIONS_MAX {
+                return records;
+            }
+            let due = due(topic, partition);
+            records.extend(due.and_then(|election| change(view, topic, number, partition).election(election).record()));
+        }
+    }
+    records
 }

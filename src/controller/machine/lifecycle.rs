@@ -13,6 +13,9 @@ const RETRY: Duration = Duration::from_millis(50);
 /// Between the answers that a broker waits for while others wait for it: at its start, and when it stops.
 const SOON: Duration = Duration::from_millis(10);
 
+/// Failures in a row after which a broker that wants to stop asks no more: some ten seconds with the default interval.
+const GIVE_UP: u32 = 9;
+
 /// How far a broker has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -137,6 +140,11 @@ impl Lifecycle {
                 if self.phase == Phase::Leaving {
                     self.phase = Phase::Left;
                 }
+                Duration::ZERO
+            }
+            // Nobody is left who could take over. The session ends without a word, too.
+            _ if self.phase == Phase::Leaving && self.failures >= GIVE_UP => {
+                self.phase = Phase::Left;
                 Duration::ZERO
             }
             _ => {

@@ -6,7 +6,7 @@ use super::{Decision, Draw, check_assignment, new_partition};
 use crate::controller::request::{ApiError, NewPartitions};
 use crate::metadata::record::PartitionRecord;
 use crate::metadata::{Image, Record};
-use crate::model::{ErrorCode, NodeId, PartitionId};
+use crate::model::{ErrorCode, PartitionId};
 
 /// Decides CreatePartitions; one answer per topic, in order.
 pub(crate) fn create(
