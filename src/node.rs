@@ -6,8 +6,8 @@
 //! anything accepted.
 
 use crate::admin::{Admin, Health, Stage};
-use crate::api;
-use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
+use crate::api::{self, Side};
+use crate::config::{BrokerConfig, Listener, Live, Settings, Startup, TopicToCreate};
 use crate::controller::{self, Assignment, Client, Duties, Lifecycle, NewTopic, RegisteredListener};
 use crate::group::GroupCoordinator;
 use crate::metadata::{ConfigResource, Delta, Image, Publisher, ResourceType, Store};
@@ -156,13 +156,12 @@ impl Node {
                     .into(),
             ));
         }
-        let bound: Vec<Bound> = network
-            .listeners
-            .iter()
-            .map(|listener| Bound::bind(listener, network))
-            .collect::<Result<_, _>>()
-            .map_err(Error)?;
+        let bind = |listeners: &[Listener], side| -> Result<Vec<Bound>, Error> {
+            listeners.iter().map(|listener| Bound::bind(listener, side, network)).collect::<Result<_, _>>().map_err(Error)
+        };
+        let mut bound = bind(&network.listeners, Side::Broker)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        bound.extend(bind(&network.controller_listeners, Side::Controller)?);
         let served = api::served().iter().map(|api| (api.key, api.name));
         let metrics = Metrics::new(served, clock::now_ms());
         let health = Arc::new(Health::default());

@@ -25,6 +25,15 @@ where
     }
 }
 
+/// The controller's answer to one question, or REQUEST_TIMED_OUT.
+pub(super) async fn answer<T, F>(timeout_ms: i32, work: F) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, ApiError>> + Send + 'static,
+{
+    within(timeout_ms, work).await.unwrap_or_else(|| Err(ApiError::bare(ErrorCode::REQUEST_TIMED_OUT)))
+}
+
 /// Runs `work` to its end whatever happens, and waits for it no longer than `timeout_ms`: `None` means that
 /// the client gets REQUEST_TIMED_OUT, not that nothing was done.
 async fn within<T, F>(timeout_ms: i32, work: F) -> Option<T>

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Call, ConfigRules, Peer};
+use super::{Call, ConfigRules, Peer, Side};
 use crate::config;
 use crate::controller::{self, Client, Service};
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
@@ -20,7 +20,12 @@ use uuid::Uuid;
 pub(super) const LISTENER: &str = "PLAINTEXT";
 
 pub(super) fn peer() -> Peer {
-    Peer { listener: LISTENER.into(), address: ([127, 0, 0, 1], 50_001).into(), principal: "User:ANONYMOUS".into() }
+    Peer {
+        listener: LISTENER.into(),
+        side: Side::Broker,
+        address: ([127, 0, 0, 1], 50_001).into(),
+        principal: "User:ANONYMOUS".into(),
+    }
 }
 
 pub(super) fn call(version: i16) -> Call {
