@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_broker_is_this_one_or_all() {
         let check = |name| check_resource(4, name, BY);
-        assert_eq!(check("1"), Ok(ConfigResource::broker(BY)));
+        assert_eq!(check("1"), Ok(ConfigResource::broker(BY.node)));
         assert_eq!(check(""), Ok(ConfigResource::cluster_default()));
         assert_eq!(message(check("2")), "Unexpected broker id, expected 1, but received 2");
         assert_eq!(message(check("x")), "Node id must be an integer, but it is: x");

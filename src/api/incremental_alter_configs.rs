@@ -247,7 +247,7 @@ mod tests {
     fn a_brokers_configs_are_checked_as_they_will_be() {
         let mut image = testing::image();
         let now = BTreeMap::from([("log.retention.ms".to_owned(), "5".to_owned())]);
-        image.configs.insert(ConfigResource::broker(NODE), Arc::new(now));
+        image.configs.insert(ConfigResource::broker(BY.node), Arc::new(now));
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![
             resource(4, "1", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
             resource(4, "", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
@@ -262,7 +262,7 @@ mod tests {
             );
             Ok(())
         };
-        let steps = plan(&request, NODE, &image, &check);
+        let steps = plan(&request, BY, &image, &check);
         assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
         assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
     }

@@ -73,7 +73,6 @@ mod tests {
     use crate::txn::ProducerIds;
     use std::collections::BTreeSet;
 
-    const NODE: NodeId = NodeId(1);
 
     #[test]
     fn every_version_can_be_encoded() {
