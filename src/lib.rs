@@ -18,6 +18,7 @@ pub mod partition;
 pub mod coordinator;
 pub mod group;
 pub mod txn;
+pub mod access;
 pub mod api;
 pub mod server;
 pub mod admin;

@@ -175,7 +175,9 @@ pub(super) async fn exchange(
     request: &Bytes,
     deadline: Instant,
 ) -> Result<Option<Bytes>, ErrorCode> {
-    let forwarded = ctx.client.forward(request, &call.peer.principal, call.peer.address.ip(), deadline).await;
+    let peer = &call.peer;
+    let principal = (&peer.principal, peer.by_token);
+    let forwarded = ctx.client.forward(request, principal, peer.address.ip(), deadline).await;
     forwarded.map_err(|error| error.code)
 }
 

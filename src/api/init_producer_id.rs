@@ -69,7 +69,6 @@ mod tests {
     use super::super::testing::{self, encoded};
     use super::*;
     use crate::controller::ApiError;
-    use crate::model::NodeId;
     use crate::txn::ProducerIds;
     use std::collections::BTreeSet;
 

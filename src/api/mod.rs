@@ -32,6 +32,7 @@ pub mod alter_configs;
 pub mod alter_partition;
 pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
+pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod assign_replicas_to_dirs;
 pub mod broker_heartbeat;
@@ -51,6 +52,7 @@ pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
 pub mod elect_leaders;
+pub mod describe_user_scram_credentials;
 pub mod end_txn;
 pub mod envelope;
 pub mod fetch;
@@ -83,9 +85,10 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
-use crate::config::{self, Settings};
+use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
+use crate::model::Principal;
 use crate::partition;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
@@ -156,15 +159,30 @@ impl Scope {
     }
 }
 
-/// The client's side of a connection, as handlers see it.
+/// The client's side of a connection, as handlers see it. It does not change: a connection that logs in has another one
+/// from then on. Logging in again may change when the session ends, never the principal.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The name of the listener that the connection came in on: answers carry its addresses.
     pub listener: String,
     pub side: Side,
+    /// How bytes travel on that listener.
+    pub protocol: SecurityProtocol,
     pub address: SocketAddr,
-    /// The authenticated principal, in Kafka's form.
-    pub principal: String,
+    /// Who the client has shown to be; [`Principal::anonymous`] until it has.
+    pub principal: Principal,
+    /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
+    pub by_token: bool,
+    /// The address by which it reached this broker, where that and nothing else is to be answered.
+    pub reached: Option<Reached>,
+}
+
+/// An address of this broker that is right for one client: see `server/reach.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub node: crate::model::NodeId,
+    pub host: String,
+    pub port: u16,
 }
 
 /// One request, less its body.
@@ -366,6 +384,7 @@ apis! {
         describe_configs::DescribeConfigs,
         alter_configs::AlterConfigs,
         incremental_alter_configs::IncrementalAlterConfigs,
+        describe_user_scram_credentials::DescribeUserScramCredentials,
         describe_cluster::DescribeCluster;
     Forwarded:
         create_topics::CreateTopics,
@@ -374,6 +393,7 @@ apis! {
         elect_leaders::ElectLeaders,
         alter_partition_reassignments::AlterPartitionReassignments,
         list_partition_reassignments::ListPartitionReassignments,
+        alter_user_scram_credentials::AlterUserScramCredentials,
         update_features::UpdateFeatures,
         unregister_broker::UnregisterBroker;
     Controller:

@@ -6,7 +6,7 @@ use super::{Call, ConfigRules, Peer, Side};
 use crate::config;
 use crate::controller::{self, Client, Service};
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
-use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicName};
+use crate::model::{LeaderEpoch, NodeId, Offset, Principal, TopicId, TopicName};
 use crate::peer::{LinkSettings, Pool};
 use crate::quorum;
 use crate::rt::fs::sim::SimFs;
@@ -21,10 +21,13 @@ pub(super) const LISTENER: &str = "PLAINTEXT";
 
 pub(super) fn peer() -> Peer {
     Peer {
+        reached: None,
         listener: LISTENER.into(),
         side: Side::Broker,
+        protocol: config::SecurityProtocol::Plaintext,
         address: ([127, 0, 0, 1], 50_001).into(),
-        principal: "User:ANONYMOUS".into(),
+        principal: Principal::anonymous(),
+        by_token: false,
     }
 }
 

@@ -5,7 +5,7 @@ use super::request::{
     Registration, Standing,
 };
 use super::service::Service;
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Principal};
 use crate::peer::topics::{Made, WantedTopic};
 use crate::peer::{self, PeerError, Pool};
 use crate::quorum::Leadership;
@@ -213,15 +213,15 @@ impl Client {
         answers.await.unwrap_or_else(|error| (0..count).map(|_| Err(error.clone())).collect())
     }
 
-    /// Sends a client's request on to the node that decides. `Ok(None)`: that is this node now. What comes back is the
-    /// whole response, its header included.
+    /// Sends a client's request on to the node that decides, with its principal and whether a delegation token has shown it.
+    /// `Ok(None)`: that is this node now. What comes back is the whole response, its header included.
     ///
     /// # Errors
     /// As [`Client::register`].
     pub async fn forward(
         &self,
         request: &Bytes,
-        principal: &str,
+        principal: (&Principal, bool),
         address: IpAddr,
         deadline: Instant,
     ) -> Result<Option<Bytes>, ApiError> {

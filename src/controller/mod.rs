@@ -20,6 +20,7 @@ mod lifecycle;
 mod machine;
 pub mod refusal;
 mod request;
+mod security;
 mod service;
 
 #[cfg(test)]
@@ -35,5 +36,9 @@ pub use request::{
     DeletedTopic, ElectLeaders, Elected, ElectionType, FeatureUpdate, Heartbeat, IsrProposal, IsrVerdict, NewPartitions,
     NewTopic, ProducerIdBlock, Reassign, Reassignment, RegisteredListener, Registration, Standing, TopicSelector,
     UpgradeType,
+};
+pub use security::{
+    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,
+    UserOutcomes,
 };
 pub use service::{Service, supported_features};

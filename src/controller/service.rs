@@ -14,6 +14,7 @@ use super::machine::view::View;
 use super::machine::{self, Decision, Draw, RECORDS_MAX};
 use super::refusal;
 use super::request::*;
+use super::security::{AlterScram, UserOutcomes};
 use crate::metadata::{Change, ConfigResource, Image, Record, Store};
 use crate::model::{ErrorCode, NodeId, Offset, TopicId};
 use crate::quorum::{ProposeError, Quorum, QuorumError, Term, Ticket};
@@ -202,6 +203,11 @@ impl Service {
     /// Hands out the next block of producer ids. Never the same twice, whatever crashes.
     pub async fn allocate_producer_ids(&self, broker: NodeId, broker_epoch: i64) -> Result<ProducerIdBlock, ApiError> {
         one(self.decide(|now| machine::producer_ids::allocate(broker, broker_epoch, now.view.image))).await
+    }
+
+    /// Sets and removes SCRAM credentials; one outcome per user, or one error for all.
+    pub async fn alter_scram_credentials(&self, request: AlterScram) -> Result<UserOutcomes, ApiError> {
+        one(self.decide(|now| machine::scram::alter(&request, now.view.image))).await
     }
 
     /// Elects leaders; one answer per topic and partition, in order.

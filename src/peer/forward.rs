@@ -1,7 +1,7 @@
 //! A client's request, sent on to the active controller: Envelope (58) v0 (KIP-590).
 
 use super::{Link, PeerError};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Principal};
 use crate::wire::principal;
 use bytes::Bytes;
 use kafka_protocol::messages::EnvelopeRequest;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub async fn envelope(
     link: &Link,
     request: &Bytes,
-    principal: &str,
+    (principal, by_token): (&Principal, bool),
     address: IpAddr,
     deadline: Duration,
 ) -> Result<Result<Bytes, ErrorCode>, PeerError> {
@@ -26,7 +26,7 @@ pub async fn envelope(
     };
     let envelope = EnvelopeRequest::default()
         .with_request_data(request.clone())
-        .with_request_principal(Some(principal::encode(principal)))
+        .with_request_principal(Some(principal::encode(principal, by_token)))
         .with_client_host_address(address);
     let response = link.call(0, &envelope, deadline).await?;
     Ok(match (response.error_code, response.response_data) {

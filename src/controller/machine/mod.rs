@@ -18,6 +18,7 @@ pub(super) mod partitions;
 pub(super) mod placement;
 pub(super) mod producer_ids;
 pub(super) mod reassignment;
+pub(super) mod scram;
 pub(super) mod topics;
 pub(super) mod view;
 

@@ -11,6 +11,7 @@ mod model;
 mod partitions;
 mod placement;
 mod reassignment;
+mod scram;
 mod topics;
 
 use super::view::View;
