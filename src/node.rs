@@ -428,6 +428,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     let manager = Manager::new(
         ManagerSettings {
             node: settings.node_id,
+            lag_max: settings.replication.lag_max,
             producer_expiry_ms: i64::try_from(settings.transactions.producer_id_expiration.as_millis())
                 .unwrap_or(i64::MAX),
             recovery_threads_per_dir: settings.log.recovery_threads_per_dir,

@@ -10,12 +10,14 @@
 
 pub mod controller;
 mod connection;
+mod fetch;
 mod link;
 mod offsets;
 mod pool;
 pub mod transactions;
 
 pub use connection::{Secure, Stream};
+pub use fetch::{FetchAnswer, FetchQuestion, LogBound, PartitionAnswer, PartitionQuestion, fetch, log_bound};
 pub use link::{Endpoint, Link, LinkSettings, Resolve};
 pub use offsets::{EpochEndAnswer, EpochQuestion, offsets_for_leader_epoch};
 pub use pool::{Locate, Pool};
