@@ -15,7 +15,9 @@ use crate::metrics::{Metrics, PartitionSample, Sample};
 use crate::model::{ErrorCode, NodeId};
 use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings};
+use crate::peer::{self, LinkSettings, Pool};
 use crate::quorum;
+use crate::replica::{FetcherSettings, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Limits, Listeners};
@@ -131,6 +133,7 @@ pub struct Node {
     admin: Option<Admin>,
     health: Arc<Health>,
     manager: Arc<Manager>,
+    fetchers: Arc<Fetchers>,
     flushers: Vec<Arc<Flusher>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -175,6 +178,7 @@ impl Node {
             tokio::task::spawn_blocking(move || open(&live, &metrics, endpoints)).await.map_err(sentence)??
         };
         let Opened { store, controller, manager, flushers, dirs } = opened;
+        let peers = Arc::new(peers(&settings, &store));
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         // After the partitions, which follow the metadata since they were opened.
         groups.start();
@@ -186,8 +190,12 @@ impl Node {
             Arc::clone(&producer_ids),
             Arc::clone(&manager),
             Arc::clone(&groups),
+            Arc::clone(&peers),
         );
         transactions.start();
+        let fetchers = fetchers(&settings, &store, &manager, peers);
+        // After the partitions, and after those who have to know first that they lead.
+        store.subscribe(Arc::clone(&fetchers) as Arc<dyn Publisher>);
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
@@ -211,6 +219,7 @@ impl Node {
             admin,
             health,
             manager,
+            fetchers,
             flushers,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -276,6 +285,7 @@ impl Node {
         self.ctx.groups.stop().await;
         self.ctx.transactions.stop().await;
         self.listeners.stop().await;
+        self.fetchers.stop().await;
         self.tasks.close();
         self.tasks.wait().await;
         let manager = Arc::clone(&self.manager);
@@ -308,6 +318,11 @@ impl Node {
         self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
         self.every(log.initial_task_delay, log.log_start_checkpoint_interval, Manager::checkpoint_log_starts);
         self.every(TICK, TICK, Manager::tick);
+        let replication = &settings.replication;
+        let half_lag = replication.lag_max / 2;
+        self.every(half_lag, half_lag, Manager::shrink_isrs);
+        let often = replication.high_watermark_checkpoint_interval;
+        self.every(often, often, Manager::checkpoint_high_watermarks);
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }
@@ -367,6 +382,26 @@ async fn tell_directories(controller: &controller::Service, node: NodeId, placed
             }
         }
     }
+}
+
+/// The links to other brokers, where they listen for brokers.
+fn peers(settings: &Settings, store: &Arc<Store>) -> Pool {
+    let (store, listener) = (Arc::clone(store), settings.network.inter_broker_listener.clone());
+    let locate = move |node: NodeId| {
+        let image = store.load();
+        let endpoint = image.brokers.get(&node)?.endpoint(listener.as_str())?;
+        Some(peer::Endpoint { host: endpoint.host.clone(), port: endpoint.port })
+    };
+    let link = LinkSettings::plaintext(settings.peers.clone(), format!("broker-{}", settings.node_id.0));
+    Pool::new(link, Arc::new(locate))
+}
+
+/// Those who fetch what this broker follows.
+fn fetchers(settings: &Settings, store: &Arc<Store>, manager: &Arc<Manager>, peers: Arc<Pool>) -> Arc<Fetchers> {
+    let (store, node) = (Arc::clone(store), settings.node_id);
+    let broker_epoch = move || store.load().brokers.get(&node).map_or(-1, |broker| broker.epoch);
+    let own = FetcherSettings { node, replication: settings.replication.clone(), broker_epoch: Box::new(broker_epoch) };
+    Fetchers::new(own, Arc::clone(manager), peers)
 }
 
 struct Opened {

@@ -170,15 +170,18 @@ impl Fetching {
         for (wanted, partition) in self.session.wanted.iter().zip(&self.partitions) {
             let read = match partition {
                 Err(error) => Err(*error),
-                Ok(partition) => partition.read(&ReadRequest {
-                    from: wanted.from,
-                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
-                    // Only the first partition with records may pass its limits (KIP-74).
-                    min_one_batch: self.found_bytes == 0,
-                    reader: self.reader,
-                    current_epoch: wanted.current_epoch,
-                    last_fetched_epoch: wanted.last_fetched_epoch,
-                }, &image),
+                Ok(partition) => partition.read(
+                    &ReadRequest {
+                        from: wanted.from,
+                        max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                        // Only the first partition with records may pass its limits (KIP-74).
+                        min_one_batch: self.found_bytes == 0,
+                        reader: self.reader,
+                        current_epoch: wanted.current_epoch,
+                        last_fetched_epoch: wanted.last_fetched_epoch,
+                    },
+                    &image,
+                ),
             };
             let mut answer = PartitionResponse::failed(wanted.partition, ErrorCode::NONE);
             let mut end = Offset::NONE;

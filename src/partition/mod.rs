@@ -20,10 +20,10 @@ mod verification;
 mod waiting;
 
 pub use append::{Acks, Outcome, TransactionEnd};
-pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
-pub use moving::FutureReplica;
 pub use leadership::{FollowerLog, IsrChange, LeaderLog};
 pub use machine::{Proposal, Verdict};
+pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
+pub use moving::FutureReplica;
 pub use read::{Isolation, Read, ReadRequest, Reader};
 pub use state::{Partition, Positions};
 pub use verification::{Verification, Verified};

@@ -106,7 +106,9 @@ impl Partition {
             }
             // A follower that has not heard yet what is committed has more than it may show.
             Err(ReadError::OutOfRange { .. })
-                if state.leader().is_err() && request.from >= positions.log_start && request.from <= positions.log_end =>
+                if state.leader().is_err()
+                    && request.from >= positions.log_start
+                    && request.from <= positions.log_end =>
             {
                 Err(ErrorCode::OFFSET_NOT_AVAILABLE)
             }

@@ -115,13 +115,10 @@ fn request(question: &FetchQuestion) -> FetchRequest {
     let forgotten = question
         .forgotten
         .iter()
-        .map(|(topic, partition)| {
-            ForgottenTopic::default().with_topic_id(topic.0).with_partitions(vec![partition.0])
-        })
+        .map(|(topic, partition)| ForgottenTopic::default().with_topic_id(topic.0).with_partitions(vec![partition.0]))
         .collect();
-    let state = ReplicaState::default()
-        .with_replica_id(BrokerId(question.replica.0))
-        .with_replica_epoch(question.broker_epoch);
+    let state =
+        ReplicaState::default().with_replica_id(BrokerId(question.replica.0)).with_replica_epoch(question.broker_epoch);
     FetchRequest::default()
         .with_replica_state(state)
         .with_max_wait_ms(question.max_wait_ms)

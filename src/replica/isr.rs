@@ -3,8 +3,8 @@
 
 use crate::model::{ErrorCode, NodeId};
 use crate::partition::{IsrChange, Manager, Proposal, Verdict};
-use crate::peer::controller::{IsrProposal, IsrVerdict, alter_partition};
-use crate::peer::{Link, PeerError};
+use crate::peer::controller::{IsrProposal, IsrVerdict};
+use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ const BACKOFF: Duration = Duration::from_millis(50);
 /// Partitions in one request at most.
 const AT_ONCE: usize = 1000;
 
-/// Where the active controller is, as this broker knows.
+/// The active controller, wherever it is.
 pub trait Controller: Send + Sync + 'static {
-    /// A link to it; `None` if nobody is known to be.
-    fn link(&self) -> Option<Arc<Link>>;
+    /// Proposes; a verdict for each, in any order, or why there are none.
+    fn alter_partition(&self, proposals: Vec<IsrProposal>) -> BoxFuture<'_, Result<Vec<IsrVerdict>, String>>;
 
     /// This broker's epoch; -1 before it is registered.
     fn broker_epoch(&self) -> i64;
@@ -29,13 +29,12 @@ pub async fn propose_isrs(
     manager: Arc<Manager>,
     controller: Arc<dyn Controller>,
     node: NodeId,
-    timeout: Duration,
     stopping: impl Future<Output = ()>,
 ) {
     let work = async {
         loop {
             for some in manager.isr_changes().await.chunks(AT_ONCE) {
-                propose(some, &*controller, node, timeout).await;
+                propose(some, &*controller, node).await;
             }
         }
     };
@@ -45,21 +44,13 @@ pub async fn propose_isrs(
     }
 }
 
-async fn propose(changes: &[IsrChange], controller: &dyn Controller, node: NodeId, timeout: Duration) {
-    let (link, epoch) = (controller.link(), controller.broker_epoch());
+async fn propose(changes: &[IsrChange], controller: &dyn Controller, node: NodeId) {
+    let epoch = controller.broker_epoch();
     let proposals: Vec<IsrProposal> = changes.iter().map(|change| proposal(change, (node, epoch))).collect();
-    let answer = match link {
-        Some(link) => alter_partition(&link, node, epoch, &proposals, timeout).await,
-        None => Err(PeerError::Unknown(NodeId(-1))),
-    };
-    let verdicts = match answer {
-        Ok(Ok(verdicts)) => verdicts,
-        failed => {
-            match failed {
-                Ok(Err(error)) => tracing::info!(%error, "the controller does not alter partitions now"),
-                Err(error) => tracing::debug!(%error, "the controller was not asked to alter partitions"),
-                Ok(Ok(_)) => {}
-            }
+    let verdicts = match controller.alter_partition(proposals).await {
+        Ok(verdicts) => verdicts,
+        Err(error) => {
+            tracing::info!(%error, "the controller does not alter partitions now");
             tokio::time::sleep(BACKOFF).await;
             for change in changes {
                 change.partition.isr_decided(change.proposal.clone(), Verdict::Retry);

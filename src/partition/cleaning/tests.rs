@@ -63,7 +63,6 @@ impl Rig {
         let (config, current) = (Arc::new(config.clone()), Arc::new(Mutex::new(settings())));
         let asked = Arc::clone(&current);
         let settings = ManagerSettings {
-            lag_max: std::time::Duration::from_secs(30),
             node: NodeId(1),
             lag_max: std::time::Duration::from_secs(30),
             producer_expiry_ms: i64::MAX,

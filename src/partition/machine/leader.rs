@@ -239,8 +239,7 @@ impl Leader {
             return None;
         }
         let waits_for = |follower: &&Progress| {
-            self.counts(follower.node)
-                || (follower.eligible && follower.is_caught_up(log_end, now_ms, lag_max_ms))
+            self.counts(follower.node) || (follower.eligible && follower.is_caught_up(log_end, now_ms, lag_max_ms))
         };
         let least = self.followers.iter().filter(waits_for).map(|follower| follower.log_end).min();
         Some(least.unwrap_or(Offset(i64::MAX)))

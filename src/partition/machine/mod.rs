@@ -7,3 +7,6 @@ mod visibility;
 pub use leader::{FollowerFetch, Leader, Progress, Proposal, Verdict};
 pub use truncation::truncation;
 pub use visibility::{NO_LIMIT, Visibility};
+
+#[cfg(test)]
+mod tests;

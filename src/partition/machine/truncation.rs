@@ -12,9 +12,7 @@ use crate::storage::EpochEnd;
 #[must_use]
 pub fn truncation(leader: EpochEnd, own: Option<EpochEnd>, end: Offset) -> Offset {
     match own {
-        Some(own) if leader.epoch == LeaderEpoch::NONE || own.epoch == leader.epoch => {
-            own.end.min(leader.end).min(end)
-        }
+        Some(own) if leader.epoch == LeaderEpoch::NONE || own.epoch == leader.epoch => own.end.min(leader.end).min(end),
         Some(own) => own.end.min(end),
         None => leader.end.min(end),
     }

@@ -106,7 +106,7 @@ mod tests {
     use bytes::BytesMut;
     use smallvec::smallvec;
 
-    fn answer() -> FetchResponse<'static, Bytes> {
+    fn answer<'a>() -> FetchResponse<'a, Bytes> {
         let mut one = PartitionResponse::failed(PartitionId(0), ErrorCode::NONE);
         one.high_watermark = Offset(7);
         one.log_start = Offset(2);
@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_a_leader_writes_a_follower_reads() {
-        assert_eq!(parse_response(17, &body()).unwrap(), answer());
+        let body = body();
+        assert_eq!(parse_response(17, &body).unwrap(), answer());
     }
 
     #[test]
