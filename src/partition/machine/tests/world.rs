@@ -137,6 +137,7 @@ pub(super) struct World {
     brokers: BTreeMap<i32, (i64, bool)>,
     next_broker_epoch: i64,
     fetches: Vec<Fetch>,
+    late: Vec<Fetch>,
     answers: Vec<Answer>,
     proposals: Vec<(i32, Proposal)>,
     verdicts: Vec<(i32, Proposal, Verdict)>,
@@ -172,6 +173,7 @@ impl World {
             brokers: (1..=NODES).map(|id| (id, (i64::from(id), false))).collect(),
             next_broker_epoch: 10,
             fetches: Vec::new(),
+            late: Vec::new(),
             answers: Vec::new(),
             proposals: Vec::new(),
             verdicts: Vec::new(),
@@ -250,6 +252,10 @@ impl World {
             last_epoch: node.log.last_epoch(),
         };
         node.fetching = true;
+        // The network may keep a copy, and deliver it when nobody expects it any more.
+        if self.dice.below(6) == 0 {
+            self.late.push(fetch.clone());
+        }
         self.fetches.push(fetch);
     }
 
@@ -466,6 +472,10 @@ impl World {
     }
 
     fn lose_message(&mut self) {
+        if self.dice.below(2) == 0 {
+            self.fetches.append(&mut self.late);
+            return;
+        }
         if let Some(fetch) = self.fetches.pop() {
             self.end_fetch(&fetch);
         } else if let Some(answer) = self.answers.pop() {
