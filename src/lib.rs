@@ -19,6 +19,7 @@ pub mod replica;
 pub mod coordinator;
 pub mod group;
 pub mod txn;
+pub mod access;
 pub mod api;
 pub mod server;
 pub mod admin;

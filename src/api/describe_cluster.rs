@@ -39,13 +39,13 @@ fn respond(image: &Image, cluster_id: &str, call: &Call, request: &DescribeClust
             return refused(ErrorCode::UNSUPPORTED_ENDPOINT_TYPE, format!("Unsupported endpoint type {other}"));
         }
     }
-    let nodes = view::nodes(image, &call.peer.listener, request.include_fenced_brokers);
+    let nodes = view::nodes(image, &call.peer, request.include_fenced_brokers);
     let controller = view::controller(image, &call.peer).filter(|id| nodes.iter().any(|n| n.broker.id == *id));
     let brokers = nodes.iter().map(|node| {
         DescribeClusterBroker::default()
             .with_broker_id(text::broker(node.broker.id))
-            .with_host(text::text(&node.endpoint.host))
-            .with_port(node.endpoint.port.into())
+            .with_host(text::text(node.host))
+            .with_port(node.port.into())
             .with_rack(node.broker.rack.as_deref().map(text::text))
             .with_is_fenced(node.broker.fenced)
     });

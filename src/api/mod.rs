@@ -25,6 +25,7 @@ pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod alter_configs;
 pub mod alter_replica_log_dirs;
+pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
@@ -40,6 +41,7 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
+pub mod describe_user_scram_credentials;
 pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
@@ -70,10 +72,10 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
-use crate::config::{self, Settings};
+use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::model::{ErrorCode, PartitionId};
+use crate::model::{ErrorCode, PartitionId, Principal};
 use crate::partition::{self, Partition};
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
@@ -133,14 +135,29 @@ impl Context {
     }
 }
 
-/// The client's side of a connection, as handlers see it.
-#[derive(Debug)]
+/// The client's side of a connection, as handlers see it. It does not change: a connection that logs in has another one
+/// from then on. Logging in again may change when the session ends, never the principal.
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The name of the listener that the connection came in on: answers carry its addresses.
     pub listener: String,
+    /// How bytes travel on that listener.
+    pub protocol: SecurityProtocol,
     pub address: SocketAddr,
-    /// The authenticated principal, in Kafka's form.
-    pub principal: String,
+    /// Who the client has shown to be; [`Principal::anonymous`] until it has.
+    pub principal: Principal,
+    /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
+    pub by_token: bool,
+    /// The address by which it reached this broker, where that and nothing else is to be answered.
+    pub reached: Option<Reached>,
+}
+
+/// An address of this broker that is right for one client: see `server/reach.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub node: crate::model::NodeId,
+    pub host: String,
+    pub port: u16,
 }
 
 /// One request, less its body.
@@ -328,6 +345,8 @@ apis![
     incremental_alter_configs::IncrementalAlterConfigs,
     list_partition_reassignments::ListPartitionReassignments,
     offset_delete::OffsetDelete,
+    describe_user_scram_credentials::DescribeUserScramCredentials,
+    alter_user_scram_credentials::AlterUserScramCredentials,
     update_features::UpdateFeatures,
     describe_cluster::DescribeCluster,
     describe_producers::DescribeProducers,

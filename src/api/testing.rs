@@ -6,7 +6,7 @@ use super::{Call, ConfigRules, Peer};
 use crate::config;
 use crate::controller::{self, Service};
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
-use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicName};
+use crate::model::{LeaderEpoch, NodeId, Offset, Principal, TopicId, TopicName};
 use crate::quorum;
 use crate::rt::fs::sim::SimFs;
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,14 @@ use uuid::Uuid;
 pub(super) const LISTENER: &str = "PLAINTEXT";
 
 pub(super) fn peer() -> Peer {
-    Peer { listener: LISTENER.into(), address: ([127, 0, 0, 1], 50_001).into(), principal: "User:ANONYMOUS".into() }
+    Peer {
+        reached: None,
+        listener: LISTENER.into(),
+        protocol: config::SecurityProtocol::Plaintext,
+        address: ([127, 0, 0, 1], 50_001).into(),
+        principal: Principal::anonymous(),
+        by_token: false,
+    }
 }
 
 pub(super) fn call(version: i16) -> Call {

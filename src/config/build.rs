@@ -71,6 +71,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
     let resolved = listeners::Resolved {
         listeners: old.network.listeners.clone(),
         advertised: old.network.advertised.clone(),
+        by_connection: old.network.advertised_by_connection.clone(),
         controller_listeners: old.network.controller_listeners.clone(),
         controller_protocol: old.network.controller_protocol.clone(),
         inter_broker: old.network.inter_broker_listener.clone(),
@@ -211,6 +212,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
+        advertised_by_connection: listeners.by_connection,
+        published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
         controller_protocol: listeners.controller_protocol,
         inter_broker_listener: listeners.inter_broker,

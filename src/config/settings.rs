@@ -153,6 +153,11 @@ pub struct Network {
     /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
     /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
     pub advertised: Vec<Listener>,
+    /// Of which nobody said what to advertise and which are on all interfaces: each connection is answered with the address
+    /// that it reached.
+    pub advertised_by_connection: Vec<ListenerName>,
+    /// `advertised.port`: told to those who come through a container's port mapping; `None`: the listener's own.
+    pub published_port: Option<u16>,
     /// Those of `listeners` that `controller.listener.names` names: where controllers and brokers talk to this
     /// controller. Empty on a node that is only a broker, and where a node alone names none.
     pub controller_listeners: Vec<Listener>,

@@ -13,6 +13,7 @@
 mod bootstrap;
 mod machine;
 mod request;
+mod security;
 mod service;
 
 #[cfg(test)]
@@ -24,5 +25,9 @@ pub use request::{
     AlterOp, ApiError, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults, DeletedTopic,
     DirectoryAssignment, FeatureUpdate, NewPartitions, NewTopic, ProducerIdBlock, Registration, TopicSelector,
     UpgradeType,
+};
+pub use security::{
+    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,
+    UserOutcomes,
 };
 pub use service::Service;

@@ -8,6 +8,7 @@
 
 use super::machine::{self, Decision, Draw};
 use super::request::*;
+use super::security::{AlterScram, UserOutcomes};
 use crate::metadata::{Change, ConfigResource, Image, Record, Store};
 use crate::model::{ErrorCode, NodeId, TopicId};
 use crate::quorum::{ProposeError, Quorum, QuorumError, Term, Ticket};
@@ -147,6 +148,11 @@ impl Service {
     /// Hands out the next block of producer ids. Never the same twice, whatever crashes.
     pub async fn allocate_producer_ids(&self, broker: NodeId, broker_epoch: i64) -> Result<ProducerIdBlock, ApiError> {
         one(self.decide(|image| machine::producer_ids::allocate(broker, broker_epoch, image))).await
+    }
+
+    /// Sets and removes SCRAM credentials; one outcome per user, or one error for all.
+    pub async fn alter_scram_credentials(&self, request: AlterScram) -> Result<UserOutcomes, ApiError> {
+        one(self.decide(|image| machine::scram::alter(&request, image))).await
     }
 
     /// Notes in which of its directories a broker put replicas; one answer each, in order. At most

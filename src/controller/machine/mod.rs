@@ -11,6 +11,7 @@ pub(super) mod features;
 pub(super) mod partitions;
 pub(super) mod placement;
 pub(super) mod producer_ids;
+pub(super) mod scram;
 pub(super) mod topics;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod configs;
 mod features;
 mod partitions;
 mod placement;
+mod scram;
 mod topics;
 
 use super::*;
