@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod quorum;
 pub mod controller;
 pub mod partition;
+pub mod replica;
 pub mod coordinator;
 pub mod group;
 pub mod txn;

@@ -17,6 +17,7 @@ use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings};
 use crate::peer::{self, LinkSettings, Pool};
 use crate::quorum;
+use crate::replica::{FetcherSettings, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Limits, Listeners};
@@ -156,6 +157,7 @@ pub struct Node {
     admin: Option<Admin>,
     health: Arc<Health>,
     manager: Arc<Manager>,
+    fetchers: Arc<Fetchers>,
     flushers: Vec<Arc<Flusher>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -177,7 +179,11 @@ impl Node {
             ));
         }
         let bind = |listeners: &[Listener], side| -> Result<Vec<Bound>, Error> {
-            listeners.iter().map(|listener| Bound::bind(listener, side, network)).collect::<Result<_, _>>().map_err(Error)
+            listeners
+                .iter()
+                .map(|listener| Bound::bind(listener, side, network))
+                .collect::<Result<_, _>>()
+                .map_err(Error)
         };
         let mut bound = bind(&network.listeners, Side::Broker)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
@@ -200,6 +206,7 @@ impl Node {
         };
         let Opened { store, controller, registration, manager, flushers, dirs } = opened;
         let client = Arc::new(client(&settings, &controller));
+        let peers = Arc::new(peers(&settings, &store));
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         // After the partitions, which follow the metadata since they were opened.
         groups.start();
@@ -211,8 +218,12 @@ impl Node {
             Arc::clone(&producer_ids),
             Arc::clone(&manager),
             Arc::clone(&groups),
+            Arc::clone(&peers),
         );
         transactions.start();
+        let fetchers = fetchers(&settings, &store, &manager, peers);
+        // After the partitions, and after those who have to know first that they lead.
+        store.subscribe(Arc::clone(&fetchers) as Arc<dyn Publisher>);
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
@@ -239,6 +250,7 @@ impl Node {
             admin,
             health,
             manager,
+            fetchers,
             flushers,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -307,6 +319,7 @@ impl Node {
         self.ctx.groups.stop().await;
         self.ctx.transactions.stop().await;
         self.listeners.stop().await;
+        self.fetchers.stop().await;
         self.tasks.close();
         self.tasks.wait().await;
         let manager = Arc::clone(&self.manager);
@@ -364,6 +377,11 @@ impl Node {
         self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
         self.every(log.initial_task_delay, log.log_start_checkpoint_interval, Manager::checkpoint_log_starts);
         self.every(TICK, TICK, Manager::tick);
+        let replication = &settings.replication;
+        let half_lag = replication.lag_max / 2;
+        self.every(half_lag, half_lag, Manager::shrink_isrs);
+        let often = replication.high_watermark_checkpoint_interval;
+        self.every(often, often, Manager::checkpoint_high_watermarks);
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }
@@ -427,15 +445,34 @@ async fn tell_directories(client: &Client, placed: Vec<Assignment>) {
             Err(error) => warn!(%error, "the controller does not note in which log directories partitions lie"),
             Ok(answers) => {
                 // Of a topic that is gone again, nothing is to be noted.
-                let refused = answers.iter().filter(|(_, code)| {
-                    !matches!(*code, ErrorCode::NONE | ErrorCode::UNKNOWN_TOPIC_ID)
-                });
+                let refused =
+                    answers.iter().filter(|(_, code)| !matches!(*code, ErrorCode::NONE | ErrorCode::UNKNOWN_TOPIC_ID));
                 for (Assignment { topic, partition, .. }, code) in refused {
                     warn!(%topic, partition = partition.0, %code, "the controller does not note a partition's log directory");
                 }
             }
         }
     }
+}
+
+/// The links to other brokers, where they listen for brokers.
+fn peers(settings: &Settings, store: &Arc<Store>) -> Pool {
+    let (store, listener) = (Arc::clone(store), settings.network.inter_broker_listener.clone());
+    let locate = move |node: NodeId| {
+        let image = store.load();
+        let endpoint = image.brokers.get(&node)?.endpoint(listener.as_str())?;
+        Some(peer::Endpoint { host: endpoint.host.clone(), port: endpoint.port })
+    };
+    let link = LinkSettings::plaintext(settings.peers.clone(), format!("broker-{}", settings.node_id.0));
+    Pool::new(link, Arc::new(locate))
+}
+
+/// Those who fetch what this broker follows.
+fn fetchers(settings: &Settings, store: &Arc<Store>, manager: &Arc<Manager>, peers: Arc<Pool>) -> Arc<Fetchers> {
+    let (store, node) = (Arc::clone(store), settings.node_id);
+    let broker_epoch = move || store.load().brokers.get(&node).map_or(-1, |broker| broker.epoch);
+    let own = FetcherSettings { node, replication: settings.replication.clone(), broker_epoch: Box::new(broker_epoch) };
+    Fetchers::new(own, Arc::clone(manager), peers)
 }
 
 struct Opened {
@@ -537,6 +574,7 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, listeners: Vec<RegisteredListe
     let manager = Manager::new(
         ManagerSettings {
             node: settings.node_id,
+            lag_max: settings.replication.lag_max,
             producer_expiry_ms: i64::try_from(settings.transactions.producer_id_expiration.as_millis())
                 .unwrap_or(i64::MAX),
             recovery_threads_per_dir: settings.log.recovery_threads_per_dir,

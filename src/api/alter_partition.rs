@@ -29,18 +29,23 @@ impl Api for AlterPartition {
 fn proposals(request: &AlterPartitionRequest, version: i16) -> Vec<IsrProposal> {
     let of_topic = |topic: &kafka_protocol::messages::alter_partition_request::TopicData| {
         let topic_id = TopicId(topic.topic_id);
-        let proposal = move |partition: &kafka_protocol::messages::alter_partition_request::PartitionData| IsrProposal {
-            topic: topic_id,
-            partition: PartitionId(partition.partition_index),
-            leader_epoch: LeaderEpoch(partition.leader_epoch),
-            isr: if version >= 3 {
-                partition.new_isr_with_epochs.iter().map(|state| (NodeId(state.broker_id.0), state.broker_epoch)).collect()
-            } else {
-                partition.new_isr.iter().map(|id| (NodeId(id.0), -1)).collect()
-            },
-            recovered: partition.leader_recovery_state == 0,
-            partition_epoch: partition.partition_epoch,
-        };
+        let proposal =
+            move |partition: &kafka_protocol::messages::alter_partition_request::PartitionData| IsrProposal {
+                topic: topic_id,
+                partition: PartitionId(partition.partition_index),
+                leader_epoch: LeaderEpoch(partition.leader_epoch),
+                isr: if version >= 3 {
+                    partition
+                        .new_isr_with_epochs
+                        .iter()
+                        .map(|state| (NodeId(state.broker_id.0), state.broker_epoch))
+                        .collect()
+                } else {
+                    partition.new_isr.iter().map(|id| (NodeId(id.0), -1)).collect()
+                },
+                recovered: partition.leader_recovery_state == 0,
+                partition_epoch: partition.partition_epoch,
+            };
         topic.partitions.iter().map(proposal).collect::<Vec<_>>()
     };
     request.topics.iter().flat_map(of_topic).collect()

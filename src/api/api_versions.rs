@@ -95,7 +95,13 @@ mod tests {
     use super::*;
 
     const SERVED: [Served; 2] = [
-        Served { key: 0, name: "Produce", versions: Versions { min: 3, max: 13 }, advertised_min: 0, scope: Scope::Broker },
+        Served {
+            key: 0,
+            name: "Produce",
+            versions: Versions { min: 3, max: 13 },
+            advertised_min: 0,
+            scope: Scope::Broker,
+        },
         Served { key: 18, name: "ApiVersions", versions: ApiVersions::VERSIONS, advertised_min: 0, scope: Scope::Both },
     ];
 

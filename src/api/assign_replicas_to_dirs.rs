@@ -42,12 +42,10 @@ fn assignments(request: &AssignReplicasToDirsRequest) -> Vec<Assignment> {
 }
 
 /// The answers, which are in the order of the request, in its shape.
-fn respond(
-    request: &AssignReplicasToDirsRequest,
-    answers: Vec<Result<(), ErrorCode>>,
-) -> AssignReplicasToDirsResponse {
+fn respond(request: &AssignReplicasToDirsRequest, answers: Vec<Result<(), ErrorCode>>) -> AssignReplicasToDirsResponse {
     let mut answers = answers.into_iter();
-    let mut next = || answers.next().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |answer| answer.err().unwrap_or(ErrorCode::NONE));
+    let mut next =
+        || answers.next().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |answer| answer.err().unwrap_or(ErrorCode::NONE));
     let mut directories = Vec::with_capacity(request.directories.len());
     for directory in &request.directories {
         let mut topics = Vec::with_capacity(directory.topics.len());

@@ -38,9 +38,10 @@ fn registration(request: BrokerRegistrationRequest) -> Registration {
         port: listener.port,
         security_protocol: listener.security_protocol,
     });
-    let features = request.features.into_iter().map(|feature| {
-        (feature.name.to_string(), feature.min_supported_version, feature.max_supported_version)
-    });
+    let features = request
+        .features
+        .into_iter()
+        .map(|feature| (feature.name.to_string(), feature.min_supported_version, feature.max_supported_version));
     Registration {
         broker: NodeId(request.broker_id.0),
         cluster_id: request.cluster_id.to_string(),

@@ -20,7 +20,10 @@ impl Api for ElectLeaders {
     async fn handle(ctx: Arc<Context>, call: Call, request: ElectLeadersRequest) -> ElectLeadersResponse {
         let code = if call.version == 0 { ElectionType::Preferred as i8 } else { request.election_type };
         let Some(election) = ElectionType::from_code(code) else {
-            return failed(&request, &ApiError::new(ErrorCode::INVALID_REQUEST, format!("Unknown election type {code}")));
+            return failed(
+                &request,
+                &ApiError::new(ErrorCode::INVALID_REQUEST, format!("Unknown election type {code}")),
+            );
         };
         if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
             return ElectLeadersResponse::default();
@@ -41,9 +44,7 @@ impl Api for ElectLeaders {
 
 fn topic_result((topic, elected): (String, Vec<Elected>)) -> ReplicaElectionResult {
     let partitions = elected.into_iter().map(|(number, outcome)| partition_result(number.0, outcome));
-    ReplicaElectionResult::default()
-        .with_topic(text::text(&topic).into())
-        .with_partition_result(partitions.collect())
+    ReplicaElectionResult::default().with_topic(text::text(&topic).into()).with_partition_result(partitions.collect())
 }
 
 fn partition_result(number: i32, outcome: Result<(), ApiError>) -> PartitionResult {
@@ -55,9 +56,7 @@ fn partition_result(number: i32, outcome: Result<(), ApiError>) -> PartitionResu
 fn failed(request: &ElectLeadersRequest, error: &ApiError) -> ElectLeadersResponse {
     let results = request.topic_partitions.iter().flatten().map(|topic| {
         let partitions = topic.partitions.iter().map(|number| partition_result(*number, Err(error.clone())));
-        ReplicaElectionResult::default()
-            .with_topic(topic.topic.clone())
-            .with_partition_result(partitions.collect())
+        ReplicaElectionResult::default().with_topic(topic.topic.clone()).with_partition_result(partitions.collect())
     });
     ElectLeadersResponse::default().with_error_code(error.code.0).with_replica_election_results(results.collect())
 }

@@ -59,7 +59,8 @@ fn refused(code: ErrorCode) -> EnvelopeResponse {
 /// The client that made the request, as the broker that sent it on knows it.
 fn sender(call: &Call, request: &EnvelopeRequest) -> Result<Peer, ErrorCode> {
     let principal = request.request_principal.as_ref().ok_or(ErrorCode::PRINCIPAL_DESERIALIZATION_FAILURE)?;
-    let (principal, by_token) = principal::decode(principal).map_err(|_| ErrorCode::PRINCIPAL_DESERIALIZATION_FAILURE)?;
+    let (principal, by_token) =
+        principal::decode(principal).map_err(|_| ErrorCode::PRINCIPAL_DESERIALIZATION_FAILURE)?;
     let ip = address(&request.client_host_address).ok_or(ErrorCode::INVALID_REQUEST)?;
     // The port is the client's secret; the broker that sent it on did not tell.
     Ok(Peer { principal, by_token, address: SocketAddr::new(ip, 0), ..Peer::clone(&call.peer) })

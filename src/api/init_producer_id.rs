@@ -72,7 +72,6 @@ mod tests {
     use crate::txn::ProducerIds;
     use std::collections::BTreeSet;
 
-
     #[test]
     fn every_version_can_be_encoded() {
         for version in 0..=5 {

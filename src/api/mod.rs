@@ -88,11 +88,11 @@ pub use crate::controller::ApiError;
 use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::model::Principal;
-use crate::partition;
+use crate::model::{ErrorCode, PartitionId, Principal};
+use crate::partition::{self, Partition};
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
-use crate::wire::{self, RequestHeader};
+use crate::wire::{self, RequestHeader, TopicRef};
 use bytes::Bytes;
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::Request;
@@ -122,6 +122,29 @@ pub struct Context {
 }
 
 impl Context {
+    /// Why a partition is not on this broker: others have it, or it is in no metadata.
+    pub(crate) fn absent(&self, topic: TopicRef<'_>, partition: PartitionId) -> ErrorCode {
+        let image = self.metadata.load();
+        let (known, unknown) = match topic {
+            TopicRef::Name(name) => (image.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            TopicRef::Id(id) => (image.topic_by_id(id), ErrorCode::UNKNOWN_TOPIC_ID),
+        };
+        match known {
+            None => unknown,
+            Some(topic) if topic.partition(partition).is_some() => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            Some(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        }
+    }
+
+    /// A partition by its topic's name.
+    ///
+    /// # Errors
+    /// As [`Context::absent`].
+    pub(crate) fn partition(&self, topic: &str, partition: PartitionId) -> Result<Arc<Partition>, ErrorCode> {
+        let held = self.partitions.partition(topic, partition);
+        held.ok_or_else(|| self.absent(TopicRef::Name(topic), partition))
+    }
+
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(self.config.load().settings())
@@ -498,7 +521,8 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         peer: Arc::clone(peer),
     };
     if api.scope == Scope::Forwarded && peer.side == Side::Broker {
-        let request = forward::Forwarded { ctx: Arc::clone(ctx), call, correlation_id: header.correlation_id, body, run };
+        let request =
+            forward::Forwarded { ctx: Arc::clone(ctx), call, correlation_id: header.correlation_id, body, run };
         return request.place(header).map(Placement::Exclusive);
     }
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)

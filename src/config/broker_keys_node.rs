@@ -1,6 +1,6 @@
 //! Broker keys: General settings, the node and the metadata log.
 
-use super::broker_keys::reasons::{ACLS, ALONE, INSTRUMENTS, JAVA, METALOG, POOLS, SASL, UNSTABLE};
+use super::broker_keys::reasons::{ACLS, INSTRUMENTS, JAVA, METALOG, POOLS, SASL, UNSTABLE};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, List, Long, String};
 
@@ -88,15 +88,13 @@ pub(super) const KEYS: &[Key] = &[
         Long,
         Some("10000"),
         "How long the first attempt to connect to another node may take.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "socket.connection.setup.timeout.max.ms",
         Long,
         Some("30000"),
         "Upper limit of the growing connection timeout.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new("config.providers", List, Some(""), "Java classes that replace variables in configuration values.")
         .check(Check::Distinct { may_be_empty: true })
         .cluster_wide()

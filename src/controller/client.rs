@@ -171,7 +171,10 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::register`].
-    pub async fn assign_directories(&self, assignments: &[Assignment]) -> Result<Vec<(Assignment, ErrorCode)>, ApiError> {
+    pub async fn assign_directories(
+        &self,
+        assignments: &[Assignment],
+    ) -> Result<Vec<(Assignment, ErrorCode)>, ApiError> {
         let (broker, epoch) = (self.service.node(), self.broker_epoch());
         match self.active()? {
             Active::Here => {

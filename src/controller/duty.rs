@@ -54,7 +54,8 @@ async fn while_active(service: &Service, duties: &Duties) {
         tokio::time::sleep(IDLE).await;
     }
     let never = Duration::from_secs(u64::from(u32::MAX));
-    let (mut balance, mut unclean) = (tokio::time::interval(duties.balance.unwrap_or(never)), tokio::time::interval(duties.unclean));
+    let (mut balance, mut unclean) =
+        (tokio::time::interval(duties.balance.unwrap_or(never)), tokio::time::interval(duties.unclean));
     // The first tick is at once; a new controller waits until brokers had time to say that they are there.
     balance.reset();
     unclean.reset();

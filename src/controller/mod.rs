@@ -33,9 +33,9 @@ pub use lifecycle::{Lifecycle, Offline, Phase};
 pub use machine::features::{FEATURES, Feature};
 pub use request::{
     AlterOp, ApiError, Assignment, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults,
-    DeletedTopic, ElectLeaders, Elected, ElectionType, FeatureUpdate, Heartbeat, IsrProposal, IsrVerdict, NewPartitions,
-    NewTopic, ProducerIdBlock, Reassign, Reassignment, RegisteredListener, Registration, Standing, TopicSelector,
-    UpgradeType,
+    DeletedTopic, ElectLeaders, Elected, ElectionType, FeatureUpdate, Heartbeat, IsrProposal, IsrVerdict,
+    NewPartitions, NewTopic, ProducerIdBlock, Reassign, Reassignment, RegisteredListener, Registration, Standing,
+    TopicSelector, UpgradeType,
 };
 pub use security::{
     AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,

@@ -145,9 +145,8 @@ impl Service {
     /// Creates topics; one answer per topic, in order.
     pub async fn create_topics(&self, request: CreateTopics) -> Vec<Result<CreatedTopic, ApiError>> {
         let Inner { defaults, rules, .. } = &*self.inner;
-        let decided = self.decide(|now| {
-            machine::topics::create(&request, now.view.image, *defaults, rules.as_ref(), &mut Random)
-        });
+        let decided = self
+            .decide(|now| machine::topics::create(&request, now.view.image, *defaults, rules.as_ref(), &mut Random));
         each(decided, request.topics.len()).await
     }
 
@@ -324,10 +323,7 @@ impl Service {
     }
 
     /// Decides on the head and proposes the records. The ticket says when the answer may leave.
-    pub(super) fn decide<T>(
-        &self,
-        decide: impl FnOnce(&mut Now<'_>) -> Decision<T>,
-    ) -> Result<(T, Ticket), ApiError> {
+    pub(super) fn decide<T>(&self, decide: impl FnOnce(&mut Now<'_>) -> Decision<T>) -> Result<(T, Ticket), ApiError> {
         self.decide_then(decide, |_, _, _| {})
     }
 

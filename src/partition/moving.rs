@@ -391,7 +391,8 @@ impl Manager {
         state.flusher = Arc::clone(&self.flushers[wanted.to]);
         state.moves += 1;
         state.flushing = false;
-        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start, cleaned_to };
+        let high_watermark = state.visibility.high_watermark();
+        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start, high_watermark, cleaned_to };
         // All of it is on disk: who waited for a flush waits no longer.
         state.visibility.flushed(log_end);
         state.high_watermark_moved();

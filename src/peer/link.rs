@@ -101,8 +101,18 @@ impl Link {
         request: &R,
         deadline: Duration,
     ) -> Result<R::Response, PeerError> {
-        let answer = self.exchange(R::KEY, version, |out| encode(R::KEY, version, request, out), deadline).await?;
+        let answer = self.call_bytes(version, request, deadline).await?;
         decode_response::<R>(version, answer).map_err(|error| self.malformed(error))
+    }
+
+    /// As [`Link::call`]; answers the body, which the caller reads itself.
+    pub(super) async fn call_bytes<R: Request>(
+        &self,
+        version: i16,
+        request: &R,
+        deadline: Duration,
+    ) -> Result<Bytes, PeerError> {
+        self.exchange(R::KEY, version, |out| encode(R::KEY, version, request, out), deadline).await
     }
 
     /// As [`Link::call`] with a body that is bytes already; answers the body that came back, which nobody has checked.

@@ -10,6 +10,7 @@
 
 mod connection;
 pub mod controller;
+mod fetch;
 pub mod forward;
 mod link;
 mod offsets;
@@ -18,6 +19,7 @@ pub mod topics;
 pub mod transactions;
 
 pub use connection::{Secure, Stream};
+pub use fetch::{FetchAnswer, FetchQuestion, LogBound, PartitionAnswer, PartitionQuestion, fetch, log_bound};
 pub use link::{Endpoint, Link, LinkSettings, Resolve};
 pub use offsets::{EpochEndAnswer, EpochQuestion, offsets_for_leader_epoch};
 pub use pool::{Locate, Pool};

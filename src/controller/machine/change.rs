@@ -127,10 +127,7 @@ impl<'a> Change<'a> {
             change.leader = Some(self.partition.leader);
         }
         self.note_eligible(&mut change);
-        if change.isr.is_none()
-            && (!self.isr.is_empty() || self.view.elr_enabled())
-            && self.isr != self.partition.isr
-        {
+        if change.isr.is_none() && (!self.isr.is_empty() || self.view.elr_enabled()) && self.isr != self.partition.isr {
             change.isr = Some(self.isr.clone());
         }
         if self.view.shrinking_needs_an_epoch()
@@ -211,14 +208,16 @@ impl<'a> Change<'a> {
 
     /// Who is to lead, and whether records may be lost by it.
     fn winner(&self) -> (Option<NodeId>, bool) {
-        let preferred = self.replicas.first().copied().filter(|id| self.election == Election::Preferred && self.may_lead(*id));
+        let preferred =
+            self.replicas.first().copied().filter(|id| self.election == Election::Preferred && self.may_lead(*id));
         let clean = preferred
             .or_else(|| self.partition.leader.filter(|id| self.may_lead(*id)))
             .or_else(|| self.replicas.iter().copied().find(|id| self.may_lead(*id)));
         if clean.is_some() {
             return (clean, false);
         }
-        let any = || self.replicas.iter().copied().find(|id| self.election == Election::Unclean && self.is_present(*id));
+        let any =
+            || self.replicas.iter().copied().find(|id| self.election == Election::Unclean && self.is_present(*id));
         let unclean = self.last_leader().or_else(any);
         (unclean, unclean.is_some())
     }

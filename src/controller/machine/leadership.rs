@@ -153,10 +153,7 @@ pub(super) fn lose_replica(
 }
 
 /// Decides ElectLeaders. Of all partitions, those that need no election are left out of the answer.
-pub(crate) fn elect(
-    request: &ElectLeaders,
-    view: &View<'_>,
-) -> Decision<Vec<(String, Vec<Elected>)>> {
+pub(crate) fn elect(request: &ElectLeaders, view: &View<'_>) -> Decision<Vec<(String, Vec<Elected>)>> {
     let mut records = Vec::new();
     let answer = match &request.partitions {
         None => {
@@ -217,9 +214,7 @@ fn elect_one(
 
 /// A round of giving partitions back to their first replicas. At [`ELECTIONS_MAX`] records there may be more to do.
 pub(crate) fn balance(view: &View<'_>) -> Vec<Record> {
-    round(view, |_, partition| {
-        (partition.leader != partition.replicas.first().copied()).then_some(Election::Preferred)
-    })
+    round(view, |_, partition| (partition.leader != partition.replicas.first().copied()).then_some(Election::Preferred))
 }
 
 /// A round of electing leaders that may lack records, for partitions without one whose topics allow it. At

@@ -29,11 +29,9 @@ fn alter_one(
 ) -> Result<(), ApiError> {
     let Reassignment { topic: name, partition: number, replicas } = asked;
     let missing = |text: String| ApiError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, text);
-    let topic =
-        view.image.topic(name).ok_or_else(|| missing(format!("Unable to find a topic named {name}.")))?;
-    let partition = topic
-        .partition(*number)
-        .ok_or_else(|| missing(format!("Unable to find partition {name}:{}.", number.0)))?;
+    let topic = view.image.topic(name).ok_or_else(|| missing(format!("Unable to find a topic named {name}.")))?;
+    let partition =
+        topic.partition(*number).ok_or_else(|| missing(format!("Unable to find partition {name}:{}.", number.0)))?;
     let record = match replicas {
         None => cancel(topic, *number, partition, view)?,
         Some(replicas) => begin(topic, *number, partition, replicas, may_change_factor, view)?,

@@ -6,6 +6,16 @@ use crate::wire::shape::{Api, Scalar::*};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Api] = &[
+    api(2, "ListOffsets", 1, 10, 6, &[
+        int32("throttle_time_ms").since(2),
+        many("topics", &[
+            text("name"),
+            many("partitions", &[
+                int32("partition_index"), int16("error_code"), int64("timestamp"), int64("offset"),
+                int32("leader_epoch").since(4),
+            ]),
+        ]),
+    ]),
     api(19, "CreateTopics", 2, 7, 5, &[
         int32("throttle_time_ms"),
         many("topics", &[

@@ -32,13 +32,8 @@ fn decide(registration: &Registration, image: &Image) -> Decision<Result<i64, Ap
 fn a_new_broker_is_fenced_and_its_epoch_is_where_its_registration_lies() {
     let image = image();
     let decided = decide(&registration(3), &image);
-    let expected = BrokerImage {
-        epoch: 42,
-        incarnation: Uuid::from_u128(8),
-        rack: Some("r".into()),
-        fenced: true,
-        ..broker(3)
-    };
+    let expected =
+        BrokerImage { epoch: 42, incarnation: Uuid::from_u128(8), rack: Some("r".into()), fenced: true, ..broker(3) };
     assert_eq!(decided.records, vec![Record::RegisterBroker(RegisterBroker { image: expected })]);
     assert_eq!(decided.answer, Ok(42));
 }

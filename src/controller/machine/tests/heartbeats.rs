@@ -33,10 +33,7 @@ fn decide(beat: &Heartbeat, sessions: &mut Sessions, image: &Image) -> (Beat, Ve
 }
 
 fn fencing(id: i32, fenced: bool) -> Record {
-    Record::BrokerChange(BrokerChange {
-        fenced: Some(fenced),
-        ..BrokerChange::new(NodeId(id), i64::from(id) + 100)
-    })
+    Record::BrokerChange(BrokerChange { fenced: Some(fenced), ..BrokerChange::new(NodeId(id), i64::from(id) + 100) })
 }
 
 #[test]
@@ -115,10 +112,7 @@ fn fencing_takes_a_broker_out_of_every_isr_and_elects_others() {
     first.isr = Some(nodes(&[0, 2]).into());
     second.isr = Some(nodes(&[2, 0]).into());
     second.leader = Some(Some(NodeId(2)));
-    assert_eq!(
-        records,
-        vec![Record::PartitionChange(first), Record::PartitionChange(second), fencing(1, true)]
-    );
+    assert_eq!(records, vec![Record::PartitionChange(first), Record::PartitionChange(second), fencing(1, true)]);
 }
 
 #[test]

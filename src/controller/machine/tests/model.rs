@@ -138,7 +138,10 @@ fn check(before: &PartitionImage, now: &PartitionImage, world: &World, what: &st
     assert!(set(&now.elr).is_disjoint(&set(&now.isr)), "{what}: eligible and in sync: {now:?}");
     assert!(now.leader.is_none_or(|leader| now.isr.contains(&leader)), "{what}: leader not in sync: {now:?}");
     assert_eq!(now.directories.len(), now.replicas.len(), "{what}: a directory for each replica");
-    assert!(now.leader_epoch >= before.leader_epoch && now.partition_epoch >= before.partition_epoch, "{what}: epochs fall");
+    assert!(
+        now.leader_epoch >= before.leader_epoch && now.partition_epoch >= before.partition_epoch,
+        "{what}: epochs fall"
+    );
     if now != before {
         assert!(now.partition_epoch > before.partition_epoch, "{what}: changed within an epoch");
     }
