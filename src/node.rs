@@ -17,7 +17,7 @@ use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings};
 use crate::peer::{self, LinkSettings, Pool};
 use crate::quorum;
-use crate::replica::{FetcherSettings, Fetchers};
+use crate::replica::{self, FetcherSettings, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Limits, Listeners};
@@ -238,7 +238,7 @@ impl Node {
             groups,
             transactions,
         });
-        register_collectors(&metrics, &manager);
+        register_collectors(&metrics, &manager, &ctx.controller);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let lifecycle = lifecycle(&client, registration, &settings, &dirs);
@@ -367,6 +367,11 @@ impl Node {
         };
         let service = controller::Service::clone(&self.ctx.controller);
         self.tasks.spawn(controller::attend(service, duties, self.stopping.clone()));
+        let stopping = self.stopping.clone();
+        let controller: Arc<dyn replica::Controller> = Arc::clone(&self.ctx.client) as _;
+        self.tasks.spawn(replica::propose_isrs(Arc::clone(&self.manager), controller, settings.node_id, async move {
+            stopping.cancelled().await;
+        }));
         self.lifecycle.set_ready();
         self.tasks.spawn(self.lifecycle.clone().run(self.stopping.clone()));
     }
@@ -639,18 +644,24 @@ impl Publisher for DynamicConfig {
 }
 
 /// What metrics ask for at a scrape.
-fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>) {
+fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>, controller: &Arc<controller::Service>) {
+    let (node, store) = (controller.node(), Arc::clone(controller.store()));
+    let controller = Arc::clone(controller);
+    metrics.register(Box::new(move |sample: &mut Sample| controller.sample(sample)));
     let manager = Arc::clone(manager);
     metrics.register(Box::new(move |sample: &mut Sample| {
+        let image = store.load();
         for partition in manager.all() {
             // A log that nobody has asked for is not opened to be counted.
             let Some((positions, size)) = partition.positions_if_open() else { continue };
+            let topic = image.topic_by_id(partition.topic_id());
+            let leader = topic.and_then(|topic| topic.partition(partition.name().partition)?.leader);
             sample.partitions.push(PartitionSample {
                 partition: partition.name().clone(),
                 size_bytes: size,
                 log_start: positions.log_start,
                 log_end: positions.log_end,
-                leader: true,
+                leader: leader == Some(node),
             });
         }
     }));

@@ -14,6 +14,7 @@
 //! standing with it, [`attend`] what it does unasked.
 
 mod bootstrap;
+mod census;
 mod client;
 mod duty;
 mod lifecycle;
@@ -41,4 +42,4 @@ pub use security::{
     AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,
     UserOutcomes,
 };
-pub use service::{Service, supported_features};
+pub use service::{Parts, Service, supported_features};

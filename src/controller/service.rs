@@ -23,6 +23,7 @@ use machine::features::METADATA_VERSION;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The controller of this cluster. Cheap to clone.
@@ -42,6 +43,8 @@ struct Inner {
     /// Where the steady clock of the decisions begins.
     began: Instant,
     head: Mutex<Head>,
+    elections: AtomicU64,
+    unclean_elections: AtomicU64,
 }
 
 /// What the next decision is made on.
@@ -81,24 +84,47 @@ impl Draw for Random {
 }
 
 /// What a [`Service`] is made of.
-pub(super) struct Parts {
-    pub(super) quorum: Quorum,
-    pub(super) store: Arc<Store>,
-    pub(super) cluster_id: String,
-    pub(super) defaults: Defaults,
-    pub(super) rules: Arc<dyn ConfigRules>,
-    pub(super) session_timeout: Duration,
+pub struct Parts {
+    pub quorum: Quorum,
+    /// What the quorum publishes to.
+    pub store: Arc<Store>,
+    pub cluster_id: String,
+    pub defaults: Defaults,
+    pub rules: Arc<dyn ConfigRules>,
+    /// `broker.session.timeout.ms`
+    pub session_timeout: Duration,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("cluster_id", &self.cluster_id).finish_non_exhaustive()
+    }
 }
 
 impl Service {
-    pub(super) fn new(parts: Parts) -> Service {
+    /// The controller of a node of a cluster, which decides when the quorum gives it a term. A node that is a cluster alone is
+    /// [`super::start`]ed instead.
+    #[must_use]
+    pub fn new(parts: Parts) -> Service {
         let Parts { quorum, store, cluster_id, defaults, rules, session_timeout } = parts;
         let session_timeout_ms = u64::try_from(session_timeout.as_millis()).unwrap_or(u64::MAX);
         let image = store.image();
         let sessions = Sessions::of(&image, defaults.node, session_timeout_ms, 0);
         let head = Mutex::new(Head { term: quorum.term(), image, sessions });
         let began = clock::now();
-        let inner = Inner { quorum, store, cluster_id, defaults, rules, session_timeout_ms, began, head };
+        let (elections, unclean_elections) = (AtomicU64::new(0), AtomicU64::new(0));
+        let inner = Inner {
+            quorum,
+            store,
+            cluster_id,
+            defaults,
+            rules,
+            session_timeout_ms,
+            began,
+            head,
+            elections,
+            unclean_elections,
+        };
         Service { inner: Arc::new(inner) }
     }
 
@@ -112,6 +138,12 @@ impl Service {
     #[must_use]
     pub fn quorum(&self) -> &Quorum {
         &self.inner.quorum
+    }
+
+    /// Leaders elected since this process began, and those of them that may lack records.
+    pub(super) fn elections(&self) -> (u64, u64) {
+        let Inner { elections, unclean_elections, .. } = &*self.inner;
+        (elections.load(Ordering::Relaxed), unclean_elections.load(Ordering::Relaxed))
     }
 
     /// The node that this is.
@@ -351,13 +383,31 @@ impl Service {
             now_ms,
         };
         let Decision { records, answer } = decide(&mut now);
+        let (elections, unclean) = self::elections(&records, &image);
         let ticket = propose(quorum, term, &mut head, records)?;
+        self.inner.elections.fetch_add(elections, Ordering::Relaxed);
+        self.inner.unclean_elections.fetch_add(unclean, Ordering::Relaxed);
         proposed(&answer, &mut head.sessions, Offset(quorum.next_offset().0 - 1));
         Ok((answer, ticket))
     }
 }
 
 /// What must be there whole or not at all is bounded where it is decided; the rest goes in pieces that a batch can hold.
+/// Leaders that records elect, and how many of them may lack records.
+fn elections(records: &[Record], image: &Image) -> (u64, u64) {
+    let (mut all, mut unclean) = (0, 0);
+    for record in records {
+        let Record::PartitionChange(change) = record else { continue };
+        let known = image.topic_by_id(change.topic).and_then(|topic| topic.partition(change.partition));
+        let before = known.and_then(|partition| partition.leader);
+        if change.leader.is_some_and(|leader| leader.is_some() && leader != before) {
+            all += 1;
+            unclean += u64::from(change.recovering == Some(true));
+        }
+    }
+    (all, unclean)
+}
+
 fn propose(quorum: &Quorum, term: Term, head: &mut Head, mut records: Vec<Record>) -> Result<Ticket, ApiError> {
     while records.len() > RECORDS_MAX {
         let rest = records.split_off(RECORDS_MAX);

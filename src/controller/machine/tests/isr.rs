@@ -107,7 +107,7 @@ fn a_leader_that_recovers_is_alone_until_it_has() {
     assert_eq!(ask(&image, at(recovers)).0.error, ErrorCode::NONE);
     let (verdict, records) = ask(&image, at(proposal(&[0])));
     assert!(verdict.recovered);
-    assert_eq!(partition(&after(&image, records), 0).recovering, false);
+    assert!(!partition(&after(&image, records), 0).recovering);
 }
 
 #[test]
