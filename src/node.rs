@@ -14,7 +14,7 @@ use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publi
 use crate::metrics::{Metrics, PartitionSample, Sample};
 use crate::model::{ErrorCode, NodeId};
 use crate::partition::fetch_sessions::FetchSessions;
-use crate::partition::{Manager, ManagerSettings};
+use crate::partition::{Manager, ManagerSettings, Standing};
 use crate::peer::{self, LinkSettings, Pool};
 use crate::quorum;
 use crate::replica::{FetcherSettings, Fetchers};
@@ -229,7 +229,7 @@ impl Node {
             groups,
             transactions,
         });
-        register_collectors(&metrics, &manager);
+        register_collectors(&metrics, &manager, &fetchers);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let node = Node {
@@ -548,8 +548,8 @@ impl Publisher for DynamicConfig {
 }
 
 /// What metrics ask for at a scrape.
-fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>) {
-    let manager = Arc::clone(manager);
+fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>, fetchers: &Arc<Fetchers>) {
+    let (manager, fetchers) = (Arc::clone(manager), Arc::clone(fetchers));
     metrics.register(Box::new(move |sample: &mut Sample| {
         for partition in manager.all() {
             // A log that nobody has asked for is not opened to be counted.
@@ -559,8 +559,45 @@ fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>) {
                 size_bytes: size,
                 log_start: positions.log_start,
                 log_end: positions.log_end,
-                leader: true,
+                leader: partition.standing().leads,
             });
         }
+        let standings: Vec<Standing> = manager.all().iter().map(|partition| partition.standing()).collect();
+        let count = |holds: fn(&Standing) -> bool| {
+            i64::try_from(standings.iter().filter(|standing| holds(standing)).count()).unwrap_or(i64::MAX)
+        };
+        let lag = fetchers.lags().into_iter().map(|(_, lag)| lag).max().unwrap_or(0);
+        sample.gauges.extend([
+            (
+                "under_replicated_partitions",
+                "Led here, with replicas that are not in sync.",
+                count(|s| s.under_replicated),
+            ),
+            (
+                "under_min_isr_partitions",
+                "Led here, with fewer in sync than min.insync.replicas.",
+                count(|s| s.under_min_isr),
+            ),
+            (
+                "at_min_isr_partitions",
+                "Led here, with as many in sync as min.insync.replicas.",
+                count(|s| s.at_min_isr),
+            ),
+            ("offline_replicas", "Partitions of this broker whose log cannot be used.", count(|s| s.offline)),
+            ("replica_fetcher_max_lag", "Records that a partition followed here is behind its leader, at most.", lag),
+        ]);
+        let counts = manager.isr_counts();
+        sample.counters.extend([
+            ("isr_shrinks", "Replicas taken out of the in-sync replicas by leaders here.", counts.shrinks.get()),
+            ("isr_expands", "Replicas taken into the in-sync replicas by leaders here.", counts.expands.get()),
+            (
+                "isr_failed_updates",
+                "Changes of in-sync replicas that the controller did not make.",
+                counts.failed.get(),
+            ),
+        ]);
     }));
 }
+
+#[cfg(test)]
+mod tests;

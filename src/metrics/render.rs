@@ -34,6 +34,8 @@ pub struct Sample {
     pub partitions: Vec<PartitionSample>,
     /// Gauges of their own: name without the `klamm_` prefix, help, value.
     pub gauges: Vec<(&'static str, &'static str, i64)>,
+    /// Counters of their own, likewise.
+    pub counters: Vec<(&'static str, &'static str, u64)>,
 }
 
 impl Metrics {
@@ -274,6 +276,9 @@ fn sampled(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Erro
     }
     for (name, help, value) in sample.gauges {
         family(to, name, help, MetricType::Gauge)?.gauge(&[], value)?;
+    }
+    for (name, help, value) in sample.counters {
+        family(to, name, help, MetricType::Counter)?.counter(&[], value)?;
     }
     Ok(())
 }
