@@ -234,9 +234,12 @@ impl Partition {
         if leader.is_alone() {
             return;
         }
-        // A leader's log is opened to know where it ends: a follower may lag behind it all the same.
-        let Ok(log) = self.opened(&mut state) else { return };
-        let log_end = log.log_end();
+        let log_end = match &state.log {
+            Slot::Open(log) => log.log_end(),
+            // Nobody has needed it since a clean stop, and it is not opened for this.
+            Slot::Cold { clean: true, recovery_point, .. } => *recovery_point,
+            Slot::Cold { .. } | Slot::Offline | Slot::Deleted => return,
+        };
         let Role::Leader(leader) = &mut state.role else { return };
         if let Some(proposal) = leader.shrinking(log_end, clock::steady_ms(), self.common.lag_max_ms) {
             self.common.propose(IsrChange { partition: Arc::clone(self), proposal });

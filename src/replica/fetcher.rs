@@ -107,6 +107,11 @@ impl Fetcher {
     /// Asks the leader, or waits until there is something to ask.
     async fn ask(&self) -> Asking {
         self.locate().await;
+        if (self.settings.broker_epoch)() < 0 {
+            // Not registered yet: the leader could not tell this life from the one before (KIP-903).
+            tokio::time::sleep(SOON).await;
+            return Asking::Idle;
+        }
         let now = clock::steady_ms();
         let (question, due) = {
             let mut state = self.state.lock();
