@@ -6,22 +6,22 @@
 //! anything accepted.
 
 use crate::admin::{Admin, Health, Stage};
-use crate::api;
-use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
-use crate::controller::{self, CreateTopics, DirectoryAssignment, NewTopic};
+use crate::api::{self, Side};
+use crate::config::{BrokerConfig, Listener, Live, Settings, Startup, TopicToCreate};
+use crate::controller::{self, Assignment, Client, Duties, Lifecycle, NewTopic, RegisteredListener};
 use crate::group::GroupCoordinator;
-use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
+use crate::metadata::{ConfigResource, Delta, Endpoint, Image, Publisher, ResourceType, Store};
 use crate::metrics::{Metrics, PartitionSample, Sample};
 use crate::model::{ErrorCode, NodeId};
 use crate::partition::fetch_sessions::FetchSessions;
 use crate::partition::{Manager, ManagerSettings, Standing};
 use crate::peer::{self, LinkSettings, Pool};
 use crate::quorum;
-use crate::replica::{FetcherSettings, Fetchers};
+use crate::replica::{self, FetcherSettings, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Limits, Listeners};
-use crate::storage::dirs::{LogDirs, Owner};
+use crate::storage::dirs::{LogDir, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
 use std::future::Future;
@@ -39,6 +39,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Most directories of partitions told to the controller at once.
 const ASSIGNMENTS_MAX: usize = 1000;
+
+/// How long a broker waits until others lead what it led, at most (Kafka's five minutes).
+const HAND_OVER_MAX: Duration = Duration::from_secs(300);
 
 /// Why the node did not start or had to stop: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +151,7 @@ fn ready_lines(node: NodeId) -> String {
 /// A node that serves.
 pub struct Node {
     ctx: Arc<api::Context>,
+    lifecycle: Lifecycle,
     addresses: Vec<SocketAddr>,
     listeners: Listeners,
     admin: Option<Admin>,
@@ -174,13 +178,16 @@ impl Node {
                     .into(),
             ));
         }
-        let bound: Vec<Bound> = network
-            .listeners
-            .iter()
-            .map(|listener| Bound::bind(listener, network))
-            .collect::<Result<_, _>>()
-            .map_err(Error)?;
+        let bind = |listeners: &[Listener], side| -> Result<Vec<Bound>, Error> {
+            listeners
+                .iter()
+                .map(|listener| Bound::bind(listener, side, network))
+                .collect::<Result<_, _>>()
+                .map_err(Error)
+        };
+        let mut bound = bind(&network.listeners, Side::Broker)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        bound.extend(bind(&network.controller_listeners, Side::Controller)?);
         let served = api::served().iter().map(|api| (api.key, api.name));
         let metrics = Metrics::new(served, clock::now_ms());
         let health = Arc::new(Health::default());
@@ -192,12 +199,13 @@ impl Node {
             None => None,
         };
         let live = Arc::new(Live::new(config));
-        let endpoints = endpoints(&settings, &addresses);
+        let listeners = listeners(&settings, &addresses);
         let opened = {
             let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
-            tokio::task::spawn_blocking(move || open(&live, &metrics, endpoints)).await.map_err(sentence)??
+            tokio::task::spawn_blocking(move || open(&live, &metrics, listeners)).await.map_err(sentence)??
         };
-        let Opened { store, controller, manager, flushers, dirs } = opened;
+        let Opened { store, controller, registration, manager, flushers, dirs } = opened;
+        let client = Arc::new(client(&settings, &controller));
         let peers = Arc::new(peers(&settings, &store));
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         // After the partitions, which follow the metadata since they were opened.
@@ -206,20 +214,21 @@ impl Node {
         let transactions = TransactionCoordinator::new(
             Arc::clone(&live),
             Arc::clone(&store),
-            Arc::clone(&controller),
+            Arc::clone(&client),
             Arc::clone(&producer_ids),
             Arc::clone(&manager),
             Arc::clone(&groups),
             Arc::clone(&peers),
         );
         transactions.start();
-        let fetchers = fetchers(&settings, &store, &manager, peers);
+        let fetchers = fetchers(&settings, &client, &manager, peers);
         // After the partitions, and after those who have to know first that they lead.
         store.subscribe(Arc::clone(&fetchers) as Arc<dyn Publisher>);
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
             controller,
+            client: Arc::clone(&client),
             config: Arc::clone(&live),
             cluster_id: dirs.cluster_id().to_owned(),
             auto_topics: Arc::default(),
@@ -229,11 +238,13 @@ impl Node {
             groups,
             transactions,
         });
-        register_collectors(&metrics, &manager, &fetchers);
+        register_collectors(&metrics, &manager, &fetchers, &ctx.controller);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
+        let lifecycle = lifecycle(&client, registration, &settings, &dirs);
         let node = Node {
             ctx,
+            lifecycle,
             addresses,
             listeners,
             admin,
@@ -245,6 +256,7 @@ impl Node {
             tasks: TaskTracker::new(),
         };
         node.start_maintenance(&settings);
+        node.start_duties(&settings);
         Ok(node)
     }
 
@@ -265,7 +277,8 @@ impl Node {
     /// One sentence for the first topic that could not be created.
     pub async fn create_topics(&self, topics: Vec<NewTopic>) -> Result<(), Error> {
         let names: Vec<String> = topics.iter().map(|topic| topic.name.to_string()).collect();
-        let answers = self.ctx.controller.create_topics(CreateTopics { topics, validate_only: false }).await;
+        let deadline = clock::now() + self.ctx.settings().network.request_timeout;
+        let answers = self.ctx.client.create_topics(topics, deadline).await;
         for (name, answer) in names.iter().zip(answers) {
             match answer {
                 Err(error) if error.code != ErrorCode::TOPIC_ALREADY_EXISTS => {
@@ -300,6 +313,7 @@ impl Node {
     /// Drains and closes: answers what was placed, then flushes and closes every log.
     pub async fn stop(self) {
         self.health.set(Stage::Draining);
+        self.hand_over().await;
         self.stopping.cancel();
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;
@@ -332,6 +346,36 @@ impl Node {
         }
     }
 
+    /// Has the controller give to others what this broker leads, while it still serves.
+    async fn hand_over(&self) {
+        let settings = self.ctx.settings();
+        let others = self.ctx.metadata.load().brokers.values().any(|b| b.id != settings.node_id && !b.fenced);
+        if settings.membership.controlled_shutdown
+            && others
+            && tokio::time::timeout(HAND_OVER_MAX, self.lifecycle.leave()).await.is_err()
+        {
+            warn!("the controller did not let this broker go in time; what it leads moves when its session ends");
+        }
+    }
+
+    /// What is owed between this broker and the controller, and by the controller if that is this node.
+    fn start_duties(&self, settings: &Settings) {
+        let duties = Duties {
+            balance: settings.membership.balance_interval,
+            unclean: settings.membership.unclean_election_interval,
+            formatted: None,
+        };
+        let service = controller::Service::clone(&self.ctx.controller);
+        self.tasks.spawn(controller::attend(service, duties, self.stopping.clone()));
+        let stopping = self.stopping.clone();
+        let controller: Arc<dyn replica::Controller> = Arc::clone(&self.ctx.client) as _;
+        self.tasks.spawn(replica::propose_isrs(Arc::clone(&self.manager), controller, settings.node_id, async move {
+            stopping.cancelled().await;
+        }));
+        self.lifecycle.set_ready();
+        self.tasks.spawn(self.lifecycle.clone().run(self.stopping.clone()));
+    }
+
     fn start_maintenance(&self, settings: &Settings) {
         let log = &settings.log;
         self.every(log.initial_task_delay, log.retention_check_interval, Manager::retain);
@@ -356,13 +400,16 @@ impl Node {
                 }
             }
         });
-        let (manager, controller) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.controller));
-        let (node, stopping) = (settings.node_id, self.stopping.clone());
+        let (manager, client) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.client));
+        let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
                     () = stopping.cancelled() => return,
-                    placed = manager.assignments() => tell_directories(&controller, node, placed).await,
+                    placed = manager.assignments() => tokio::select! {
+                        () = stopping.cancelled() => return,
+                        () = tell_directories(&client, placed) => {}
+                    },
                 }
             }
         });
@@ -391,14 +438,23 @@ impl Node {
 
 /// Tells the controller in which directories partitions lie. What it does not take is told again at the next
 /// start, when it is seen that they lie elsewhere than the metadata says.
-async fn tell_directories(controller: &controller::Service, node: NodeId, placed: Vec<DirectoryAssignment>) {
+async fn tell_directories(client: &Client, placed: Vec<Assignment>) {
     for some in placed.chunks(ASSIGNMENTS_MAX) {
-        for answer in controller.assign_directories(node, some.to_vec()).await {
-            match answer {
-                // The topic is gone again.
-                Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_ID => {}
-                Err(error) => warn!(%error, "the controller does not note a partition's log directory"),
-                Ok(()) => {}
+        let answers = loop {
+            match client.assign_directories(some).await {
+                Err(error) if error.code == ErrorCode::NOT_CONTROLLER => client.before_next_try().await,
+                answers => break answers,
+            }
+        };
+        match answers {
+            Err(error) => warn!(%error, "the controller does not note in which log directories partitions lie"),
+            Ok(answers) => {
+                // Of a topic that is gone again, nothing is to be noted.
+                let refused =
+                    answers.iter().filter(|(_, code)| !matches!(*code, ErrorCode::NONE | ErrorCode::UNKNOWN_TOPIC_ID));
+                for (Assignment { topic, partition, .. }, code) in refused {
+                    warn!(%topic, partition = partition.0, %code, "the controller does not note a partition's log directory");
+                }
             }
         }
     }
@@ -417,9 +473,9 @@ fn peers(settings: &Settings, store: &Arc<Store>) -> Pool {
 }
 
 /// Those who fetch what this broker follows.
-fn fetchers(settings: &Settings, store: &Arc<Store>, manager: &Arc<Manager>, peers: Arc<Pool>) -> Arc<Fetchers> {
-    let (store, node) = (Arc::clone(store), settings.node_id);
-    let broker_epoch = move || store.load().brokers.get(&node).map_or(-1, |broker| broker.epoch);
+fn fetchers(settings: &Settings, client: &Arc<Client>, manager: &Arc<Manager>, peers: Arc<Pool>) -> Arc<Fetchers> {
+    let (client, node) = (Arc::clone(client), settings.node_id);
+    let broker_epoch = move || client.broker_epoch();
     let own = FetcherSettings { node, replication: settings.replication.clone(), broker_epoch: Box::new(broker_epoch) };
     Fetchers::new(own, Arc::clone(manager), peers)
 }
@@ -427,13 +483,46 @@ fn fetchers(settings: &Settings, store: &Arc<Store>, manager: &Arc<Manager>, pee
 struct Opened {
     store: Arc<Store>,
     controller: Arc<controller::Service>,
+    registration: controller::Registration,
     manager: Arc<Manager>,
     flushers: Vec<Arc<Flusher>>,
     dirs: Arc<LogDirs>,
 }
 
+/// How this node's broker asks the controller, wherever that is.
+fn client(settings: &Settings, controller: &controller::Service) -> Client {
+    let voters = settings.quorum.voters.clone();
+    let locate: peer::Locate = Arc::new(move |node| {
+        let (_, host, port) = voters.iter().find(|(id, ..)| *id == node)?;
+        Some(peer::Endpoint { host: host.clone(), port: *port })
+    });
+    let link = LinkSettings::plaintext(settings.peers.clone(), format!("broker-{}", settings.node_id.0));
+    // A controller that does not answer is given up before a session ends for it.
+    let timeout = settings.network.request_timeout.min(settings.membership.session_timeout / 2);
+    Client::new(controller.clone(), || Pool::new(link.clone(), Arc::clone(&locate)), timeout)
+}
+
+/// This node's broker towards the controller. The only broker of a cluster is registered by the start itself.
+fn lifecycle(
+    client: &Arc<Client>,
+    registration: controller::Registration,
+    settings: &Settings,
+    dirs: &Arc<LogDirs>,
+) -> Lifecycle {
+    let (client, dirs) = (Arc::clone(client), Arc::clone(dirs));
+    let offline: controller::Offline = Box::new(move || {
+        dirs.all().iter().filter(|dir| !dir.is_live()).map(LogDir::id).filter(|id| !id.is_nil()).collect()
+    });
+    let interval = settings.membership.heartbeat_interval;
+    let known = client.service().store().load().brokers.get(&settings.node_id).cloned();
+    match known.filter(|known| known.incarnation == registration.incarnation) {
+        Some(known) => Lifecycle::running(client, registration, known.epoch, interval, offline),
+        None => Lifecycle::new(client, registration, interval, offline),
+    }
+}
+
 /// Everything that reads the disk before anything is accepted.
-fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> Result<Opened, Error> {
+fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, listeners: Vec<RegisteredListener>) -> Result<Opened, Error> {
     let settings = Arc::clone(live.load().settings());
     let fs = disk();
     let owner = Owner { node_id: settings.node_id, cluster_id: settings.cluster_id.clone() };
@@ -441,7 +530,17 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     let paths: Vec<PathBuf> =
         settings.log.dirs.iter().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone())).collect();
     let dirs = Arc::new(LogDirs::open_unsettled(Arc::clone(&fs), &paths, &owner).map_err(sentence)?);
-    let clean = dirs.all().iter().all(crate::storage::dirs::LogDir::was_closed_cleanly);
+    let clean = dirs.all().iter().all(LogDir::was_closed_cleanly);
+    let registration = controller::Registration {
+        broker: settings.node_id,
+        cluster_id: dirs.cluster_id().to_owned(),
+        incarnation: rand::uuid(),
+        listeners,
+        features: controller::supported_features(),
+        rack: settings.rack.clone(),
+        log_dirs: dirs.live().map(LogDir::id).collect(),
+        previous_broker_epoch: -1,
+    };
     let store = Arc::new(Store::default());
     let to_settle = Arc::clone(&dirs);
     let controller = controller::start(
@@ -452,17 +551,14 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
                 snapshot_bytes: settings.quorum.snapshot_after_bytes,
                 ..quorum::Settings::default()
             },
-            registration: controller::Registration {
-                node: settings.node_id,
-                incarnation: rand::uuid(),
-                endpoints,
-                rack: settings.rack.clone(),
-                directories: dirs.live().map(|dir| DirectoryId(dir.id())).collect(),
-            },
+            registration: registration.clone(),
+            session_timeout: settings.membership.session_timeout,
             defaults: controller::Defaults {
+                node: settings.node_id,
                 partitions: settings.topics.num_partitions,
                 replication_factor: settings.topics.default_replication_factor,
                 min_insync_replicas: live.load().topic_defaults().min_insync_replicas,
+                unclean_leader_election: live.load().topic_defaults().unclean_leader_election,
             },
             rules: Arc::new(api::ConfigRules::new(Arc::clone(live))),
             clean,
@@ -505,17 +601,17 @@ fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> R
     manager.set_strays_aside();
     manager.recover();
     manager.resume_moves();
-    Ok(Opened { store, controller: Arc::new(controller), manager, flushers, dirs })
+    Ok(Opened { store, controller: Arc::new(controller), registration, manager, flushers, dirs })
 }
 
 /// The addresses to register: what is advertised, with the port that the system chose where it was left to it.
-fn endpoints(settings: &Settings, bound: &[SocketAddr]) -> Vec<Endpoint> {
+fn listeners(settings: &Settings, bound: &[SocketAddr]) -> Vec<RegisteredListener> {
     settings
         .network
         .advertised
         .iter()
         .enumerate()
-        .map(|(index, listener)| Endpoint {
+        .map(|(index, listener)| RegisteredListener {
             name: listener.name.as_str().to_owned(),
             host: listener.host.clone(),
             port: match listener.port {
@@ -548,7 +644,14 @@ impl Publisher for DynamicConfig {
 }
 
 /// What metrics ask for at a scrape.
-fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>, fetchers: &Arc<Fetchers>) {
+fn register_collectors(
+    metrics: &Arc<Metrics>,
+    manager: &Arc<Manager>,
+    fetchers: &Arc<Fetchers>,
+    controller: &Arc<controller::Service>,
+) {
+    let controller = Arc::clone(controller);
+    metrics.register(Box::new(move |sample: &mut Sample| controller.sample(sample)));
     let (manager, fetchers) = (Arc::clone(manager), Arc::clone(fetchers));
     metrics.register(Box::new(move |sample: &mut Sample| {
         for partition in manager.all() {

@@ -35,7 +35,7 @@ impl Api for Metadata {
         if request.allow_auto_topic_creation && !missing.is_empty() {
             let settings = ctx.settings();
             if settings.topics.auto_create {
-                ctx.auto_topics.create(missing, &settings, &ctx.controller);
+                ctx.auto_topics.create(missing, &settings, &ctx.client);
             }
         }
         response

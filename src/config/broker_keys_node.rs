@@ -1,6 +1,6 @@
 //! Broker keys: General settings, the node and the metadata log.
 
-use super::broker_keys::reasons::{ACLS, ALONE, INSTRUMENTS, JAVA, METALOG, POOLS, SASL, UNSTABLE};
+use super::broker_keys::reasons::{ACLS, INSTRUMENTS, JAVA, METALOG, POOLS, SASL, UNSTABLE};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, List, Long, String};
 
@@ -108,8 +108,7 @@ pub(super) const KEYS: &[Key] = &[
         Boolean,
         Some("true"),
         "Whether leadership moves to other brokers before a shutdown.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "unstable.api.versions.enable",
         Boolean,
@@ -131,22 +130,19 @@ pub(super) const KEYS: &[Key] = &[
         Int,
         Some("60000"),
         "How long a starting broker tries to register with the controller.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "broker.heartbeat.interval.ms",
         Int,
         Some("2000"),
         "How often a broker tells the controller that it lives.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "broker.session.timeout.ms",
         Int,
         Some("9000"),
         "How long the controller waits for a heartbeat before it fences the broker.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "controller.listener.names",
         List,

@@ -60,16 +60,14 @@ pub(super) const KEYS: &[Key] = &[
         Boolean,
         Some("true"),
         "Whether leadership returns to preferred replicas by itself.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "leader.imbalance.check.interval.seconds",
         Long,
         Some("300"),
         "How often the balance of leaders is checked.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(ALONE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "unclean.leader.election.interval.ms",
         Long,
@@ -77,8 +75,7 @@ pub(super) const KEYS: &[Key] = &[
         "How often partitions without a leader are considered for an unclean election.",
     )
     .check(Check::AtLeast(1))
-    .internal()
-    .no_effect(ALONE),
+    .internal(),
     Key::new(
         "unclean.leader.election.enable",
         Boolean,

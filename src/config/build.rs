@@ -54,6 +54,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
+        membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
         quorum,
@@ -87,6 +88,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
+        membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
         quorum: old.quorum.clone(),
@@ -331,10 +333,18 @@ fn replication(read: &Read<'_>) -> Replication {
         fetchers: read.size("num.replica.fetchers"),
         socket_timeout: read.ms("replica.socket.timeout.ms"),
         high_watermark_checkpoint_interval: read.ms("replica.high.watermark.checkpoint.interval.ms"),
-        auto_leader_rebalance: read.is_true("auto.leader.rebalance.enable"),
-        leader_imbalance_check_interval: Duration::from_secs(
-            u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default(),
-        ),
+    }
+}
+
+fn membership(read: &Read<'_>) -> Membership {
+    let balance = u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default();
+    Membership {
+        heartbeat_interval: read.ms("broker.heartbeat.interval.ms"),
+        session_timeout: read.ms("broker.session.timeout.ms"),
+        registration_timeout: read.ms("initial.broker.registration.timeout.ms"),
+        controlled_shutdown: read.is_true("controlled.shutdown.enable"),
+        balance_interval: read.is_true("auto.leader.rebalance.enable").then(|| Duration::from_secs(balance.max(1))),
+        unclean_election_interval: read.ms("unclean.leader.election.interval.ms").max(Duration::from_millis(1)),
     }
 }
 

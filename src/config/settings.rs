@@ -132,6 +132,7 @@ pub struct Settings {
     pub topics: Topics,
     pub fetch: Fetch,
     pub replication: Replication,
+    pub membership: Membership,
     pub groups: Groups,
     pub transactions: Transactions,
     pub quorum: Quorum,
@@ -277,8 +278,23 @@ pub struct Replication {
     pub socket_timeout: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`
     pub high_watermark_checkpoint_interval: Duration,
-    pub auto_leader_rebalance: bool,
-    pub leader_imbalance_check_interval: Duration,
+}
+
+/// What brokers and the controller owe each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Membership {
+    /// `broker.heartbeat.interval.ms`
+    pub heartbeat_interval: Duration,
+    /// `broker.session.timeout.ms`: without a heartbeat for this long, a broker is fenced.
+    pub session_timeout: Duration,
+    /// `initial.broker.registration.timeout.ms`: a broker that is not registered by then stops.
+    pub registration_timeout: Duration,
+    /// `controlled.shutdown.enable`
+    pub controlled_shutdown: bool,
+    /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
+    pub balance_interval: Option<Duration>,
+    /// `unclean.leader.election.interval.ms`
+    pub unclean_election_interval: Duration,
 }
 
 /// `group.*` and `offsets.*`: consumer groups.

@@ -8,12 +8,14 @@
 //! What comes back is not trusted more than what a client sends: frames have a limit, and every body is walked by the
 //! guard before it is decoded.
 
-pub mod controller;
 mod connection;
+pub mod controller;
 mod fetch;
+pub mod forward;
 mod link;
 mod offsets;
 mod pool;
+pub mod topics;
 pub mod transactions;
 
 pub use connection::{Secure, Stream};

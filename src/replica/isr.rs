@@ -1,6 +1,7 @@
 //! Proposals of in-sync replicas, on their way to the controller (`AlterPartitionManager`): one request at a time, with
 //! all that has come up meanwhile.
 
+use crate::controller::Client;
 use crate::model::{ErrorCode, NodeId};
 use crate::partition::{IsrChange, Manager, Proposal, Verdict};
 use crate::peer::controller::{IsrProposal, IsrVerdict};
@@ -22,6 +23,16 @@ pub trait Controller: Send + Sync + 'static {
 
     /// This broker's epoch; -1 before it is registered.
     fn broker_epoch(&self) -> i64;
+}
+
+impl Controller for Client {
+    fn alter_partition(&self, proposals: Vec<IsrProposal>) -> BoxFuture<'_, Result<Vec<IsrVerdict>, String>> {
+        Box::pin(async move { Client::alter_partition(self, &proposals).await.map_err(|error| error.to_string()) })
+    }
+
+    fn broker_epoch(&self) -> i64 {
+        Client::broker_epoch(self)
+    }
 }
 
 /// Sends proposals until `stopping`.

@@ -3,7 +3,7 @@
 use super::connection::{Closed, Connection};
 use super::limits::Limits;
 use super::reach::Surroundings;
-use crate::api::{self, Peer, Reached};
+use crate::api::{self, Peer, Reached, Side};
 use crate::config::settings::Network;
 use crate::config::{Listener, SecurityProtocol};
 use crate::metrics::Rejection;
@@ -26,6 +26,8 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Bound {
     pub listener: Listener,
+    /// Whom it is for.
+    pub side: Side,
     socket: TcpListener,
     pub address: SocketAddr,
     send_buffer: Option<usize>,
@@ -45,7 +47,7 @@ impl Bound {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn bind(listener: &Listener, network: &Network) -> Result<Bound, String> {
+    pub fn bind(listener: &Listener, side: Side, network: &Network) -> Result<Bound, String> {
         let host = if listener.host.is_empty() { "::" } else { listener.host.as_str() };
         let mut addresses: Vec<SocketAddr> = (host, listener.port)
             .to_socket_addrs()
@@ -64,6 +66,7 @@ impl Bound {
                 Ok((socket, address)) => {
                     return Ok(Bound {
                         listener: listener.clone(),
+                        side,
                         socket,
                         address,
                         send_buffer: network.send_buffer_bytes,
@@ -215,6 +218,7 @@ impl Accept {
         });
         let peer = Arc::new(Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
+            side: self.bound.side,
             protocol: self.bound.listener.protocol,
             address,
             principal: Principal::anonymous(),

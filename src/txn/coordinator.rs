@@ -15,7 +15,7 @@ use super::producer_ids::ProducerIds;
 use super::request::{Add, Described, Due, End, Init, List, Listed, Producer, Reply, Request, Verify};
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
-use crate::controller::Service;
+use crate::controller::Client;
 use crate::coordinator::{Host, Limits, Runtime, partition_for};
 use crate::group::GroupCoordinator;
 use crate::metadata::Store;
@@ -60,7 +60,7 @@ impl TransactionCoordinator {
     pub fn new(
         config: Arc<config::Live>,
         metadata: Arc<Store>,
-        controller: Arc<Service>,
+        client: Arc<Client>,
         producer_ids: Arc<ProducerIds>,
         partitions: Arc<partition::Manager>,
         groups: Arc<GroupCoordinator>,
@@ -69,7 +69,7 @@ impl TransactionCoordinator {
         let node = config.load().settings().node_id;
         let markers =
             Markers { node, peers, metadata: Arc::clone(&metadata), partitions: Arc::clone(&partitions), groups };
-        let shards = Shards { config, metadata, controller, producer_ids, markers, settling: Mutex::default() };
+        let shards = Shards { config, metadata, client, producer_ids, markers, settling: Mutex::default() };
         Arc::new(TransactionCoordinator { runtime: Runtime::new(shards, node, partitions) })
     }
 
@@ -281,7 +281,7 @@ impl TransactionCoordinator {
 struct Shards {
     config: Arc<config::Live>,
     metadata: Arc<Store>,
-    controller: Arc<Service>,
+    client: Arc<Client>,
     producer_ids: Arc<ProducerIds>,
     markers: Markers,
     /// Transactions that a task settles, and whether it was asked for again since it began.
@@ -355,8 +355,7 @@ impl Shards {
     }
 
     async fn fresh(&self) -> Result<ProducerId, ErrorCode> {
-        let node = self.settings().node_id;
-        self.producer_ids.next(node, &self.metadata, &self.controller).await.map_err(|error| error.code)
+        self.producer_ids.next(&self.client).await.map_err(|error| error.code)
     }
 }
 

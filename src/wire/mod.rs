@@ -15,6 +15,7 @@ pub mod frame;
 pub mod guard;
 pub mod header;
 pub mod offsets;
+pub mod principal;
 pub mod produce;
 pub(crate) mod reader;
 mod refused;

@@ -213,7 +213,7 @@ fn a_moved_partition_is_read_and_written_in_its_new_directory() {
     assert!(!fs.exists(Path::new("/a/t-0")) && fs.exists(Path::new("/c/t-0")));
     assert_eq!(rig.manager.future_replica(&Rig::at()), None);
     let told = futures_util::FutureExt::now_or_never(rig.manager.assignments()).unwrap();
-    assert_eq!(told.iter().map(|told| told.directory).collect::<Vec<_>>(), [rig.id(0), rig.id(2)]);
+    assert_eq!(told.iter().map(|told| DirectoryId(told.directory)).collect::<Vec<_>>(), [rig.id(0), rig.id(2)]);
 
     // As after `kill -9`: what the checkpoints of the new directory say is enough.
     let assigned = rig.id(2);

@@ -16,6 +16,17 @@ pub(super) const TABLE: &[Api] = &[
             ]),
         ]),
     ]),
+    api(19, "CreateTopics", 2, 7, 5, &[
+        int32("throttle_time_ms"),
+        many("topics", &[
+            text("name"), uuid("topic_id").since(7), int16("error_code"), text("error_message").nullable(),
+            int16("topic_config_error_code").since(5).tag(0), int32("num_partitions").since(5),
+            int16("replication_factor").since(5),
+            many("configs", &[
+                text("name"), text("value").nullable(), flag("read_only"), int8("config_source"), flag("is_sensitive"),
+            ]).since(5).nullable_since(5),
+        ]),
+    ]),
     api(23, "OffsetForLeaderEpoch", 2, 4, 4, &[
         int32("throttle_time_ms"),
         many("topics", &[
@@ -39,6 +50,18 @@ pub(super) const TABLE: &[Api] = &[
         many("markers", &[
             int64("producer_id"),
             many("topics", &[text("name"), many("partitions", &[int32("partition_index"), int16("error_code")])]),
+        ]),
+    ]),
+    api(33, "AlterConfigs", 0, 2, 2, &[
+        int32("throttle_time_ms"),
+        many("responses", &[
+            int16("error_code"), text("error_message").nullable(), int8("resource_type"), text("resource_name"),
+        ]),
+    ]),
+    api(44, "IncrementalAlterConfigs", 0, 1, 1, &[
+        int32("throttle_time_ms"),
+        many("responses", &[
+            int16("error_code"), text("error_message").nullable(), int8("resource_type"), text("resource_name"),
         ]),
     ]),
     api(56, "AlterPartition", 2, 3, 0, &[
