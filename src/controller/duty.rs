@@ -7,6 +7,7 @@ use super::machine::{self, Decision};
 use super::service::Service;
 use crate::metadata::Record;
 use crate::model::ErrorCode;
+use crate::rt::clock;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -59,11 +60,11 @@ async fn while_active(service: &Service, duties: &Duties) {
     // The first tick is at once; a new controller waits until brokers had time to say that they are there.
     balance.reset();
     unclean.reset();
-    let mut fence = Instant::now();
+    let mut fence = after(Duration::ZERO);
     loop {
         let outcome = tokio::select! {
             () = sleep_until(fence) => service.fence_expired().await.map(|next| {
-                fence = Instant::now() + next.unwrap_or(IDLE).min(IDLE);
+                fence = after(next.unwrap_or(IDLE).min(IDLE));
             }),
             _ = balance.tick() => service.balance_leaders().await,
             _ = unclean.tick() => service.elect_unclean().await,
@@ -73,9 +74,13 @@ async fn while_active(service: &Service, duties: &Duties) {
                 return;
             }
             tracing::error!(%error, "a duty of the controller failed; trying again");
-            fence = Instant::now() + IDLE;
+            fence = after(IDLE);
         }
     }
+}
+
+fn after(pause: Duration) -> Instant {
+    Instant::from_std(clock::now()) + pause
 }
 
 impl Service {

@@ -42,7 +42,7 @@ impl std::fmt::Debug for Lifecycle {
 impl Lifecycle {
     /// A broker that is to register. `interval` is `broker.heartbeat.interval.ms`.
     pub fn new(client: Arc<Client>, registration: Registration, interval: Duration, offline: Offline) -> Lifecycle {
-        Lifecycle::with(client, registration, machine::Lifecycle::new(interval), offline)
+        Lifecycle::with(client, registration, machine::Lifecycle::new(ms(interval)), offline)
     }
 
     /// A broker that is registered and unfenced since its start: the only node of a cluster.
@@ -54,7 +54,7 @@ impl Lifecycle {
         offline: Offline,
     ) -> Lifecycle {
         client.set_broker_epoch(Some(epoch));
-        Lifecycle::with(client, registration, machine::Lifecycle::running(interval, epoch), offline)
+        Lifecycle::with(client, registration, machine::Lifecycle::running(ms(interval), epoch), offline)
     }
 
     fn with(
@@ -115,17 +115,21 @@ impl Lifecycle {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.shared.hurry.notified() => {}
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
             }
         }
     }
 }
 
+fn ms(interval: Duration) -> u64 {
+    u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Shared {
-    /// Says it, and answers how long to wait.
-    async fn say(&self, say: Say) -> Duration {
+    /// Says it, and answers how many milliseconds to wait.
+    async fn say(&self, say: Say) -> u64 {
         let outcome = match say {
-            Say::Nothing => return Duration::ZERO,
+            Say::Nothing => return 0,
             Say::Register => {
                 // What was applied is read after the registration: the epoch is a record's offset.
                 self.client.register(&self.registration).await.map(|epoch| self.machine.lock().registered(epoch))
@@ -145,7 +149,7 @@ impl Shared {
         outcome.unwrap_or_else(|error| self.refused(&error))
     }
 
-    fn refused(&self, error: &ApiError) -> Duration {
+    fn refused(&self, error: &ApiError) -> u64 {
         match error.code {
             ErrorCode::NOT_CONTROLLER => tracing::debug!(%error, "the controller is not to be reached"),
             ErrorCode::DUPLICATE_BROKER_REGISTRATION => {

@@ -2,16 +2,15 @@
 //! before it stops, that it wants to.
 //!
 //! Pure: the shell asks [`Lifecycle::next`] what to say, says it, and tells what came back; each answer says
-//! how long to wait.
+//! how many milliseconds to wait.
 
 use crate::controller::request::Standing;
 use crate::model::ErrorCode;
-use std::time::Duration;
 
 /// Waits after answers that are no success: the first, and how often it doubles before the heartbeat's interval holds.
-const RETRY: Duration = Duration::from_millis(50);
+const RETRY_MS: u64 = 50;
 /// Between the answers that a broker waits for while others wait for it: at its start, and when it stops.
-const SOON: Duration = Duration::from_millis(10);
+const SOON_MS: u64 = 10;
 
 /// Failures in a row after which a broker that wants to stop asks no more: some ten seconds with the default interval.
 const GIVE_UP: u32 = 9;
@@ -42,7 +41,7 @@ pub(crate) enum Say {
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Lifecycle {
-    interval: Duration,
+    interval_ms: u64,
     phase: Phase,
     /// `None`: not registered, or no more.
     epoch: Option<i64>,
@@ -52,14 +51,14 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A broker that is not registered yet; `interval` is `broker.heartbeat.interval.ms`.
-    pub(crate) fn new(interval: Duration) -> Lifecycle {
-        Lifecycle { interval, phase: Phase::Starting, epoch: None, ready: false, failures: 0 }
+    /// A broker that is not registered yet; `interval_ms` is `broker.heartbeat.interval.ms`.
+    pub(crate) fn new(interval_ms: u64) -> Lifecycle {
+        Lifecycle { interval_ms, phase: Phase::Starting, epoch: None, ready: false, failures: 0 }
     }
 
     /// A broker that is registered and unfenced already.
-    pub(crate) fn running(interval: Duration, epoch: i64) -> Lifecycle {
-        Lifecycle { phase: Phase::Running, epoch: Some(epoch), ready: true, ..Lifecycle::new(interval) }
+    pub(crate) fn running(interval_ms: u64, epoch: i64) -> Lifecycle {
+        Lifecycle { phase: Phase::Running, epoch: Some(epoch), ready: true, ..Lifecycle::new(interval_ms) }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -98,41 +97,41 @@ impl Lifecycle {
     }
 
     /// It was registered. Answers when to go on.
-    pub(crate) fn registered(&mut self, epoch: i64) -> Duration {
+    pub(crate) fn registered(&mut self, epoch: i64) -> u64 {
         self.epoch = Some(epoch);
         self.failures = 0;
-        Duration::ZERO
+        0
     }
 
     /// A heartbeat was answered.
-    pub(crate) fn heard(&mut self, standing: Standing) -> Duration {
+    pub(crate) fn heard(&mut self, standing: Standing) -> u64 {
         self.failures = 0;
         match self.phase {
             Phase::Starting => {
                 if standing.caught_up {
                     self.phase = Phase::CaughtUp;
                 }
-                SOON
+                SOON_MS
             }
             Phase::CaughtUp => {
                 if standing.fenced {
-                    return if self.ready { SOON } else { self.interval };
+                    return if self.ready { SOON_MS } else { self.interval_ms };
                 }
                 self.phase = Phase::Running;
-                self.interval
+                self.interval_ms
             }
             Phase::Leaving => {
                 if standing.should_shut_down {
                     self.phase = Phase::Left;
                 }
-                SOON
+                SOON_MS
             }
-            Phase::Running | Phase::Left => self.interval,
+            Phase::Running | Phase::Left => self.interval_ms,
         }
     }
 
     /// The controller refused, or was not reached (`NOT_CONTROLLER`).
-    pub(crate) fn refused(&mut self, error: ErrorCode) -> Duration {
+    pub(crate) fn refused(&mut self, error: ErrorCode) -> u64 {
         match error {
             // The controller has forgotten this broker, or knows another incarnation of it.
             ErrorCode::STALE_BROKER_EPOCH if self.epoch.is_some() => {
@@ -140,15 +139,15 @@ impl Lifecycle {
                 if self.phase == Phase::Leaving {
                     self.phase = Phase::Left;
                 }
-                Duration::ZERO
+                0
             }
             // Nobody is left who could take over. The session ends without a word, too.
             _ if self.phase == Phase::Leaving && self.failures >= GIVE_UP => {
                 self.phase = Phase::Left;
-                Duration::ZERO
+                0
             }
             _ => {
-                let wait = RETRY.saturating_mul(1 << self.failures.min(10)).min(self.interval);
+                let wait = RETRY_MS.saturating_mul(1 << self.failures.min(10)).min(self.interval_ms);
                 self.failures = self.failures.saturating_add(1);
                 wait
             }
