@@ -92,7 +92,8 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
     };
     let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
-    let ceiling = ctx.settings().fetch.response_bytes_max;
+    let settings = ctx.settings();
+    let ceiling = settings.fetch.response_bytes_max;
     let mut fetching = Fetching {
         ctx: Arc::clone(ctx),
         version: header.version,
@@ -101,7 +102,7 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(ceiling),
         isolation,
         reader: reader(header.version, &request, isolation),
-        rack: (ctx.settings().fetch.rack_aware && request.replica.0 < 0 && !request.rack.is_empty())
+        rack: (settings.fetch.rack_aware && request.replica.0 < 0 && !request.rack.is_empty())
             .then(|| request.rack.to_owned()),
         session,
         partitions,
