@@ -14,7 +14,7 @@ use crate::metadata::{ConfigResource, Delta, Endpoint, Image, Publisher, Resourc
 use crate::metrics::{Metrics, PartitionSample, Sample};
 use crate::model::{ErrorCode, NodeId};
 use crate::partition::fetch_sessions::FetchSessions;
-use crate::partition::{Manager, ManagerSettings};
+use crate::partition::{Manager, ManagerSettings, Standing};
 use crate::peer::{self, LinkSettings, Pool};
 use crate::quorum;
 use crate::replica::{self, FetcherSettings, Fetchers};
@@ -221,7 +221,7 @@ impl Node {
             Arc::clone(&peers),
         );
         transactions.start();
-        let fetchers = fetchers(&settings, &store, &manager, peers);
+        let fetchers = fetchers(&settings, &client, &manager, peers);
         // After the partitions, and after those who have to know first that they lead.
         store.subscribe(Arc::clone(&fetchers) as Arc<dyn Publisher>);
         let ctx = Arc::new(api::Context {
@@ -238,7 +238,7 @@ impl Node {
             groups,
             transactions,
         });
-        register_collectors(&metrics, &manager, &ctx.controller);
+        register_collectors(&metrics, &manager, &fetchers, &ctx.controller);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let listeners = Listeners::start(bound, &ctx, &limits);
         let lifecycle = lifecycle(&client, registration, &settings, &dirs);
@@ -473,9 +473,9 @@ fn peers(settings: &Settings, store: &Arc<Store>) -> Pool {
 }
 
 /// Those who fetch what this broker follows.
-fn fetchers(settings: &Settings, store: &Arc<Store>, manager: &Arc<Manager>, peers: Arc<Pool>) -> Arc<Fetchers> {
-    let (store, node) = (Arc::clone(store), settings.node_id);
-    let broker_epoch = move || store.load().brokers.get(&node).map_or(-1, |broker| broker.epoch);
+fn fetchers(settings: &Settings, client: &Arc<Client>, manager: &Arc<Manager>, peers: Arc<Pool>) -> Arc<Fetchers> {
+    let (client, node) = (Arc::clone(client), settings.node_id);
+    let broker_epoch = move || client.broker_epoch();
     let own = FetcherSettings { node, replication: settings.replication.clone(), broker_epoch: Box::new(broker_epoch) };
     Fetchers::new(own, Arc::clone(manager), peers)
 }
@@ -644,25 +644,63 @@ impl Publisher for DynamicConfig {
 }
 
 /// What metrics ask for at a scrape.
-fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>, controller: &Arc<controller::Service>) {
-    let (node, store) = (controller.node(), Arc::clone(controller.store()));
+fn register_collectors(
+    metrics: &Arc<Metrics>,
+    manager: &Arc<Manager>,
+    fetchers: &Arc<Fetchers>,
+    controller: &Arc<controller::Service>,
+) {
     let controller = Arc::clone(controller);
     metrics.register(Box::new(move |sample: &mut Sample| controller.sample(sample)));
-    let manager = Arc::clone(manager);
+    let (manager, fetchers) = (Arc::clone(manager), Arc::clone(fetchers));
     metrics.register(Box::new(move |sample: &mut Sample| {
-        let image = store.load();
         for partition in manager.all() {
             // A log that nobody has asked for is not opened to be counted.
             let Some((positions, size)) = partition.positions_if_open() else { continue };
-            let topic = image.topic_by_id(partition.topic_id());
-            let leader = topic.and_then(|topic| topic.partition(partition.name().partition)?.leader);
             sample.partitions.push(PartitionSample {
                 partition: partition.name().clone(),
                 size_bytes: size,
                 log_start: positions.log_start,
                 log_end: positions.log_end,
-                leader: leader == Some(node),
+                leader: partition.standing().leads,
             });
         }
+        let standings: Vec<Standing> = manager.all().iter().map(|partition| partition.standing()).collect();
+        let count = |holds: fn(&Standing) -> bool| {
+            i64::try_from(standings.iter().filter(|standing| holds(standing)).count()).unwrap_or(i64::MAX)
+        };
+        let lag = fetchers.lags().into_iter().map(|(_, lag)| lag).max().unwrap_or(0);
+        sample.gauges.extend([
+            (
+                "under_replicated_partitions",
+                "Led here, with replicas that are not in sync.",
+                count(|s| s.under_replicated),
+            ),
+            (
+                "under_min_isr_partitions",
+                "Led here, with fewer in sync than min.insync.replicas.",
+                count(|s| s.under_min_isr),
+            ),
+            (
+                "at_min_isr_partitions",
+                "Led here, with as many in sync as min.insync.replicas.",
+                count(|s| s.at_min_isr),
+            ),
+            ("offline_replicas", "Partitions of this broker whose log cannot be used.", count(|s| s.offline)),
+            ("replica_fetcher_max_lag", "Records that a partition followed here is behind its leader, at most.", lag),
+        ]);
+        let counts = manager.isr_counts();
+        sample.counters.extend([
+            ("isr_shrinks", "Replicas taken out of the in-sync replicas by leaders here.", counts.shrinks.get()),
+            ("isr_expands", "Replicas taken into the in-sync replicas by leaders here.", counts.expands.get()),
+            (
+                "isr_failed_updates",
+                "Changes of in-sync replicas that the controller did not make.",
+                counts.failed.get(),
+            ),
+        ]);
     }));
 }
+
+#[cfg(test)]
+mod tests;
