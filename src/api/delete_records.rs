@@ -46,7 +46,7 @@ impl Api for DeleteRecords {
 }
 
 fn delete(ctx: &Context, topic: &str, number: PartitionId, before: Offset) -> Result<Offset, ErrorCode> {
-    let partition = ctx.partitions.partition(topic, number).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let partition = ctx.partition(topic, number)?;
     if partition.name().topic.is_internal() {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }

@@ -5,7 +5,7 @@
 //!
 //! Left out: authorization, so the operations are all of them when asked for.
 
-use super::{Api, Call, Context, Versions, authorized, text, view};
+use super::{Api, Call, Context, Side, Versions, authorized, text, view};
 use crate::metadata::Image;
 use crate::model::{ErrorCode, NodeId};
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
@@ -23,8 +23,49 @@ impl Api for DescribeCluster {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
-        respond(&ctx.metadata.load(), &ctx.cluster_id, &call, &request)
+        match call.peer.side {
+            Side::Broker => respond(&ctx.metadata.load(), &ctx.cluster_id, &call, &request),
+            Side::Controller => {
+                let voters = &ctx.settings().quorum.voters;
+                describe_controllers(voters, ctx.client.active_controller(), &ctx.cluster_id, &request)
+            }
+        }
     }
+}
+
+/// The controllers, as one of them tells: a tool that is pointed at controllers asks for them (KIP-919).
+fn describe_controllers(
+    voters: &[(NodeId, String, u16)],
+    active: Option<NodeId>,
+    cluster_id: &str,
+    request: &DescribeClusterRequest,
+) -> DescribeClusterResponse {
+    match request.endpoint_type {
+        CONTROLLERS => {}
+        BROKERS => {
+            let message =
+                "The request was sent to an endpoint of type CONTROLLER, but we wanted an endpoint of type BROKER";
+            return refused(ErrorCode::MISMATCHED_ENDPOINT_TYPE, message.into());
+        }
+        other => {
+            return refused(ErrorCode::UNSUPPORTED_ENDPOINT_TYPE, format!("Unsupported endpoint type {other}"));
+        }
+    }
+    let controllers = voters.iter().map(|(id, host, port)| {
+        DescribeClusterBroker::default()
+            .with_broker_id(text::broker(*id))
+            .with_host(text::text(host))
+            .with_port((*port).into())
+    });
+    let operations =
+        if request.include_cluster_authorized_operations { authorized::CLUSTER } else { authorized::NOT_ASKED };
+    DescribeClusterResponse::default()
+        .with_error_message(None)
+        .with_endpoint_type(CONTROLLERS)
+        .with_cluster_id(text::text(cluster_id))
+        .with_controller_id(text::broker(active.unwrap_or(NodeId(-1))))
+        .with_cluster_authorized_operations(operations)
+        .with_brokers(controllers.collect())
 }
 
 fn respond(image: &Image, cluster_id: &str, call: &Call, request: &DescribeClusterRequest) -> DescribeClusterResponse {
@@ -39,13 +80,13 @@ fn respond(image: &Image, cluster_id: &str, call: &Call, request: &DescribeClust
             return refused(ErrorCode::UNSUPPORTED_ENDPOINT_TYPE, format!("Unsupported endpoint type {other}"));
         }
     }
-    let nodes = view::nodes(image, &call.peer.listener, request.include_fenced_brokers);
+    let nodes = view::nodes(image, &call.peer, request.include_fenced_brokers);
     let controller = view::controller(image, &call.peer).filter(|id| nodes.iter().any(|n| n.broker.id == *id));
     let brokers = nodes.iter().map(|node| {
         DescribeClusterBroker::default()
             .with_broker_id(text::broker(node.broker.id))
-            .with_host(text::text(&node.endpoint.host))
-            .with_port(node.endpoint.port.into())
+            .with_host(text::text(node.host))
+            .with_port(node.port.into())
             .with_rack(node.broker.rack.as_deref().map(text::text))
             .with_is_fenced(node.broker.fenced)
     });
@@ -102,6 +143,24 @@ mod tests {
             assert_eq!(ErrorCode(response.error_code), ErrorCode::UNSUPPORTED_ENDPOINT_TYPE);
             assert_eq!(response.error_message.as_deref(), Some("Unsupported endpoint type 9"));
         }
+    }
+
+    #[test]
+    fn a_controllers_listener_tells_the_controllers_and_which_of_them_decides() {
+        let voters = [(NodeId(7), "a.example".to_owned(), 9093), (NodeId(8), "b.example".to_owned(), 9094)];
+        let ask = |endpoint_type| {
+            let request = DescribeClusterRequest::default().with_endpoint_type(endpoint_type);
+            describe_controllers(&voters, Some(NodeId(8)), "cluster", &request)
+        };
+        for version in 1..=2 {
+            encoded(version, &ask(2));
+        }
+        let response = ask(2);
+        let controllers: Vec<_> = response.brokers.iter().map(|b| (b.broker_id.0, b.host.as_str(), b.port)).collect();
+        assert_eq!(controllers, [(7, "a.example", 9093), (8, "b.example", 9094)]);
+        assert_eq!((response.controller_id.0, response.endpoint_type), (8, 2));
+        assert_eq!(ErrorCode(ask(1).error_code), ErrorCode::MISMATCHED_ENDPOINT_TYPE);
+        assert_eq!(ErrorCode(ask(9).error_code), ErrorCode::UNSUPPORTED_ENDPOINT_TYPE);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A partition that comes twice is answered once, so that an answer is never many times as long as its request.
 
 use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, Offset, PartitionId};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId};
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use std::collections::HashSet;
@@ -47,7 +47,8 @@ impl Api for DescribeProducers {
 }
 
 fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ErrorCode> {
-    let partition = ctx.partitions.partition(topic, number).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let partition = ctx.partition(topic, number)?;
+    partition.check_leads(LeaderEpoch::NONE)?;
     let producers = partition.producers()?;
     Ok(producers
         .into_iter()

@@ -1,16 +1,16 @@
-//! Fetch (1), v4-18: reads as the leader, and waits for bytes.
+//! Fetch (1), v4-18: reads for consumers and for followers, and waits for bytes.
 //!
 //! Answered by the append itself: a fetch that finds less than `min.bytes` waits at its partitions
 //! and looks again when one of them grows, up to `max.wait`. Any error or diverging epoch is
 //! answered at once. Records are ranges of segment files that the connection reads as it sends.
 //!
 //! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
-//! Not done: fetching from the closest replica and fetching as a replica (there is one node).
+//! v15 the follower that asks, with its broker epoch.
 
 use super::{Answer, Chunk, Context, Placement, Versions};
 use crate::model::{ErrorCode, Offset, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
-use crate::partition::{FetchWaiter, Isolation, Partition, ReadRequest};
+use crate::partition::{Awaited, FetchWaiter, Isolation, Partition, ReadRequest, Reader};
 use crate::rt::{clock, rand};
 use crate::storage::FileSlice;
 use crate::wire::fetch::{
@@ -29,6 +29,8 @@ pub const VERSIONS: Versions = Versions { min: 4, max: 18 };
 
 /// From this version topics are named by id.
 const TOPIC_IDS: i16 = 13;
+/// From this version the client says its rack, and hears of a replica that is nearer.
+const ANY_REPLICA: i16 = 11;
 /// From this version a request-wide error has a place in the answer.
 const TOP_LEVEL_ERROR: i16 = 7;
 
@@ -46,12 +48,13 @@ struct Fetching {
     min_bytes: usize,
     max_bytes: usize,
     isolation: Isolation,
-    /// Replica that asks; `-1` for a consumer.
-    replica: i32,
+    reader: Reader,
     session: FetchContext,
     /// Parallel to the session's `wanted`.
     partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
     found: Vec<PartitionResponse<FileSlice>>,
+    /// Where each partition's log ended then; parallel to `found`.
+    ends: Vec<Offset>,
     found_bytes: usize,
     /// An error, or news that must not wait.
     urgent: bool,
@@ -64,6 +67,8 @@ struct Fetching {
 pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
     let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
     let isolation = match request.isolation_level {
+        // A follower reads everything.
+        _ if request.replica.0 >= 0 => Isolation::Uncommitted,
         0 => Isolation::Uncommitted,
         1 => Isolation::Committed,
         _ => return Ok(Placement::Done(refused(ctx, header, &request, ErrorCode::UNKNOWN_SERVER_ERROR))),
@@ -92,10 +97,11 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(ceiling),
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(ceiling),
         isolation,
-        replica: request.replica.0,
+        reader: reader(header.version, &request, isolation),
         session,
         partitions,
         found: Vec::new(),
+        ends: Vec::new(),
         found_bytes: 0,
         urgent: false,
     };
@@ -105,6 +111,14 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         return Ok(Placement::Done(fetching.answer()));
     }
     Ok(Placement::Waiting(Box::pin(fetching.wait(wait))))
+}
+
+/// Who asks. A consumer that can be told of another replica may read from any (KIP-392).
+fn reader(version: i16, request: &FetchRequest<'_>, isolation: Isolation) -> Reader {
+    if request.replica.0 >= 0 {
+        return Reader::Replica { node: request.replica, broker_epoch: request.replica_epoch, log_start: Offset::NONE };
+    }
+    Reader::Consumer { isolation, any_replica: version >= ANY_REPLICA }
 }
 
 fn key(ctx: &Context, topic: TopicRef<'_>) -> TopicKey {
@@ -135,34 +149,42 @@ fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
 
 fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     let topic = match &wanted.topic {
-        TopicKey::Name(name) => ctx.partitions.topic(name.as_str()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
-        TopicKey::Id(id) => ctx.partitions.topic_by_id(*id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+        TopicKey::Name(name) => ctx.partitions.topic(name.as_str()),
+        TopicKey::Id(id) => ctx.partitions.topic_by_id(*id),
     };
-    topic.partition(wanted.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    topic.and_then(|topic| topic.partition(wanted.partition)).ok_or_else(|| match &wanted.topic {
+        TopicKey::Name(name) => ctx.absent(TopicRef::Name(name.as_str()), wanted.partition),
+        TopicKey::Id(id) => ctx.absent(TopicRef::Id(*id), wanted.partition),
+    })
 }
 
 impl Fetching {
     /// Finds what each partition has, within the limits.
     fn look(&mut self) {
         self.found.clear();
+        self.ends.clear();
         self.found_bytes = 0;
         self.urgent = false;
         let mut left = self.max_bytes;
+        let image = self.ctx.metadata.load();
         for (wanted, partition) in self.session.wanted.iter().zip(&self.partitions) {
             let read = match partition {
                 Err(error) => Err(*error),
-                Ok(_) if self.replica >= 0 => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
-                Ok(partition) => partition.read(&ReadRequest {
-                    from: wanted.from,
-                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
-                    // Only the first partition with records may pass its limits (KIP-74).
-                    min_one_batch: self.found_bytes == 0,
-                    isolation: self.isolation,
-                    current_epoch: wanted.current_epoch,
-                    last_fetched_epoch: wanted.last_fetched_epoch,
-                }),
+                Ok(partition) => partition.read(
+                    &ReadRequest {
+                        from: wanted.from,
+                        max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                        // Only the first partition with records may pass its limits (KIP-74).
+                        min_one_batch: self.found_bytes == 0,
+                        reader: self.reader,
+                        current_epoch: wanted.current_epoch,
+                        last_fetched_epoch: wanted.last_fetched_epoch,
+                    },
+                    &image,
+                ),
             };
             let mut answer = PartitionResponse::failed(wanted.partition, ErrorCode::NONE);
+            let mut end = Offset::NONE;
             match read {
                 Err(error) => {
                     answer.error = error;
@@ -174,6 +196,7 @@ impl Fetching {
                     answer.log_start = read.positions.log_start;
                     answer.diverging_epoch = read.diverging;
                     self.urgent |= read.diverging.is_some();
+                    end = read.positions.log_end;
                     if self.isolation == Isolation::Committed {
                         answer.aborted_transactions = Some(Vec::new());
                     }
@@ -185,6 +208,7 @@ impl Fetching {
                 }
             }
             self.found.push(answer);
+            self.ends.push(end);
         }
     }
 
@@ -198,8 +222,12 @@ impl Fetching {
         loop {
             let in_time = {
                 let mut waiting = Waiting { waiter: &waiter, at: Vec::with_capacity(self.found.len()) };
-                let quiet = self.partitions.iter().zip(&self.found).all(|(partition, found)| match partition {
-                    Ok(partition) => waiting.register(partition, found.high_watermark),
+                let seen = self.found.iter().zip(&self.ends).map(|(found, end)| match self.reader {
+                    Reader::Consumer { .. } => Awaited::Committed(found.high_watermark),
+                    Reader::Replica { .. } => Awaited::Appended(*end),
+                });
+                let quiet = self.partitions.iter().zip(seen).all(|(partition, seen)| match partition {
+                    Ok(partition) => waiting.register(partition, seen),
                     Err(_) => true,
                 });
                 !quiet || tokio::time::timeout_at(deadline, waiter.woken()).await.is_ok()
@@ -298,8 +326,8 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn register(&mut self, partition: &Arc<Partition>, seen: Offset) -> bool {
-        let waits = partition.wait_for_bytes(self.waiter, seen);
+    fn register(&mut self, partition: &Arc<Partition>, awaited: Awaited) -> bool {
+        let waits = partition.wait_for_bytes(self.waiter, awaited);
         if waits {
             self.at.push(Arc::clone(partition));
         }

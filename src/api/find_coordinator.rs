@@ -7,7 +7,7 @@
 //! connection. A topic that does not exist yet is created, and COORDINATOR_NOT_AVAILABLE tells the client to ask again.
 //! Share groups are not served: their topic is never created, so that this stays their answer. Left out: authorization.
 
-use super::{Api, Call, Context, Versions, text, view};
+use super::{Api, Call, Context, Peer, Versions, text, view};
 use crate::coordinator::partition_of;
 use crate::metadata::Image;
 use crate::model::{ErrorCode, TopicId, TopicName};
@@ -30,7 +30,7 @@ impl Api for FindCoordinator {
     async fn handle(ctx: Arc<Context>, call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
         let (response, missing) = respond(&ctx.metadata.image(), &call, &request);
         if !missing.is_empty() {
-            ctx.auto_topics.create(missing.into_iter().collect(), &ctx.settings(), &ctx.controller);
+            ctx.auto_topics.create(missing.into_iter().collect(), &ctx.settings(), &ctx.client);
         }
         response
     }
@@ -46,7 +46,7 @@ fn respond(
     let mut missing = BTreeSet::new();
     let mut find = |key: &str| {
         let topic = kind.topic(key)?;
-        find(image, &call.peer.listener, topic, key).inspect_err(|_| {
+        find(image, &call.peer, topic, key).inspect_err(|_| {
             if image.topic(topic).is_none() {
                 missing.insert(TopicName::new(topic));
             }
@@ -139,13 +139,13 @@ struct Place<'a> {
     port: i32,
 }
 
-fn find<'a>(image: &'a Image, listener: &str, topic: &str, key: &str) -> Result<Place<'a>, ErrorCode> {
+fn find<'a>(image: &'a Image, peer: &'a Peer, topic: &str, key: &str) -> Result<Place<'a>, ErrorCode> {
     let look_up = || {
         let topic = image.topic(topic)?;
         let partitions = i32::try_from(topic.partitions.len()).ok().filter(|count| *count > 0)?;
         let leader = topic.partition(partition_of(key, partitions))?.leader?;
-        let node = view::nodes(image, listener, false).into_iter().find(|node| node.broker.id == leader)?;
-        Some(Place { node: leader.0, host: &node.endpoint.host, port: node.endpoint.port.into() })
+        let node = view::nodes(image, peer, false).into_iter().find(|node| node.broker.id == leader)?;
+        Some(Place { node: leader.0, host: node.host, port: node.port.into() })
     };
     look_up().ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }

@@ -7,17 +7,18 @@
 //! An unknown operation is refused with INVALID_REQUEST for every kind of resource; Apache Kafka does so for
 //! brokers and fails with UNKNOWN_SERVER_ERROR for the others. Left out: authorization.
 
-use super::alter::{self, BrokerCheck, Step, invalid};
-use super::{Api, ApiError, Call, Context, Versions, loggers, text};
+use super::alter::{self, BrokerCheck, Checker, Step, invalid};
+use super::{Api, ApiError, Call, Context, Side, Versions, forward, loggers, text};
 use crate::config::value::Type;
 use crate::config::{BrokerConfig, broker_keys};
-use crate::controller::{AlterOp, ConfigChange, Service};
+use crate::controller::{AlterOp, ConfigChange};
 use crate::metadata::{ConfigResource, Image, ResourceType};
-use crate::model::{ErrorCode, NodeId};
+use crate::model::ErrorCode;
 use crate::rt::logging;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -30,24 +31,56 @@ impl Api for IncrementalAlterConfigs {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
-        respond(&ctx.controller, &ctx.config.load(), &ctx.metadata.image(), request).await
+        let (side, validate_only) = (call.peer.side, request.validate_only);
+        let ask = async |changes: Changes| match side {
+            Side::Controller => ctx.controller.incremental_alter_configs(changes, validate_only).await,
+            Side::Broker => {
+                let (count, request) = (changes.len(), to_request(changes, validate_only));
+                let response = forward::ask::<IncrementalAlterConfigs>(&ctx, &call, &request).await;
+                alter::outcomes(count, response.map(|response| response.responses), |r| (r.error_code, r.error_message))
+            }
+        };
+        respond(side, &ctx.config.load(), &ctx.metadata.image(), request, ask).await
     }
 }
 
+type Changes = Vec<(ConfigResource, Vec<ConfigChange>)>;
+
+/// What is left of a request for the controller.
+fn to_request(changes: Changes, validate_only: bool) -> IncrementalAlterConfigsRequest {
+    let config = |ConfigChange { op, key, value }: ConfigChange| {
+        AlterableConfig::default()
+            .with_name(StrBytes::from_string(key))
+            .with_config_operation(op as i8)
+            .with_value(value.map(StrBytes::from_string))
+    };
+    let resources = changes.into_iter().map(|(resource, changes)| {
+        AlterConfigsResource::default()
+            .with_resource_type(resource.kind.code())
+            .with_resource_name(StrBytes::from_string(resource.name))
+            .with_configs(changes.into_iter().map(config).collect())
+    });
+    IncrementalAlterConfigsRequest::default().with_resources(resources.collect()).with_validate_only(validate_only)
+}
+
 async fn respond(
-    controller: &Service,
+    side: Side,
     config: &BrokerConfig,
     image: &Image,
     request: IncrementalAlterConfigsRequest,
+    ask: impl AsyncFnOnce(Changes) -> Vec<Result<(), ApiError>>,
 ) -> IncrementalAlterConfigsResponse {
     let steps = {
-        let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
-        plan(&request, config.settings().node_id, image, &check)
+        let check = |resource: &ConfigResource, whole: &_| match side {
+            Side::Broker => alter::check_broker(config, resource, whole),
+            // Each broker has checked its own, and the controller checks what it can for all.
+            Side::Controller => Ok(()),
+        };
+        plan(&request, Checker { node: config.settings().node_id, side }, image, &check)
     };
-    let ask = |changes| controller.incremental_alter_configs(changes, request.validate_only);
     let outcomes = alter::carry_out(steps, ask).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
         let (code, message) = text::error_fields(outcome);
@@ -62,7 +95,7 @@ async fn respond(
 
 fn plan(
     request: &IncrementalAlterConfigsRequest,
-    node: NodeId,
+    by: Checker,
     image: &Image,
     check: BrokerCheck<'_>,
 ) -> Vec<Step<Vec<ConfigChange>>> {
@@ -71,14 +104,14 @@ fn plan(
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, node, image, check, request.validate_only).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, by, image, check, request.validate_only).unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
 
 fn preprocess(
     asked: &AlterConfigsResource,
-    node: NodeId,
+    by: Checker,
     image: &Image,
     check: BrokerCheck<'_>,
     validate_only: bool,
@@ -87,9 +120,9 @@ fn preprocess(
     alter::check_keys(asked.configs.iter().map(|c| (&*c.name, c.value.is_none() && !deletes(c))))?;
     if asked.resource_type == ResourceType::BrokerLogger.code() {
         let (name, configs) = (&asked.resource_name, &asked.configs);
-        return Ok(Step::Done(loggers::alter(logging::loggers(), node, name, configs, validate_only)));
+        return Ok(Step::Done(loggers::alter(logging::loggers(), by.node, name, configs, validate_only)));
     }
-    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
+    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, by)?;
     let changes = asked.configs.iter().map(change).collect::<Result<Vec<_>, _>>()?;
     if resource.kind == ResourceType::Broker {
         check(&resource, &changed(image.config(&resource), &changes)?)?;
@@ -147,8 +180,10 @@ fn list(configs: &BTreeMap<String, String>, name: &str, what: &str) -> Result<Ve
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::controller::Service;
+    use crate::model::NodeId;
 
-    const NODE: NodeId = NodeId(1);
+    const BY: Checker = Checker { node: NodeId(1), side: Side::Broker };
 
     fn config(key: &'static str, op: AlterOp, value: Option<&'static str>) -> AlterableConfig {
         AlterableConfig::default()
@@ -167,7 +202,7 @@ mod tests {
 
     fn steps(resources: Vec<AlterConfigsResource>) -> Vec<Step<Vec<ConfigChange>>> {
         let request = IncrementalAlterConfigsRequest::default().with_resources(resources);
-        plan(&request, NODE, &testing::image(), &all_is_well)
+        plan(&request, BY, &testing::image(), &all_is_well)
     }
 
     fn why(step: &Step<Vec<ConfigChange>>) -> (ErrorCode, &str) {
@@ -212,7 +247,7 @@ mod tests {
     fn a_brokers_configs_are_checked_as_they_will_be() {
         let mut image = testing::image();
         let now = BTreeMap::from([("log.retention.ms".to_owned(), "5".to_owned())]);
-        image.configs.insert(ConfigResource::broker(NODE), Arc::new(now));
+        image.configs.insert(ConfigResource::broker(BY.node), Arc::new(now));
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![
             resource(4, "1", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
             resource(4, "", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
@@ -227,7 +262,7 @@ mod tests {
             );
             Ok(())
         };
-        let steps = plan(&request, NODE, &image, &check);
+        let steps = plan(&request, BY, &image, &check);
         assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
         assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
     }
@@ -264,7 +299,8 @@ mod tests {
         let request =
             IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
         let image = controller.store().image();
-        let response = respond(controller, &testing::config().load(), &image, request).await;
+        let ask = async |changes| controller.incremental_alter_configs(changes, validate_only).await;
+        let response = respond(Side::Broker, &testing::config().load(), &image, request, ask).await;
         for version in 0..=1 {
             testing::encoded(version, &response);
         }

@@ -6,7 +6,7 @@
 //! Every topic and every broker is listed; of groups and client-metrics subscriptions those with configs. Groups
 //! come first and topics last, as in Apache Kafka.
 
-use super::{Api, Call, Context, Versions, view};
+use super::{Api, Call, Context, Peer, Versions, view};
 use crate::metadata::{Image, ResourceType};
 use crate::model::ErrorCode;
 use kafka_protocol::messages::list_config_resources_response::ConfigResource;
@@ -43,7 +43,7 @@ fn respond(image: &Image, call: &Call, request: &ListConfigResourcesRequest) -> 
         supported.contains(kind) && (request.resource_types.is_empty() || request.resource_types.contains(&kind.code()))
     };
     let resources = IN_ORDER.into_iter().filter(wanted).flat_map(|kind| {
-        let names = names(image, kind, &call.peer.listener);
+        let names = names(image, kind, &call.peer);
         names
             .into_iter()
             .map(move |name| ConfigResource::default().with_resource_name(name.into()).with_resource_type(kind.code()))
@@ -51,11 +51,11 @@ fn respond(image: &Image, call: &Call, request: &ListConfigResourcesRequest) -> 
     ListConfigResourcesResponse::default().with_config_resources(resources.collect())
 }
 
-fn names(image: &Image, kind: ResourceType, listener: &str) -> Vec<String> {
+fn names(image: &Image, kind: ResourceType, peer: &Peer) -> Vec<String> {
     match kind {
         ResourceType::Topic => image.topics_by_name.keys().map(|name| name.as_str().to_owned()).collect(),
         ResourceType::Broker | ResourceType::BrokerLogger => {
-            view::nodes(image, listener, true).iter().map(|node| node.broker.id.0.to_string()).collect()
+            view::nodes(image, peer, true).iter().map(|node| node.broker.id.0.to_string()).collect()
         }
         ResourceType::Group | ResourceType::ClientMetrics => {
             image.configs.keys().filter(|resource| resource.kind == kind).map(|r| r.name.clone()).collect()

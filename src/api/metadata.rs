@@ -13,7 +13,7 @@
 //! Left out: authorization (a later issue); a topic asked for by neither name nor id is refused with
 //! INVALID_REQUEST, where Apache Kafka fails with UNKNOWN_SERVER_ERROR.
 
-use super::{Api, Call, Context, Versions, authorized, text, view};
+use super::{Api, Call, Context, Peer, Versions, authorized, text, view};
 use crate::metadata::{Image, PartitionImage, TopicImage};
 use crate::model::{ErrorCode, NodeId, PartitionId, TopicId, TopicName};
 use kafka_protocol::messages::metadata_response::{
@@ -35,7 +35,7 @@ impl Api for Metadata {
         if request.allow_auto_topic_creation && !missing.is_empty() {
             let settings = ctx.settings();
             if settings.topics.auto_create {
-                ctx.auto_topics.create(missing, &settings, &ctx.controller);
+                ctx.auto_topics.create(missing, &settings, &ctx.client);
             }
         }
         response
@@ -68,7 +68,7 @@ fn respond(image: &Image, cluster_id: &str, call: &Call, request: &MetadataReque
         }
     }
     let mut response = MetadataResponse::default()
-        .with_brokers(brokers(image, &call.peer.listener))
+        .with_brokers(brokers(image, &call.peer))
         .with_cluster_id(Some(text::text(cluster_id)))
         .with_controller_id(text::broker(view::controller(image, &call.peer).unwrap_or(NodeId(-1))))
         .with_topics(unknown_ids.into_iter().map(unknown_id).chain(topics).collect());
@@ -138,15 +138,15 @@ fn asked(request: &MetadataRequest, version: i16, image: &Image) -> Asked {
     asked
 }
 
-fn brokers(image: &Image, listener: &str) -> Vec<MetadataResponseBroker> {
+fn brokers(image: &Image, peer: &Peer) -> Vec<MetadataResponseBroker> {
     let broker = |node: view::Node<'_>| {
         MetadataResponseBroker::default()
             .with_node_id(text::broker(node.broker.id))
-            .with_host(text::text(&node.endpoint.host))
-            .with_port(node.endpoint.port.into())
+            .with_host(text::text(node.host))
+            .with_port(node.port.into())
             .with_rack(node.broker.rack.as_deref().map(text::text))
     };
-    view::nodes(image, listener, false).into_iter().map(broker).collect()
+    view::nodes(image, peer, false).into_iter().map(broker).collect()
 }
 
 fn unknown_id(id: TopicId) -> MetadataResponseTopic {
@@ -353,7 +353,7 @@ mod tests {
         let request = MetadataRequest::default().with_topics(Some(vec![named("b")]));
         for version in 0..=13 {
             let mut call = call(version);
-            call.peer = Arc::new(super::super::Peer { listener: "INTERNAL".into(), ..testing::peer() });
+            call.peer = Arc::new(Peer { listener: "INTERNAL".into(), ..testing::peer() });
             let response = respond(&image, "cluster", &call, &request).response;
             let expected = if version >= 6 { ErrorCode::LISTENER_NOT_FOUND } else { ErrorCode::LEADER_NOT_AVAILABLE };
             assert_eq!(ErrorCode(response.topics[0].partitions[1].error_code), expected, "v{version}");

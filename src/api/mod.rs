@@ -6,6 +6,9 @@
 //!
 //! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
 //! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
+//!
+//! The list says, too, on which listeners an API is served, and which of them a broker sends on to the active controller
+//! ([`forward`]): handlers do not know.
 
 mod alter;
 mod authorized;
@@ -13,6 +16,7 @@ mod auto_topics;
 mod config_rules;
 mod deadline;
 mod distinct;
+mod forward;
 mod groups;
 mod loggers;
 #[cfg(test)]
@@ -23,9 +27,16 @@ mod view;
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
+pub mod allocate_producer_ids;
 pub mod alter_configs;
+pub mod alter_partition;
+pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
+pub mod alter_user_scram_credentials;
 pub mod api_versions;
+pub mod assign_replicas_to_dirs;
+pub mod broker_heartbeat;
+pub mod broker_registration;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
 pub mod create_partitions;
@@ -40,7 +51,10 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
+pub mod elect_leaders;
+pub mod describe_user_scram_credentials;
 pub mod end_txn;
+pub mod envelope;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -61,6 +75,7 @@ pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
 pub mod txn_offset_commit;
+pub mod unregister_broker;
 pub mod update_features;
 pub mod write_txn_markers;
 
@@ -70,14 +85,16 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
-use crate::config::{self, Settings};
+use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::partition;
+use crate::model::{ErrorCode, PartitionId, Principal};
+use crate::partition::{self, Partition};
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
-use crate::wire::{self, RequestHeader};
-use bytes::Bytes;
+use crate::wire::header::QUORUM_KEY;
+use crate::wire::{self, RequestHeader, TopicRef};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::Request;
 use smallvec::{SmallVec, smallvec};
@@ -89,7 +106,10 @@ use std::sync::Arc;
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
     pub metadata: Arc<crate::metadata::Store>,
+    /// Decides if this node is the active controller, and refuses if it is not.
     pub controller: Arc<controller::Service>,
+    /// Asks the active controller, wherever it is.
+    pub client: Arc<controller::Client>,
     /// The configuration of this broker, as it is now: dynamic changes come in here.
     pub config: Arc<config::Live>,
     pub cluster_id: String,
@@ -103,20 +123,90 @@ pub struct Context {
 }
 
 impl Context {
+    /// Why a partition is not on this broker: others have it, or it is in no metadata.
+    pub(crate) fn absent(&self, topic: TopicRef<'_>, partition: PartitionId) -> ErrorCode {
+        let image = self.metadata.load();
+        let (known, unknown) = match topic {
+            TopicRef::Name(name) => (image.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            TopicRef::Id(id) => (image.topic_by_id(id), ErrorCode::UNKNOWN_TOPIC_ID),
+        };
+        match known {
+            None => unknown,
+            Some(topic) if topic.partition(partition).is_some() => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            Some(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        }
+    }
+
+    /// A partition by its topic's name.
+    ///
+    /// # Errors
+    /// As [`Context::absent`].
+    pub(crate) fn partition(&self, topic: &str, partition: PartitionId) -> Result<Arc<Partition>, ErrorCode> {
+        let held = self.partitions.partition(topic, partition);
+        held.ok_or_else(|| self.absent(TopicRef::Name(topic), partition))
+    }
+
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(self.config.load().settings())
     }
 }
 
-/// The client's side of a connection, as handlers see it.
-#[derive(Debug)]
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Clients of the broker, other brokers among them.
+    Broker,
+    /// `controller.listener.names`: brokers and controllers, and clients that ask a controller directly (KIP-919).
+    Controller,
+}
+
+/// On which listeners an API is served: Kafka's `listeners` of each message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Broker,
+    Controller,
+    /// On both, each with what it knows.
+    Both,
+    /// On both, and only the active controller can answer it: a broker sends it on.
+    Forwarded,
+}
+
+impl Scope {
+    #[must_use]
+    pub const fn is_on(self, side: Side) -> bool {
+        match self {
+            Scope::Broker => matches!(side, Side::Broker),
+            Scope::Controller => matches!(side, Side::Controller),
+            Scope::Both | Scope::Forwarded => true,
+        }
+    }
+}
+
+/// The client's side of a connection, as handlers see it. It does not change: a connection that logs in has another one
+/// from then on. Logging in again may change when the session ends, never the principal.
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The name of the listener that the connection came in on: answers carry its addresses.
     pub listener: String,
+    pub side: Side,
+    /// How bytes travel on that listener.
+    pub protocol: SecurityProtocol,
     pub address: SocketAddr,
-    /// The authenticated principal, in Kafka's form.
-    pub principal: String,
+    /// Who the client has shown to be; [`Principal::anonymous`] until it has.
+    pub principal: Principal,
+    /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
+    pub by_token: bool,
+    /// The address by which it reached this broker, where that and nothing else is to be answered.
+    pub reached: Option<Reached>,
+}
+
+/// An address of this broker that is right for one client: see `server/reach.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub node: crate::model::NodeId,
+    pub host: String,
+    pub port: u16,
 }
 
 /// One request, less its body.
@@ -215,6 +305,7 @@ pub struct Served {
     pub versions: Versions,
     /// The lowest version that ApiVersions announces; lower than what is served for Produce only.
     pub advertised_min: i16,
+    pub scope: Scope,
 }
 
 /// How a request other than Produce and Fetch is served.
@@ -246,79 +337,107 @@ fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, bo
 }
 
 macro_rules! apis {
-    ($($api:path),* $(,)?) => {
+    ($($scope:ident: $($api:path),* $(,)?;)*) => {
         const APIS: &[Served] = &[
-            Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
+            Served {
+                key: produce::KEY,
+                name: produce::NAME,
+                versions: produce::VERSIONS,
+                advertised_min: 0,
+                scope: Scope::Broker,
+            },
             Served {
                 key: fetch::KEY,
                 name: fetch::NAME,
                 versions: fetch::VERSIONS,
                 advertised_min: fetch::VERSIONS.min,
+                scope: Scope::Broker,
             },
-            $(Served {
+            $($(Served {
                 key: <<$api as Api>::Request as Request>::KEY,
                 name: <$api as Api>::NAME,
                 versions: <$api as Api>::VERSIONS,
                 advertised_min: <$api as Api>::VERSIONS.min,
-            },)*
+                scope: Scope::$scope,
+            },)*)*
         ];
 
         fn runner(key: i16) -> Option<Runner> {
-            $(if key == <<$api as Api>::Request as Request>::KEY {
+            $($(if key == <<$api as Api>::Request as Request>::KEY {
                 return Some(Runner { run: run::<$api>, form: <$api as Api>::form });
-            })*
+            })*)*
             None
         }
     };
 }
 
-apis![
-    list_offsets::ListOffsets,
-    metadata::Metadata,
-    offset_commit::OffsetCommit,
-    offset_fetch::OffsetFetch,
-    find_coordinator::FindCoordinator,
-    join_group::JoinGroup,
-    heartbeat::Heartbeat,
-    leave_group::LeaveGroup,
-    sync_group::SyncGroup,
-    describe_groups::DescribeGroups,
-    list_groups::ListGroups,
-    api_versions::ApiVersions,
-    create_topics::CreateTopics,
-    delete_topics::DeleteTopics,
-    delete_records::DeleteRecords,
-    init_producer_id::InitProducerId,
-    offset_for_leader_epoch::OffsetForLeaderEpoch,
-    add_partitions_to_txn::AddPartitionsToTxn,
-    add_offsets_to_txn::AddOffsetsToTxn,
-    end_txn::EndTxn,
-    write_txn_markers::WriteTxnMarkers,
-    txn_offset_commit::TxnOffsetCommit,
-    describe_configs::DescribeConfigs,
-    alter_configs::AlterConfigs,
-    alter_replica_log_dirs::AlterReplicaLogDirs,
-    describe_log_dirs::DescribeLogDirs,
-    create_partitions::CreatePartitions,
-    delete_groups::DeleteGroups,
-    incremental_alter_configs::IncrementalAlterConfigs,
-    list_partition_reassignments::ListPartitionReassignments,
-    offset_delete::OffsetDelete,
-    update_features::UpdateFeatures,
-    describe_cluster::DescribeCluster,
-    describe_producers::DescribeProducers,
-    describe_transactions::DescribeTransactions,
-    list_transactions::ListTransactions,
-    consumer_group_heartbeat::ConsumerGroupHeartbeat,
-    consumer_group_describe::ConsumerGroupDescribe,
-    list_config_resources::ListConfigResources,
-    describe_topic_partitions::DescribeTopicPartitions,
-];
+apis! {
+    Broker:
+        list_offsets::ListOffsets,
+        metadata::Metadata,
+        offset_commit::OffsetCommit,
+        offset_fetch::OffsetFetch,
+        find_coordinator::FindCoordinator,
+        join_group::JoinGroup,
+        heartbeat::Heartbeat,
+        leave_group::LeaveGroup,
+        sync_group::SyncGroup,
+        describe_groups::DescribeGroups,
+        list_groups::ListGroups,
+        delete_records::DeleteRecords,
+        init_producer_id::InitProducerId,
+        offset_for_leader_epoch::OffsetForLeaderEpoch,
+        add_partitions_to_txn::AddPartitionsToTxn,
+        add_offsets_to_txn::AddOffsetsToTxn,
+        end_txn::EndTxn,
+        write_txn_markers::WriteTxnMarkers,
+        txn_offset_commit::TxnOffsetCommit,
+        alter_replica_log_dirs::AlterReplicaLogDirs,
+        describe_log_dirs::DescribeLogDirs,
+        delete_groups::DeleteGroups,
+        offset_delete::OffsetDelete,
+        describe_producers::DescribeProducers,
+        describe_transactions::DescribeTransactions,
+        list_transactions::ListTransactions,
+        consumer_group_heartbeat::ConsumerGroupHeartbeat,
+        consumer_group_describe::ConsumerGroupDescribe,
+        list_config_resources::ListConfigResources,
+        describe_topic_partitions::DescribeTopicPartitions;
+    Both:
+        api_versions::ApiVersions,
+        describe_configs::DescribeConfigs,
+        alter_configs::AlterConfigs,
+        incremental_alter_configs::IncrementalAlterConfigs,
+        describe_user_scram_credentials::DescribeUserScramCredentials,
+        describe_cluster::DescribeCluster;
+    Forwarded:
+        create_topics::CreateTopics,
+        delete_topics::DeleteTopics,
+        create_partitions::CreatePartitions,
+        elect_leaders::ElectLeaders,
+        alter_partition_reassignments::AlterPartitionReassignments,
+        list_partition_reassignments::ListPartitionReassignments,
+        alter_user_scram_credentials::AlterUserScramCredentials,
+        update_features::UpdateFeatures,
+        unregister_broker::UnregisterBroker;
+    Controller:
+        alter_partition::AlterPartition,
+        envelope::Envelope,
+        broker_registration::BrokerRegistration,
+        broker_heartbeat::BrokerHeartbeat,
+        allocate_producer_ids::AllocateProducerIds,
+        assign_replicas_to_dirs::AssignReplicasToDirs;
+}
 
-/// Every API that is served, in the order of the list.
+/// Every API that is served on some listener, in the order of the list.
 #[must_use]
 pub fn served() -> &'static [Served] {
     APIS
+}
+
+/// Every API that is served on a listener of this side, in the order of the list.
+pub fn served_on(side: Side) -> impl Iterator<Item = &'static Served> {
+    APIS.iter().filter(move |api| api.scope.is_on(side))
 }
 
 /// The version that a served version looks like on the wire: its own, but for versions that the crate does not know and
@@ -346,14 +465,14 @@ pub fn waits_for_others(key: i16) -> bool {
 ///
 /// # Errors
 /// The body is not what it says: the connection is to be closed.
-pub fn cost(header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
+pub fn cost(side: Side, header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
     let RequestHeader { key, version, .. } = *header;
     let unweighed = match key {
         fetch::KEY => FETCH_UNWEIGHED,
         produce::KEY => PRODUCE_UNWEIGHED,
         _ => 0,
     };
-    let served = APIS.iter().any(|api| api.key == key && api.versions.contains(version));
+    let served = served_on(side).any(|api| api.key == key && api.versions.contains(version));
     if !served || body.len() < unweighed {
         return Ok(wire::Cost(0));
     }
@@ -381,8 +500,11 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
 /// connection without an answer (`SocketServer.processCompletedReceives`).
 pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
-    let Some(api) = APIS.iter().find(|api| api.key == header.key) else {
-        return Err(format!("API key {} is not known", header.key));
+    if header.key == QUORUM_KEY && peer.side == Side::Controller {
+        return Ok(Placement::Exclusive(quorum(ctx, header.correlation_id, body)));
+    }
+    let Some(api) = served_on(peer.side).find(|api| api.key == header.key) else {
+        return Err(format!("API key {} is not served on the listener {}", header.key, peer.listener));
     };
     if !api.versions.contains(header.version) {
         if header.key == ApiVersionsRequest::KEY {
@@ -402,7 +524,30 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         client_id: header.client_id.as_ref().map(|id| id.to_string()),
         peer: Arc::clone(peer),
     };
+    if api.scope == Scope::Forwarded && peer.side == Side::Broker {
+        let request =
+            forward::Forwarded { ctx: Arc::clone(ctx), call, correlation_id: header.correlation_id, body, run };
+        return request.place(header).map(Placement::Exclusive);
+    }
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}
+
+/// Answers a message of the quorum; one that cannot be read ends the connection.
+fn quorum(ctx: &Arc<Context>, correlation_id: i32, body: Bytes) -> Later {
+    let ctx = Arc::clone(ctx);
+    Box::pin(async move {
+        let answer = match ctx.controller.quorum().serve(&ctx.cluster_id, &body).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "a message of the quorum cannot be read");
+                return Answer::new();
+            }
+        };
+        let mut head = BytesMut::with_capacity(8);
+        head.put_i32(i32::try_from(answer.len() + 4).unwrap_or(i32::MAX));
+        head.put_i32(correlation_id);
+        smallvec![Chunk::Bytes(head.freeze()), Chunk::Bytes(answer)]
+    })
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Placer {
                         Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_TOPIC_EXCEPTION))
                     }
                     Some(_) => match known.as_ref().and_then(|k| k.partition(data.partition)) {
-                        None => Err(PartitionResponse::failed(data.partition, missing(topic.topic))),
+                        None => Err(PartitionResponse::failed(data.partition, ctx.absent(topic.topic, data.partition))),
                         Some(partition) => {
                             validated(ctx, &partition, data.partition, data.records.clone(), header.version, now)
                                 .map(|batch| (partition, batch))
@@ -307,13 +307,6 @@ impl Placed {
             response.topics.push(TopicResponse { topic, partitions });
         }
         encode_response(out, version, correlation_id, &response)
-    }
-}
-
-fn missing(topic: TopicRef<'_>) -> ErrorCode {
-    match topic {
-        TopicRef::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        TopicRef::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
     }
 }
 

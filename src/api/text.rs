@@ -68,6 +68,9 @@ fn standard_text(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Some("This server does not host this topic-partition."),
         ErrorCode::UNKNOWN_TOPIC_ID => Some("This server does not host this topic ID."),
         ErrorCode::COORDINATOR_NOT_AVAILABLE => Some("The coordinator is not available."),
+        ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE => Some("The preferred leader was not available."),
+        ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Some("Eligible topic partition leaders are not available."),
+        ErrorCode::ELECTION_NOT_NEEDED => Some("Leader election not needed for topic partition."),
         _ => None,
     }
 }

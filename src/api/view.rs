@@ -3,23 +3,31 @@
 //! (`KRaftMetadataCache`).
 
 use super::Peer;
-use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage};
+use crate::metadata::{BrokerImage, DirectoryId, Image, PartitionImage};
 use crate::model::NodeId;
 use std::net::IpAddr;
 
-/// A broker with its address on the listener.
+/// A broker with its address for the client.
 pub(super) struct Node<'a> {
     pub(super) broker: &'a BrokerImage,
-    pub(super) endpoint: &'a Endpoint,
+    pub(super) host: &'a str,
+    pub(super) port: u16,
 }
 
-/// Brokers that have the listener, by id; fenced ones only if asked for.
-pub(super) fn nodes<'a>(image: &'a Image, listener: &str, fenced_too: bool) -> Vec<Node<'a>> {
+/// Brokers that have the client's listener, by id; fenced ones only if asked for.
+pub(super) fn nodes<'a>(image: &'a Image, peer: &'a Peer, fenced_too: bool) -> Vec<Node<'a>> {
     image
         .brokers
         .values()
         .filter(|broker| fenced_too || !broker.fenced)
-        .filter_map(|broker| broker.endpoint(listener).map(|endpoint| Node { broker, endpoint }))
+        .filter_map(|broker| {
+            let endpoint = broker.endpoint(&peer.listener)?;
+            let (host, port) = match &peer.reached {
+                Some(reached) if reached.node == broker.id => (&reached.host, reached.port),
+                _ => (&endpoint.host, endpoint.port),
+            };
+            Some(Node { broker, host, port })
+        })
         .collect()
 }
 
@@ -76,6 +84,7 @@ fn is_online(broker: &BrokerImage, dir: DirectoryId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reached;
     use super::super::testing::{self, LISTENER};
     use super::*;
     use uuid::Uuid;
@@ -83,15 +92,30 @@ mod tests {
     #[test]
     fn a_broker_without_the_listener_of_the_connection_is_not_shown() {
         let image = testing::image();
-        assert_eq!(nodes(&image, LISTENER, false).len(), 2);
-        assert_eq!(nodes(&image, "INTERNAL", false).len(), 1);
-        assert_eq!(nodes(&image, "NOWHERE", true).len(), 0);
+        let on = |listener: &str| Peer { listener: listener.into(), ..testing::peer() };
+        assert_eq!(nodes(&image, &on(LISTENER), false).len(), 2);
+        assert_eq!(nodes(&image, &on("INTERNAL"), false).len(), 1);
+        assert_eq!(nodes(&image, &on("NOWHERE"), true).len(), 0);
+    }
+
+    #[test]
+    fn the_address_that_a_connection_reached_stands_for_the_one_that_is_registered() {
+        let image = testing::image();
+        let reached = Reached { node: NodeId(2), host: "172.17.0.2".into(), port: 9 };
+        let peer = Peer { reached: Some(reached), ..testing::peer() };
+        let usual = testing::peer();
+        let shown = |peer: &Peer| -> Vec<(NodeId, String, u16)> {
+            nodes(&image, peer, false).iter().map(|n| (n.broker.id, n.host.to_owned(), n.port)).collect()
+        };
+        assert_eq!(shown(&peer)[0], shown(&usual)[0]);
+        assert_eq!(shown(&peer)[1], (NodeId(2), "172.17.0.2".to_owned(), 9));
+        assert_ne!(shown(&peer)[1], shown(&usual)[1]);
     }
 
     #[test]
     fn a_fenced_broker_is_shown_only_when_asked_for() {
         let image = testing::image();
-        assert_eq!(nodes(&image, LISTENER, true).len(), 3);
+        assert_eq!(nodes(&image, &testing::peer(), true).len(), 3);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Api for WriteTxnMarkers {
                     topic.partition_indexes.iter().map(move |number| (name.clone(), PartitionId(*number)))
                 })
                 .collect();
-            let answers = ctx.transactions.markers().write(&end, &targets).await;
+            let answers = ctx.transactions.markers().write_here(&end, &targets).await;
             results.push(result(&marker, answers));
         }
         WriteTxnMarkersResponse::default().with_markers(results)

@@ -16,7 +16,7 @@ use super::broker_keys_security as security;
 use super::broker_keys_share as share;
 use super::broker_keys_txn as txn;
 use super::key::{Check, Key};
-use super::value::Type::{Long, String};
+use super::value::Type::{Int, Long, String};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -53,13 +53,23 @@ pub(super) mod reasons {
 }
 
 /// Keys that only we have. Not shown by DescribeConfigs unless set, so that tools print what they print for Kafka.
-const OURS: &[Key] = &[Key::new(
-    "admin.listener",
-    String,
-    Some("127.0.0.1:9644"),
-    "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
-)
-.internal()];
+const OURS: &[Key] = &[
+    Key::new(
+        "admin.listener",
+        String,
+        Some("127.0.0.1:9644"),
+        "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
+    )
+    .internal(),
+    Key::new(
+        "advertised.port",
+        Int,
+        Some("-1"),
+        "Without advertised.listeners: the port that a container's port is published as; -1: the same.",
+    )
+    .check(Check::Between(-1, 65535))
+    .internal(),
+];
 
 /// Keys that Kafka knows only as dynamic settings: unknown in `server.properties`, not described unless set.
 const DYNAMIC_ONLY: &[Key] = &[

@@ -49,10 +49,12 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         cluster_id,
         rack: read.optional_text("broker.rack"),
         network: network(&read, resolved)?,
+        peers: peers(&read),
         log: log(&read)?,
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
+        membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
         quorum,
@@ -70,6 +72,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
     let resolved = listeners::Resolved {
         listeners: old.network.listeners.clone(),
         advertised: old.network.advertised.clone(),
+        by_connection: old.network.advertised_by_connection.clone(),
         controller_listeners: old.network.controller_listeners.clone(),
         controller_protocol: old.network.controller_protocol.clone(),
         inter_broker: old.network.inter_broker_listener.clone(),
@@ -80,10 +83,12 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         cluster_id: old.cluster_id.clone(),
         rack: old.rack.clone(),
         network: network(&read, resolved)?,
+        peers: peers(&read),
         log: Log { dirs: old.log.dirs.clone(), ..log(&read)? },
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
+        membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
         quorum: old.quorum.clone(),
@@ -209,6 +214,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
+        advertised_by_connection: listeners.by_connection,
+        published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
         controller_protocol: listeners.controller_protocol,
         inter_broker_listener: listeners.inter_broker,
@@ -228,6 +235,16 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })
+}
+
+fn peers(read: &Read<'_>) -> Peers {
+    Peers {
+        setup_timeout: read.ms("socket.connection.setup.timeout.ms"),
+        setup_timeout_max: read.ms("socket.connection.setup.timeout.max.ms"),
+        response_bytes_max: read
+            .size("replica.fetch.response.max.bytes")
+            .saturating_add(read.size("socket.request.max.bytes")),
+    }
 }
 
 fn admin(read: &Read<'_>) -> Result<Option<(String, u16)>, ConfigError> {
@@ -315,10 +332,18 @@ fn replication(read: &Read<'_>) -> Replication {
         fetchers: read.size("num.replica.fetchers"),
         socket_timeout: read.ms("replica.socket.timeout.ms"),
         high_watermark_checkpoint_interval: read.ms("replica.high.watermark.checkpoint.interval.ms"),
-        auto_leader_rebalance: read.is_true("auto.leader.rebalance.enable"),
-        leader_imbalance_check_interval: Duration::from_secs(
-            u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default(),
-        ),
+    }
+}
+
+fn membership(read: &Read<'_>) -> Membership {
+    let balance = u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default();
+    Membership {
+        heartbeat_interval: read.ms("broker.heartbeat.interval.ms"),
+        session_timeout: read.ms("broker.session.timeout.ms"),
+        registration_timeout: read.ms("initial.broker.registration.timeout.ms"),
+        controlled_shutdown: read.is_true("controlled.shutdown.enable"),
+        balance_interval: read.is_true("auto.leader.rebalance.enable").then(|| Duration::from_secs(balance.max(1))),
+        unclean_election_interval: read.ms("unclean.leader.election.interval.ms").max(Duration::from_millis(1)),
     }
 }
 

@@ -50,9 +50,13 @@ pub(super) struct Cli {
     /// Keep data in a temporary directory, removed at exit
     #[arg(long)]
     pub(super) ephemeral: bool,
-    /// Create a topic unless it exists: name[:partitions[:replication[:config=value,...]]]; may be given again
+    /// Create a topic unless it exists: name[:partitions[:replication[:config=value,...]]]; may be given again, and so
+    /// may be those of the variable KLAMM_CREATE_TOPICS, separated by spaces or semicolons
     #[arg(long, value_name = "TOPIC")]
     pub(super) create_topic: Vec<String>,
+    /// Print the lines that Kafka prints when it serves, for tools that wait for them
+    #[arg(long)]
+    pub(super) kafka_ready_lines: bool,
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(super) log_format: LogFormat,
@@ -84,19 +88,17 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
 }
 
 /// `name[:partitions[:replication[:config=value,...]]]`. A value may have commas: `cleanup.policy=compact,delete`.
-pub(super) fn topic(text: &str) -> Result<TopicToCreate, ConfigError> {
+pub(super) fn topic(origin: &str, text: &str) -> Result<TopicToCreate, ConfigError> {
     let fault = |what: &str| {
         ConfigError::new(format!(
-            "--create-topic {text:?} {what}: write name[:partitions[:replication[:config=value,...]]], for example \
+            "{origin} {text:?} {what}: write name[:partitions[:replication[:config=value,...]]], for example \
              orders:3:1:retention.ms=60000."
         ))
     };
     let mut parts = text.splitn(4, ':');
     let name = parts.next().unwrap_or_default();
     if let Some(what) = TopicName::fault(name) {
-        return Err(ConfigError::new(format!(
-            "--create-topic {text:?} cannot be created: {what}; choose another name."
-        )));
+        return Err(ConfigError::new(format!("{origin} {text:?} cannot be created: {what}; choose another name.")));
     }
     let partitions = match parts.next() {
         None | Some("") => None,
@@ -130,7 +132,7 @@ pub(super) fn topic(text: &str) -> Result<TopicToCreate, ConfigError> {
         }
     }
     if let Err(bad) = topic_keys::validate(&Values::new(), &configs) {
-        return Err(ConfigError::new(format!("--create-topic {text:?} cannot be created: {bad}.")));
+        return Err(ConfigError::new(format!("{origin} {text:?} cannot be created: {bad}.")));
     }
     Ok(TopicToCreate { name: TopicName::new(name), partitions, replication, configs })
 }
@@ -216,7 +218,7 @@ mod tests {
             ),
         ];
         for (text, partitions, replication, configs) in cases {
-            let topic = topic(text).unwrap();
+            let topic = topic("--create-topic", text).unwrap();
             assert_eq!(topic.name.as_str(), "orders");
             assert_eq!((topic.partitions, topic.replication), (*partitions, *replication), "{text}");
             let given: Vec<(&str, &str)> = topic.configs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
@@ -236,7 +238,7 @@ mod tests {
             ("a:1:1:retention.ms=-5", "Value must be at least -1"),
             ("a:1:1:nonsense=1", "Unknown topic config name: nonsense"),
         ] {
-            let fault = topic(text).unwrap_err().to_string();
+            let fault = topic("--create-topic", text).unwrap_err().to_string();
             assert!(fault.contains(expected) && fault.ends_with('.'), "{text:?} gave {fault:?}");
         }
     }

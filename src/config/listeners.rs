@@ -27,6 +27,7 @@ pub(super) struct Given<'a> {
 pub(super) struct Resolved {
     pub(super) listeners: Vec<Listener>,
     pub(super) advertised: Vec<Listener>,
+    pub(super) by_connection: Vec<ListenerName>,
     pub(super) controller_listeners: Vec<Listener>,
     pub(super) controller_protocol: Option<(ListenerName, SecurityProtocol)>,
     pub(super) inter_broker: ListenerName,
@@ -54,12 +55,13 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
         return Ok(Resolved {
             listeners,
             advertised: Vec::new(),
+            by_connection: Vec::new(),
             controller_listeners,
             controller_protocol,
             inter_broker,
         });
     }
-    let advertised = advertised(given, &controllers, &protocols, &listeners)?;
+    let (advertised, by_connection) = advertised(given, &controllers, &protocols, &listeners)?;
     let inter_broker = match given.inter_broker_name {
         Some(name) => ListenerName::new(name),
         // Kafka goes by security.inter.broker.protocol: the listener of that name. Without one we take the
@@ -76,7 +78,7 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
             names.join(", ")
         )));
     }
-    Ok(Resolved { listeners, advertised, controller_listeners, controller_protocol, inter_broker })
+    Ok(Resolved { listeners, advertised, by_connection, controller_listeners, controller_protocol, inter_broker })
 }
 
 /// Which listeners are the controller's and which are for clients, in Kafka's sense of each role.
@@ -141,13 +143,16 @@ fn controller_protocol(
 }
 
 /// What clients are told, one entry for each listener, in the listeners' order. A listener that
-/// `advertised.listeners` leaves out is left out here too.
+/// `advertised.listeners` leaves out is left out here too. With it the names of those on all interfaces of which nobody said
+/// what to advertise: each connection is then answered with the address that it reached, and what is told here is the host's
+/// name, for other brokers and the banner.
 fn advertised(
     given: &Given<'_>,
     controllers: &[ListenerName],
     protocols: &[(ListenerName, SecurityProtocol)],
     listeners: &[Listener],
-) -> Result<Vec<Listener>, ConfigError> {
+) -> Result<(Vec<Listener>, Vec<ListenerName>), ConfigError> {
+    let mut by_connection = Vec::new();
     let mut named = match given.advertised {
         Some(items) => endpoints("advertised.listeners", items, protocols)?,
         None => listeners.to_vec(),
@@ -162,7 +167,11 @@ fn advertised(
                 names.join(", ")
             )));
         }
-        if matches!(listener.host.as_str(), "0.0.0.0" | "::") {
+        let everywhere = matches!(listener.host.as_str(), "0.0.0.0" | "::");
+        if given.advertised.is_none() && (everywhere || listener.host.is_empty()) {
+            listener.host.clear();
+            by_connection.push(listener.name.clone());
+        } else if everywhere {
             return Err(ConfigError::new(format!(
                 "Clients cannot connect to {}, which {} would be advertised as: set advertised.listeners (or \
                  --advertise HOST:PORT) to an address that they can reach.",
@@ -180,7 +189,7 @@ fn advertised(
     }
     let position = |name: &ListenerName| listeners.iter().position(|l| l.name == *name);
     named.sort_by_key(|listener| position(&listener.name));
-    Ok(named)
+    Ok((named, by_connection))
 }
 
 /// `listener.security.protocol.map`, with what Kafka adds to its default.
@@ -373,10 +382,26 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_on_all_interfaces_is_advertised_by_the_hosts_name() {
-        let resolved = run(Keys { listeners: "PLAINTEXT://:9092", ..PLAIN }).unwrap();
-        assert_eq!(shown(&resolved.listeners), ["PLAINTEXT://:9092"]);
-        assert_eq!(shown(&resolved.advertised), ["PLAINTEXT://box.example:9092"]);
+    fn a_listener_on_all_interfaces_is_advertised_by_connection_and_to_others_by_the_hosts_name() {
+        for (listeners, shown_as) in [
+            ("PLAINTEXT://:9092", "PLAINTEXT://:9092"),
+            ("PLAINTEXT://0.0.0.0:9092", "PLAINTEXT://0.0.0.0:9092"),
+            ("PLAINTEXT://[::]:9092", "PLAINTEXT://[::]:9092"),
+        ] {
+            let resolved = run(Keys { listeners, ..PLAIN }).unwrap();
+            assert_eq!(shown(&resolved.listeners), [shown_as]);
+            assert_eq!(shown(&resolved.advertised), ["PLAINTEXT://box.example:9092"]);
+            assert_eq!(resolved.by_connection, [ListenerName::new("PLAINTEXT")]);
+        }
+    }
+
+    #[test]
+    fn who_says_what_to_advertise_turns_that_off() {
+        for keys in
+            [Keys { advertised: Some("PLAINTEXT://h:1"), ..PLAIN }, Keys { listeners: "PLAINTEXT://h:1", ..PLAIN }]
+        {
+            assert_eq!(run(keys).unwrap().by_connection, []);
+        }
     }
 
     #[test]
@@ -409,8 +434,6 @@ mod tests {
             (Keys { controllers: "CONTROLLER", ..PLAIN }, "CONTROLLER, which is not in listeners"),
             (Keys { controllers: "PLAINTEXT", ..PLAIN }, "add a listener for clients"),
             (Keys { advertised: Some("SSL://h:1"), ..PLAIN }, "SSL, which is not in listeners"),
-            (Keys { listeners: "PLAINTEXT://0.0.0.0:9092", ..PLAIN }, "--advertise HOST:PORT"),
-            (Keys { listeners: "PLAINTEXT://[::]:9092", ..PLAIN }, "--advertise HOST:PORT"),
             (Keys { advertised: Some("PLAINTEXT://0.0.0.0:9092"), ..PLAIN }, "--advertise HOST:PORT"),
             (Keys { inter_broker: Some("INSIDE"), ..PLAIN }, "set it to one of PLAINTEXT"),
         ];

@@ -127,10 +127,12 @@ pub struct Settings {
     /// `broker.rack`
     pub rack: Option<String>,
     pub network: Network,
+    pub peers: Peers,
     pub log: Log,
     pub topics: Topics,
     pub fetch: Fetch,
     pub replication: Replication,
+    pub membership: Membership,
     pub groups: Groups,
     pub transactions: Transactions,
     pub quorum: Quorum,
@@ -152,6 +154,11 @@ pub struct Network {
     /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
     /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
     pub advertised: Vec<Listener>,
+    /// Of which nobody said what to advertise and which are on all interfaces: each connection is answered with the address
+    /// that it reached.
+    pub advertised_by_connection: Vec<ListenerName>,
+    /// `advertised.port`: told to those who come through a container's port mapping; `None`: the listener's own.
+    pub published_port: Option<u16>,
     /// Those of `listeners` that `controller.listener.names` names: where controllers and brokers talk to this
     /// controller. Empty on a node that is only a broker, and where a node alone names none.
     pub controller_listeners: Vec<Listener>,
@@ -182,6 +189,25 @@ pub struct Network {
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`
     pub partitions_per_request_max: usize,
+}
+
+/// Connections to other nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peers {
+    /// `socket.connection.setup.timeout.ms`
+    pub setup_timeout: Duration,
+    /// `socket.connection.setup.timeout.max.ms`
+    pub setup_timeout_max: Duration,
+    /// The longest answer that is read: a fetch, with one batch on top that was too large for it.
+    pub response_bytes_max: usize,
+}
+
+impl Peers {
+    /// How long the next attempt to connect may take: twice as long after each failure.
+    #[must_use]
+    pub fn setup_timeout_after(&self, failures: u32) -> Duration {
+        self.setup_timeout.saturating_mul(1 << failures.min(16)).min(self.setup_timeout_max.max(self.setup_timeout))
+    }
 }
 
 /// Log directories and the work that is done on them at intervals.
@@ -250,8 +276,23 @@ pub struct Replication {
     pub socket_timeout: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`
     pub high_watermark_checkpoint_interval: Duration,
-    pub auto_leader_rebalance: bool,
-    pub leader_imbalance_check_interval: Duration,
+}
+
+/// What brokers and the controller owe each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Membership {
+    /// `broker.heartbeat.interval.ms`
+    pub heartbeat_interval: Duration,
+    /// `broker.session.timeout.ms`: without a heartbeat for this long, a broker is fenced.
+    pub session_timeout: Duration,
+    /// `initial.broker.registration.timeout.ms`: a broker that is not registered by then stops.
+    pub registration_timeout: Duration,
+    /// `controlled.shutdown.enable`
+    pub controlled_shutdown: bool,
+    /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
+    pub balance_interval: Option<Duration>,
+    /// `unclean.leader.election.interval.ms`
+    pub unclean_election_interval: Duration,
 }
 
 /// `group.*` and `offsets.*`: consumer groups.

@@ -40,6 +40,8 @@ pub struct Startup {
     /// `--ephemeral`: the directory that holds all data, to be removed at exit.
     pub ephemeral: Option<PathBuf>,
     pub log_format: LogFormat,
+    /// `--kafka-ready-lines`
+    pub kafka_ready_lines: bool,
     /// For the log, at WARN: one sentence each.
     pub warnings: Vec<String>,
     /// For the log, at INFO: one sentence each.
@@ -84,13 +86,27 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
     let ephemeral = from_command_line(&cli, around.fresh_temporary_dir, &mut collected)?;
     check(&collected)?;
     let (warnings, notes) = remarks(&collected);
-    let create_topics = cli.create_topic.iter().map(|text| cli::topic(text)).collect::<Result<_, _>>()?;
-    let cluster_id = around.env.iter().find(|(name, _)| name == "CLUSTER_ID").map(|(_, id)| id.clone());
-    let cluster_id = cluster_id.filter(|id| !id.is_empty());
+    let variable =
+        |named: &str| around.env.iter().find(|(name, _)| name == named).map_or("", |(_, text)| text.as_str());
+    let from_variable = variable("KLAMM_CREATE_TOPICS").split([';', ' ', '\n', '\t']).filter(|text| !text.is_empty());
+    let create_topics = from_variable
+        .map(|text| ("KLAMM_CREATE_TOPICS", text))
+        .chain(cli.create_topic.iter().map(|text| ("--create-topic", text.as_str())))
+        .map(|(origin, text)| cli::topic(origin, text))
+        .collect::<Result<_, _>>()?;
+    let cluster_id = Some(variable("CLUSTER_ID").to_owned()).filter(|id| !id.is_empty());
     let given: Values = collected.into_iter().map(|(key, (text, _))| (key, text)).collect();
     let config = BrokerConfig::for_host(given, &around.hostname, cluster_id)?;
-    let log_format = cli.log_format;
-    Ok(Command::Run(Box::new(Startup { config, create_topics, ephemeral, log_format, warnings, notes })))
+    let (log_format, kafka_ready_lines) = (cli.log_format, cli.kafka_ready_lines);
+    Ok(Command::Run(Box::new(Startup {
+        config,
+        create_topics,
+        ephemeral,
+        log_format,
+        kafka_ready_lines,
+        warnings,
+        notes,
+    })))
 }
 
 fn from_file(

@@ -281,7 +281,7 @@ fn every_other_fault_is_one_sentence_that_says_what_to_do() {
         (&["--set", "listeners=SSL://localhost:9093"], "SSL, which is not supported yet"),
         (&["--set", "listeners=PLAINTEXT//localhost:9093"], "write NAME://HOST:PORT"),
         (&["--listen", "localhost"], "write HOST:PORT"),
-        (&["--listen", "0.0.0.0:9092"], "--advertise HOST:PORT"),
+        (&["--listen", ":9092", "--advertise", "0.0.0.0:9092"], "--advertise HOST:PORT"),
         (&["--advertise", ":9092"], "needs a host that clients can reach"),
         (&["--set", "max.connections.per.ip=0"], "max.connections.per.ip.overrides"),
         (&["--set", "max.connections.per.ip.overrides=a:b"], "write ADDRESS:COUNT"),
@@ -348,4 +348,15 @@ fn dynamic_values_change_the_settings_of_a_running_broker() {
     assert_eq!(left_out.len(), 2, "{left_out:?}");
     assert_eq!(live.load().settings().network.connections_max, i32::MAX as usize);
     assert_eq!(live.load().settings().topics.num_partitions, 1);
+}
+
+#[test]
+fn topics_to_create_come_from_the_environment_too() {
+    let env = &[("KLAMM_CREATE_TOPICS", "orders:3 audit:1:1:cleanup.policy=compact,delete;\nlast")];
+    let startup = run(&Case { args: &["--create-topic", "own"], env, ..EMPTY }).unwrap();
+    let names: Vec<&str> = startup.create_topics.iter().map(|topic| topic.name.as_str()).collect();
+    assert_eq!(names, ["orders", "audit", "last", "own"]);
+    assert_eq!(startup.create_topics[1].configs["cleanup.policy"], "compact,delete");
+    let fault = run(&Case { env: &[("KLAMM_CREATE_TOPICS", "orders:x")], ..EMPTY }).unwrap_err();
+    assert!(fault.contains("KLAMM_CREATE_TOPICS") && fault.contains("number of partitions"), "{fault}");
 }

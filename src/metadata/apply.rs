@@ -4,8 +4,11 @@
 
 use super::delta::{Delta, TopicDelta};
 use super::image::{ConfigResource, Image, PartitionImage, ResourceType, TopicImage};
-use super::record::{BadRecord, BrokerChange, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker, kind};
-use crate::model::{NodeId, Offset, PartitionId, ProducerId, TopicId, TopicName};
+use super::record::{
+    BadRecord, BrokerChange, ClientQuota, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker,
+    UserScramCredential, kind,
+};
+use crate::model::{NodeId, Offset, PartitionId, ProducerId, ScramMechanism, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,6 +34,8 @@ pub enum ApplyError {
     Partition(TopicName, PartitionId, BadRecord),
     #[error("a record names broker {0:?} with epoch {1}, which is not registered")]
     UnknownBroker(NodeId, i64),
+    #[error("a record removes the {1} credential of user '{0}', who has none")]
+    UnknownCredential(String, ScramMechanism),
     #[error("producer ids up to {0:?} are handed out again: the next would be {1:?}")]
     ProducerIds(ProducerId, ProducerId),
 }
@@ -89,6 +94,17 @@ impl Change {
                 let old = self.broker(*broker, *epoch)?;
                 self.next.brokers.remove(broker);
                 self.delta.brokers.entry(*broker).or_insert(Some(old));
+            }
+            Record::ScramCredential(record) => self.set_credential(record),
+            Record::RemoveScramCredential { user, mechanism } => self.remove_credential(user, *mechanism)?,
+            Record::ClientQuota(quota) => self.set_quota(quota),
+            Record::DelegationToken(token) => {
+                self.next.tokens.insert(token.id.clone(), Arc::new(token.clone()));
+                self.delta.tokens.insert(token.id.clone());
+            }
+            Record::RemoveDelegationToken { id } => {
+                self.next.tokens.remove(id);
+                self.delta.tokens.insert(id.clone());
             }
             Record::Opaque(opaque) => self.keep(opaque),
             // Transactions are resolved before records come here.
@@ -277,6 +293,41 @@ impl Change {
         Ok(())
     }
 
+    fn set_credential(&mut self, record: &UserScramCredential) {
+        let mut all = self.next.scram.get(&record.user).map_or_else(BTreeMap::new, |all| BTreeMap::clone(all));
+        all.insert(record.mechanism, record.credential.clone());
+        self.next.scram.insert(record.user.clone(), Arc::new(all));
+        self.delta.scram.insert(record.user.clone());
+    }
+
+    fn remove_credential(&mut self, user: &str, mechanism: ScramMechanism) -> Result<(), ApplyError> {
+        let mut all = self.next.scram.get(user).map_or_else(BTreeMap::new, |all| BTreeMap::clone(all));
+        if all.remove(&mechanism).is_none() {
+            return Err(ApplyError::UnknownCredential(user.to_owned(), mechanism));
+        }
+        if all.is_empty() {
+            self.next.scram.remove(user);
+        } else {
+            self.next.scram.insert(user.to_owned(), Arc::new(all));
+        }
+        self.delta.scram.insert(user.to_owned());
+        Ok(())
+    }
+
+    fn set_quota(&mut self, ClientQuota { entity, key, value }: &ClientQuota) {
+        let mut all = self.next.quotas.get(entity).map_or_else(BTreeMap::new, |all| BTreeMap::clone(all));
+        match value {
+            Some(value) => all.insert(key.clone(), *value),
+            None => all.remove(key),
+        };
+        if all.is_empty() {
+            self.next.quotas.remove(entity);
+        } else {
+            self.next.quotas.insert(entity.clone(), Arc::new(all));
+        }
+        self.delta.quotas.insert(entity.clone());
+    }
+
     fn keep(&mut self, opaque: &Opaque) {
         let kept = Arc::make_mut(&mut self.next.kept);
         // A controller registers at every start; only its newest registration counts.
@@ -315,7 +366,32 @@ impl Image {
             next: self.next_producer_id,
         });
         let kept = self.kept.iter().cloned().map(Record::Opaque);
-        features.chain(brokers).chain(topics).chain(configs).chain(producer_ids).chain(kept)
+        features
+            .chain(brokers)
+            .chain(topics)
+            .chain(configs)
+            .chain(producer_ids)
+            .chain(self.security_records())
+            .chain(kept)
+    }
+
+    fn security_records(&self) -> impl Iterator<Item = Record> + '_ {
+        let scram = self.scram.iter().flat_map(|(user, all)| {
+            all.iter().map(|(mechanism, credential)| {
+                Record::ScramCredential(UserScramCredential {
+                    user: user.clone(),
+                    mechanism: *mechanism,
+                    credential: credential.clone(),
+                })
+            })
+        });
+        let quotas = self.quotas.iter().flat_map(|(entity, all)| {
+            all.iter().map(|(key, value)| {
+                Record::ClientQuota(ClientQuota { entity: entity.clone(), key: key.clone(), value: Some(*value) })
+            })
+        });
+        let tokens = self.tokens.values().map(|token| Record::DelegationToken(token.as_ref().clone()));
+        scram.chain(quotas).chain(tokens)
     }
 
     /// The configs of a topic, broker, group…; shorthand for [`Image::config`].

@@ -1,6 +1,7 @@
 //! What changed from one image to the next.
 
 use super::image::{BrokerImage, ConfigResource, Image, TopicImage};
+use super::security::QuotaEntity;
 use crate::model::{NodeId, PartitionId, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +32,12 @@ pub struct Delta {
     pub features: BTreeMap<String, i16>,
     /// A block of producer ids was handed out.
     pub producer_ids: bool,
+    /// Users whose SCRAM credentials were set or removed.
+    pub scram: BTreeSet<String>,
+    /// Entities whose quotas were set or removed.
+    pub quotas: BTreeSet<QuotaEntity>,
+    /// Delegation tokens, by id, that are new, changed or gone.
+    pub tokens: BTreeSet<String>,
 }
 
 impl Delta {
@@ -47,6 +54,9 @@ impl Delta {
         }
         delta.brokers = image.brokers.keys().map(|id| (*id, None)).collect();
         delta.features = image.features.keys().map(|name| (name.clone(), 0)).collect();
+        delta.scram = image.scram.keys().cloned().collect();
+        delta.quotas = image.quotas.keys().cloned().collect();
+        delta.tokens = image.tokens.keys().cloned().collect();
         delta
     }
 
@@ -91,5 +101,8 @@ impl Delta {
             && self.brokers.is_empty()
             && self.features.is_empty()
             && !self.producer_ids
+            && self.scram.is_empty()
+            && self.quotas.is_empty()
+            && self.tokens.is_empty()
     }
 }

@@ -1,11 +1,15 @@
-//! What the cluster is at one offset of its log: topics, configs, brokers, features, producer ids.
+//! What the cluster is at one offset of its log: topics, configs, brokers, features, producer ids, users and their
+//! quotas.
 //!
 //! Immutable. [`SortedMap`]s and `Arc`s keep a copy cheap: a new image shares with the old one
 //! everything that the records between them did not touch.
 
 use super::record::Opaque;
+use super::security::{DelegationToken, QuotaEntity, Quotas, UserCredentials};
 use super::sorted::SortedMap;
-use crate::model::{LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId, TopicName};
+use crate::model::{
+    LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, ScramCredential, ScramMechanism, TopicId, TopicName,
+};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -203,6 +207,11 @@ pub struct Image {
     pub features: BTreeMap<String, i16>,
     /// The first producer id not handed out yet.
     pub next_producer_id: ProducerId,
+    /// By user name.
+    pub scram: SortedMap<String, Arc<UserCredentials>>,
+    pub quotas: SortedMap<QuotaEntity, Arc<Quotas>>,
+    /// By token id; expired ones too, until the controller removes them.
+    pub tokens: SortedMap<String, Arc<DelegationToken>>,
     /// Records of types that nothing acts on yet, in order, so that snapshots keep them.
     pub kept: Arc<Vec<Opaque>>,
 }
@@ -218,6 +227,9 @@ impl Default for Image {
             brokers: BTreeMap::new(),
             features: BTreeMap::new(),
             next_producer_id: ProducerId(0),
+            scram: SortedMap::default(),
+            quotas: SortedMap::default(),
+            tokens: SortedMap::default(),
             kept: Arc::default(),
         }
     }
@@ -239,6 +251,12 @@ impl Image {
     pub fn config(&self, resource: &ConfigResource) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         self.configs.get(resource).map_or(&NONE, |set| set)
+    }
+
+    /// What a login of `user` in `mechanism` is checked against.
+    #[must_use]
+    pub fn scram_credential(&self, mechanism: ScramMechanism, user: &str) -> Option<&ScramCredential> {
+        self.scram.get(user)?.get(&mechanism)
     }
 
     /// The finalized level of a feature; 0 when it is off.

@@ -14,6 +14,7 @@ mod delta;
 mod image;
 pub mod record;
 mod replica;
+mod security;
 mod sorted;
 mod store;
 
@@ -24,5 +25,6 @@ pub use image::{
 };
 pub use record::Record;
 pub use replica::Replica;
+pub use security::{DelegationToken, QuotaEntity, QuotaName, QuotaType, Quotas, UserCredentials};
 pub use sorted::SortedMap;
 pub use store::{Publisher, Store};

@@ -34,6 +34,8 @@ pub struct Sample {
     pub partitions: Vec<PartitionSample>,
     /// Gauges of their own: name without the `klamm_` prefix, help, value.
     pub gauges: Vec<(&'static str, &'static str, i64)>,
+    /// Counters of their own, as the gauges; `_total` is added to the name.
+    pub counters: Vec<(&'static str, &'static str, u64)>,
 }
 
 impl Metrics {
@@ -275,6 +277,9 @@ fn sampled(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Erro
     for (name, help, value) in sample.gauges {
         family(to, name, help, MetricType::Gauge)?.gauge(&[], value)?;
     }
+    for (name, help, value) in sample.counters {
+        family(to, name, help, MetricType::Counter)?.counter(&[], value)?;
+    }
     Ok(())
 }
 
@@ -356,6 +361,7 @@ mod tests {
             let (log_start, log_end) = (Offset(5), Offset(17));
             sample.partitions.push(PartitionSample { partition, size_bytes: 99, log_start, log_end, leader: true });
             sample.gauges.push(("topics", "Topics.", 1));
+            sample.counters.push(("elections", "Elections.", 7));
         }));
         let text = metrics.render();
         has(&text, "klamm_partitions 1");
@@ -364,6 +370,7 @@ mod tests {
         has(&text, r#"klamm_log_start_offset{topic="orders",partition="3"} 5"#);
         has(&text, r#"klamm_log_end_offset{topic="orders",partition="3"} 17"#);
         has(&text, "klamm_topics 1");
+        has(&text, "klamm_elections_total 7");
     }
 
     #[test]

@@ -7,8 +7,11 @@ mod error_code;
 mod groups;
 mod ids;
 mod position;
+mod principal;
+mod scram;
 
 pub use error_code::ErrorCode;
 pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId, TransactionalId};
 pub use ids::{NodeId, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName, TopicPartition};
 pub use position::{LeaderEpoch, Offset, TimestampMs};
+pub use principal::{Principal, ScramCredential, ScramMechanism};

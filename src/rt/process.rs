@@ -25,6 +25,18 @@ pub fn hostname() -> String {
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".into())
 }
 
+/// Whether this process runs in a container, by the marks that Docker and Podman leave.
+#[must_use]
+pub fn in_container() -> bool {
+    ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
+}
+
+/// The kernel's table of IPv4 routes; empty where the system does not say.
+#[must_use]
+pub fn routes() -> String {
+    std::fs::read_to_string("/proc/net/route").unwrap_or_default()
+}
+
 /// A file that the operator named, whole.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)

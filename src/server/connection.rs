@@ -266,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         grant: Option<Grant>,
     ) -> Result<(), String> {
         self.ctx.metrics.api(header.key).request(length);
-        let cost = api::cost(&header, &body)?;
+        let cost = api::cost(self.peer.side, &header, &body)?;
         if cost.0 <= DECODED_FREE {
             return self.place_weighed(&header, body, [grant, None]);
         }
@@ -293,7 +293,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         body: bytes::Bytes,
         grants: Grants,
     ) -> Result<(), String> {
-        if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
+        if header.key == api::produce::KEY
+            && api::produce::VERSIONS.contains(header.version)
+            && self.peer.side == api::Side::Broker
+        {
             // Appended with the others of this wake-up, at the latest before anything else is placed.
             let Some(later) = self.placer.add(&self.ctx, header, &body)? else {
                 self.placing.extend(grants.into_iter().flatten());

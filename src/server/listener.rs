@@ -2,10 +2,13 @@
 
 use super::connection::{Closed, Connection};
 use super::limits::Limits;
-use crate::api::{self, Peer};
+use super::reach::Surroundings;
+use crate::api::{self, Peer, Reached, Side};
 use crate::config::settings::Network;
 use crate::config::{Listener, SecurityProtocol};
 use crate::metrics::Rejection;
+use crate::model::Principal;
+use crate::rt::process;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -23,9 +26,19 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Bound {
     pub listener: Listener,
+    /// Whom it is for.
+    pub side: Side,
     socket: TcpListener,
     pub address: SocketAddr,
     send_buffer: Option<usize>,
+    /// Nobody said what its clients are to be told.
+    reach: Option<Reach>,
+}
+
+#[derive(Debug)]
+struct Reach {
+    around: Surroundings,
+    published_port: Option<u16>,
 }
 
 impl Bound {
@@ -34,7 +47,7 @@ impl Bound {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn bind(listener: &Listener, network: &Network) -> Result<Bound, String> {
+    pub fn bind(listener: &Listener, side: Side, network: &Network) -> Result<Bound, String> {
         let host = if listener.host.is_empty() { "::" } else { listener.host.as_str() };
         let mut addresses: Vec<SocketAddr> = (host, listener.port)
             .to_socket_addrs()
@@ -53,9 +66,11 @@ impl Bound {
                 Ok((socket, address)) => {
                     return Ok(Bound {
                         listener: listener.clone(),
+                        side,
                         socket,
                         address,
                         send_buffer: network.send_buffer_bytes,
+                        reach: reach(listener, network),
                     });
                 }
                 Err(error) => last = Some(error),
@@ -70,6 +85,13 @@ impl Bound {
             text => format!("cannot listen on {listener}: {text}; choose another address with --listen HOST:PORT"),
         })
     }
+}
+
+fn reach(listener: &Listener, network: &Network) -> Option<Reach> {
+    network.advertised_by_connection.contains(&listener.name).then(|| Reach {
+        around: Surroundings::new(process::in_container(), &process::routes()),
+        published_port: network.published_port,
+    })
 }
 
 fn bind(address: SocketAddr, network: &Network) -> io::Result<(TcpListener, SocketAddr)> {
@@ -189,10 +211,19 @@ impl Accept {
         {
             debug!(%error, %address, "cannot set the send buffer");
         }
+        let reached = self.bound.reach.as_ref().and_then(|reach| {
+            let local = stream.local_addr().ok()?;
+            let (host, port) = reach.around.told(local, address.ip(), reach.published_port);
+            Some(Reached { node: self.ctx.settings().node_id, host, port })
+        });
         let peer = Arc::new(Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
+            side: self.bound.side,
+            protocol: self.bound.listener.protocol,
             address,
-            principal: "User:ANONYMOUS".to_owned(),
+            principal: Principal::anonymous(),
+            by_token: false,
+            reached,
         });
         Some(Connection::new(stream, Arc::clone(&self.ctx), peer, Arc::clone(&self.limits), self.stopping.clone()))
     }

@@ -10,6 +10,7 @@ mod limits;
 mod listener;
 mod outgoing;
 mod queue;
+mod reach;
 
 pub use limits::Limits;
 pub use listener::{Bound, Listeners};

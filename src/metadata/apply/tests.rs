@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::metadata::image::{DirectoryId, Replicas};
+use crate::metadata::{DelegationToken, QuotaEntity, QuotaName};
 use crate::metadata::{Publisher, Replica, Store};
-use crate::model::LeaderEpoch;
+use crate::model::{LeaderEpoch, Principal, TimestampMs};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -47,6 +48,72 @@ fn apply(image: &Image, records: &[Record]) -> Result<(Image, Delta), ApplyError
         change.apply(record)?;
     }
     change.finish(Offset(1), 1)
+}
+
+fn credential(user: &str, mechanism: ScramMechanism) -> Record {
+    let credential = crate::model::ScramCredential::of_salted(mechanism, b"salted", b"salt", 4096);
+    Record::ScramCredential(UserScramCredential { user: user.into(), mechanism, credential })
+}
+
+fn quota(user: &str, key: &str, value: Option<f64>) -> Record {
+    let entity = QuotaEntity { user: Some(QuotaName::Named(user.into())), ..QuotaEntity::default() };
+    Record::ClientQuota(ClientQuota { entity, key: key.into(), value })
+}
+
+fn token(id: &str, expires: i64) -> Record {
+    Record::DelegationToken(DelegationToken {
+        id: id.into(),
+        owner: Principal::user("a"),
+        requester: Principal::user("a"),
+        renewers: vec![],
+        issued: TimestampMs(0),
+        max: TimestampMs(100),
+        expires: TimestampMs(expires),
+    })
+}
+
+#[test]
+fn a_user_has_a_credential_for_each_mechanism_until_it_is_removed() {
+    let [both, other] = ScramMechanism::ALL;
+    let (image, delta) =
+        apply(&Image::default(), &[credential("a", both), credential("a", other), credential("b", both)]).unwrap();
+    assert!(image.scram_credential(both, "a").is_some() && image.scram_credential(other, "a").is_some());
+    assert!(image.scram_credential(other, "b").is_none());
+    assert_eq!(delta.scram, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    let remove = |user: &str, mechanism| Record::RemoveScramCredential { user: user.into(), mechanism };
+    let (image, delta) = apply(&image, &[remove("a", other), remove("b", both)]).unwrap();
+    assert_eq!(image.scram.keys().collect::<Vec<_>>(), ["a"]);
+    assert!(image.scram_credential(both, "a").is_some() && image.scram_credential(other, "a").is_none());
+    assert_eq!(delta.scram.len(), 2);
+    let unknown = apply(&image, &[remove("a", other)]).unwrap_err();
+    assert_eq!(unknown, ApplyError::UnknownCredential("a".into(), other));
+}
+
+#[test]
+fn an_entity_without_quotas_is_gone() {
+    let (image, delta) = apply(&Image::default(), &[quota("u", "x", Some(1.0)), quota("u", "y", Some(2.0))]).unwrap();
+    assert_eq!((image.quotas.len(), delta.quotas.len()), (1, 1));
+    let (image, _) = apply(&image, &[quota("u", "x", None)]).unwrap();
+    assert_eq!(image.quotas.values().next().unwrap().len(), 1);
+    let (image, delta) = apply(&image, &[quota("u", "y", None)]).unwrap();
+    assert!(image.quotas.is_empty() && delta.quotas.len() == 1 && !delta.is_empty());
+}
+
+#[test]
+fn a_tokens_record_replaces_the_one_before() {
+    let (image, _) = apply(&Image::default(), &[token("t", 10), token("t", 20), token("v", 1)]).unwrap();
+    assert_eq!(image.tokens.get("t").unwrap().expires, TimestampMs(20));
+    let (image, delta) = apply(&image, &[Record::RemoveDelegationToken { id: "t".into() }]).unwrap();
+    assert_eq!(image.tokens.keys().collect::<Vec<_>>(), ["v"]);
+    assert_eq!(delta.tokens, BTreeSet::from(["t".to_owned()]));
+}
+
+#[test]
+fn users_quotas_and_tokens_survive_a_snapshot() {
+    let records = [credential("a", ScramMechanism::Sha256), quota("u", "x", Some(1.5)), token("t", 10)];
+    let (image, _) = apply(&Image::default(), &records).unwrap();
+    let records: Vec<Record> = image.records().collect();
+    assert_eq!(apply(&Image::default(), &records).unwrap().0, image);
 }
 
 fn two_topics() -> Image {

@@ -4,22 +4,25 @@
 //! message in its flexible encoding. So Apache Kafka's tools read our log, and a log written by
 //! Apache Kafka 3.3 to 4.3 is replayed here.
 //!
-//! Types that Klamm acts on have a struct; types it knows but does not act on yet (ACLs, SCRAM,
-//! quotas, tokens, controller registrations) are kept as they are ([`Opaque`]) so that a snapshot
+//! Types that Klamm acts on have a struct; types it knows but does not act on yet (ACLs,
+//! controller registrations) are kept as they are ([`Opaque`]) so that a snapshot
 //! loses nothing. Anything else is refused.
 //!
 //! Which version of a message is written follows from the cluster's `metadata.version`.
 
 mod broker;
+mod credential;
 mod topic;
 mod wire;
 
 pub use broker::{BrokerChange, RegisterBroker};
+pub use credential::{ClientQuota, UserScramCredential};
 pub use topic::{PartitionChange, PartitionRecord};
 
 use crate::metadata::image::ConfigResource;
 use crate::metadata::image::ResourceType;
-use crate::model::{NodeId, ProducerId, TopicId, TopicName};
+use crate::metadata::security::DelegationToken;
+use crate::model::{NodeId, ProducerId, ScramMechanism, TopicId, TopicName};
 use wire::{Reader, Tags, Write as _};
 
 /// Why bytes are not a record.
@@ -48,7 +51,7 @@ pub struct Opaque {
 }
 
 /// A record of the cluster log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     RegisterBroker(RegisterBroker),
     UnregisterBroker {
@@ -101,6 +104,16 @@ pub enum Record {
     /// Forgets the eligible leader replicas of a topic, or, with the empty name, of all topics.
     ClearElr {
         topic: String,
+    },
+    ScramCredential(UserScramCredential),
+    RemoveScramCredential {
+        user: String,
+        mechanism: ScramMechanism,
+    },
+    ClientQuota(ClientQuota),
+    DelegationToken(DelegationToken),
+    RemoveDelegationToken {
+        id: String,
     },
     Opaque(Opaque),
 }
@@ -221,6 +234,13 @@ impl Record {
             kind::NO_OP => Record::NoOp,
             kind::END_TRANSACTION => Record::EndTransaction,
             kind::CLEAR_ELR => Record::ClearElr { topic: r.string()? },
+            kind::USER_SCRAM_CREDENTIAL => Record::ScramCredential(UserScramCredential::read(r)?),
+            kind::REMOVE_USER_SCRAM_CREDENTIAL => {
+                Record::RemoveScramCredential { user: r.string()?, mechanism: credential::mechanism(r)? }
+            }
+            kind::CLIENT_QUOTA => Record::ClientQuota(ClientQuota::read(r)?),
+            kind::DELEGATION_TOKEN => Record::DelegationToken(credential::read_token(r)?),
+            kind::REMOVE_DELEGATION_TOKEN => Record::RemoveDelegationToken { id: r.string()? },
             _ => return Ok(Record::Opaque(Opaque { kind, version, body: r.rest().into() })),
         };
         r.no_tags()?;
@@ -268,6 +288,14 @@ impl Record {
                 out.i64(next.0);
             }
             Record::ClearElr { topic } => out.string(topic),
+            Record::ScramCredential(record) => record.write(out),
+            Record::RemoveScramCredential { user, mechanism } => {
+                out.string(user);
+                out.i8(mechanism.id());
+            }
+            Record::ClientQuota(record) => record.write(out),
+            Record::DelegationToken(token) => credential::write_token(token, out),
+            Record::RemoveDelegationToken { id } => out.string(id),
             Record::NoOp | Record::EndTransaction => {}
         }
         out.no_tags();
@@ -294,6 +322,11 @@ impl Record {
             Record::EndTransaction => kind::END_TRANSACTION,
             Record::AbortTransaction { .. } => kind::ABORT_TRANSACTION,
             Record::ClearElr { .. } => kind::CLEAR_ELR,
+            Record::ScramCredential(_) => kind::USER_SCRAM_CREDENTIAL,
+            Record::RemoveScramCredential { .. } => kind::REMOVE_USER_SCRAM_CREDENTIAL,
+            Record::ClientQuota(_) => kind::CLIENT_QUOTA,
+            Record::DelegationToken(_) => kind::DELEGATION_TOKEN,
+            Record::RemoveDelegationToken { .. } => kind::REMOVE_DELEGATION_TOKEN,
             Record::Opaque(opaque) => opaque.kind,
         }
     }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::metadata::image::{BrokerImage, DirectoryId, Endpoint, PartitionImage, Replicas};
-use crate::model::{LeaderEpoch, PartitionId};
+use crate::metadata::{QuotaEntity, QuotaName};
+use crate::model::{LeaderEpoch, PartitionId, Principal, ScramCredential, TimestampMs};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -53,6 +54,12 @@ fn broker() -> RegisterBroker {
     }
 }
 
+fn quota(value: Option<f64>) -> ClientQuota {
+    let user = Some(QuotaName::Named("u".into()));
+    let entity = QuotaEntity { user, client_id: Some(QuotaName::Default), ip: None };
+    ClientQuota { entity, key: "producer_byte_rate".into(), value }
+}
+
 /// One of each type, with every field set.
 fn every_type() -> Vec<Record> {
     let id = TopicId(Uuid::from_u128(5));
@@ -95,6 +102,24 @@ fn every_type() -> Vec<Record> {
         Record::EndTransaction,
         Record::AbortTransaction { reason: Some("why".into()) },
         Record::ClearElr { topic: "a".into() },
+        Record::ScramCredential(UserScramCredential {
+            user: "alice".into(),
+            mechanism: ScramMechanism::Sha512,
+            credential: ScramCredential::of_salted(ScramMechanism::Sha512, b"salted", b"salt", 4096),
+        }),
+        Record::RemoveScramCredential { user: "alice".into(), mechanism: ScramMechanism::Sha256 },
+        Record::ClientQuota(quota(Some(1.5))),
+        Record::ClientQuota(quota(None)),
+        Record::DelegationToken(DelegationToken {
+            id: "token".into(),
+            owner: Principal::user("a"),
+            requester: Principal::user("b"),
+            renewers: vec![Principal::user("c"), Principal::new("Group", "d:e")],
+            issued: TimestampMs(1),
+            max: TimestampMs(3),
+            expires: TimestampMs(2),
+        }),
+        Record::RemoveDelegationToken { id: "token".into() },
         Record::Opaque(Opaque { kind: kind::REGISTER_CONTROLLER, version: 0, body: [1, 2, 3].into() }),
     ]
 }

@@ -59,6 +59,10 @@ impl<'a> Reader<'a> {
         Ok(i64::from_be_bytes(self.array()?))
     }
 
+    pub(super) fn f64(&mut self) -> Result<f64, BadRecord> {
+        Ok(f64::from_be_bytes(self.array()?))
+    }
+
     pub(super) fn bool(&mut self) -> Result<bool, BadRecord> {
         Ok(self.i8()? != 0)
     }
@@ -105,6 +109,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn string(&mut self) -> Result<String, BadRecord> {
         self.nullable_string()?.ok_or(BadRecord::Invalid("a null string"))
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], BadRecord> {
+        let len = self.nullable_len()?.ok_or(BadRecord::Invalid("null bytes"))?;
+        self.take(len)
     }
 
     pub(super) fn nullable_list<T, C: FromIterator<T>>(
@@ -182,6 +191,9 @@ pub(super) trait Write {
     fn i64(&mut self, value: i64) {
         self.fixed(&value.to_be_bytes());
     }
+    fn f64(&mut self, value: f64) {
+        self.fixed(&value.to_be_bytes());
+    }
     fn bool(&mut self, value: bool) {
         self.i8(i8::from(value));
     }
@@ -195,6 +207,10 @@ pub(super) trait Write {
     fn string(&mut self, text: &str) {
         self.len(text.len());
         self.fixed(text.as_bytes());
+    }
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.fixed(bytes);
     }
     fn nullable_string(&mut self, text: Option<&str>) {
         match text {

@@ -5,28 +5,35 @@
 //! log directories, metadata, partitions (with recovery after an unclean stop); only then is
 //! anything accepted.
 
+mod banner;
+mod follow;
+mod links;
+mod open;
+
 use crate::admin::{Admin, Health, Stage};
-use crate::api;
-use crate::config::{BrokerConfig, Live, Settings, Startup, TopicToCreate};
-use crate::controller::{self, CreateTopics, DirectoryAssignment, NewTopic};
+use crate::api::{self, Side};
+use crate::config::{BrokerConfig, Listener, Live, Settings, Startup, TopicToCreate};
+use crate::controller::{self, Duties, Lifecycle, NewTopic};
 use crate::group::GroupCoordinator;
-use crate::metadata::{ConfigResource, Delta, DirectoryId, Endpoint, Image, Publisher, ResourceType, Store};
-use crate::metrics::{Metrics, PartitionSample, Sample};
-use crate::model::{ErrorCode, NodeId};
+use crate::metadata::Publisher;
+use crate::metrics::Metrics;
+use crate::model::ErrorCode;
+use crate::partition::Manager;
 use crate::partition::fetch_sessions::FetchSessions;
-use crate::partition::{Manager, ManagerSettings};
 use crate::quorum;
+use crate::replica::{self, Fetchers};
 use crate::rt::fs::disk::disk;
-use crate::rt::{clock, process, rand};
+use crate::rt::{clock, process};
 use crate::server::{Bound, Limits, Listeners};
-use crate::storage::dirs::{LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
+use follow::DynamicConfig;
+use open::Opened;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,8 +42,8 @@ use tracing::{error, info, warn};
 /// How often indexes are brought up to their logs and the directories of deleted partitions are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Most directories of partitions told to the controller at once.
-const ASSIGNMENTS_MAX: usize = 1000;
+/// How long a broker waits until others lead what it led, at most (Kafka's five minutes).
+const HAND_OVER_MAX: Duration = Duration::from_secs(300);
 
 /// Why the node did not start or had to stop: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +64,19 @@ pub async fn run(startup: Startup) -> Result<(), Error> {
         warn!("the limit of open files could not be raised; many partitions or connections may hit it");
     }
     let settings = Arc::clone(startup.config.settings());
-    let node = Node::start(startup.config).await?;
+    let mut stop = std::pin::pin!(stop);
+    let node = tokio::select! {
+        started = Node::start(startup.config) => started?,
+        () = &mut stop => return Ok(()),
+    };
     node.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
     node.serving();
-    println!("{}", banner(&settings, &node, startup.ephemeral.is_some()));
+    println!("{}", banner::banner(&settings, &node, startup.ephemeral.is_some()));
+    if startup.kafka_ready_lines {
+        println!("{}", banner::ready_lines(settings.node_id));
+    }
     let outcome = tokio::select! {
-        () = stop => Ok(()),
+        () = &mut stop => Ok(()),
         error = node.failed() => Err(error),
     };
     info!("stopping: answering what was asked, then closing the logs");
@@ -100,37 +114,16 @@ fn new_topic(topic: TopicToCreate) -> NewTopic {
     }
 }
 
-/// What a person sees at the start: where it listens, what it tells clients, where the data is, what to try.
-fn banner(settings: &Settings, node: &Node, ephemeral: bool) -> String {
-    let bound = node.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let image = node.ctx.metadata.load();
-    let endpoints = image.brokers.get(&settings.node_id).map_or(&[][..], |broker| &broker.endpoints[..]);
-    let advertised = endpoints.iter().map(|at| format!("{}://{}:{}", at.name, at.host, at.port)).collect::<Vec<_>>();
-    let dirs = settings.log.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
-    let kept = if ephemeral { " (removed when it stops)" } else { "" };
-    let admin = node
-        .admin
-        .as_ref()
-        .map_or(String::new(), |admin| format!("\n  metrics      http://{}/metrics", admin.address()));
-    let first = endpoints.first().map_or(String::new(), |at| format!("{}:{}", at.host, at.port));
-    format!(
-        "klamm {} speaks Kafka 4.3 (node {}, cluster {})\n  listening    {bound}\n  advertised   {}\n  data         \
-         {dirs}{kept}{admin}\n  try          echo hello | kcat -b {first} -P -t greetings",
-        env!("CARGO_PKG_VERSION"),
-        settings.node_id.0,
-        node.ctx.cluster_id,
-        advertised.join(", "),
-    )
-}
-
 /// A node that serves.
 pub struct Node {
     ctx: Arc<api::Context>,
+    lifecycle: Lifecycle,
     addresses: Vec<SocketAddr>,
-    listeners: Listeners,
+    listeners: Vec<Listeners>,
     admin: Option<Admin>,
     health: Arc<Health>,
     manager: Arc<Manager>,
+    fetchers: Arc<Fetchers>,
     flushers: Vec<Arc<Flusher>>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -144,20 +137,16 @@ impl Node {
     pub async fn start(config: BrokerConfig) -> Result<Node, Error> {
         let settings = Arc::clone(config.settings());
         let network = &settings.network;
-        if !settings.is_solo() || !settings.roles.broker {
-            return Err(Error(
-                "This configuration is of a cluster, whose nodes cannot be started yet: set \
-                 process.roles=broker,controller and name this node only in controller.quorum.voters."
-                    .into(),
-            ));
-        }
-        let bound: Vec<Bound> = network
-            .listeners
-            .iter()
-            .map(|listener| Bound::bind(listener, network))
-            .collect::<Result<_, _>>()
-            .map_err(Error)?;
+        let bind = |listeners: &[Listener], side| -> Result<Vec<Bound>, Error> {
+            listeners
+                .iter()
+                .map(|listener| Bound::bind(listener, side, network))
+                .collect::<Result<_, _>>()
+                .map_err(Error)
+        };
+        let bound = bind(&network.listeners, Side::Broker)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        let for_controllers = bind(&network.controller_listeners, Side::Controller)?;
         let served = api::served().iter().map(|api| (api.key, api.name));
         let metrics = Metrics::new(served, clock::now_ms());
         let health = Arc::new(Health::default());
@@ -169,29 +158,33 @@ impl Node {
             None => None,
         };
         let live = Arc::new(Live::new(config));
-        let endpoints = endpoints(&settings, &addresses);
+        let listeners = open::listeners(&settings, &addresses);
         let opened = {
             let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
-            tokio::task::spawn_blocking(move || open(&live, &metrics, endpoints)).await.map_err(sentence)??
+            let runtime = Handle::current();
+            let open = move || open::disk_side(&live, &metrics, listeners, &runtime);
+            tokio::task::spawn_blocking(open).await.map_err(sentence)??
         };
-        let Opened { store, controller, manager, flushers, dirs } = opened;
+        let Opened { store, controller, registration, manager, flushers, dirs } = opened;
+        let client = Arc::new(links::client(&settings, &controller));
+        let peers = Arc::new(links::peers(&settings, &store));
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
-        // After the partitions, which follow the metadata since they were opened.
-        groups.start();
         let producer_ids = Arc::new(ProducerIds::default());
         let transactions = TransactionCoordinator::new(
             Arc::clone(&live),
             Arc::clone(&store),
-            Arc::clone(&controller),
+            Arc::clone(&client),
             Arc::clone(&producer_ids),
             Arc::clone(&manager),
             Arc::clone(&groups),
+            Arc::clone(&peers),
         );
-        transactions.start();
+        let fetchers = links::fetchers(&settings, &store, &manager, peers);
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
             controller,
+            client: Arc::clone(&client),
             config: Arc::clone(&live),
             cluster_id: dirs.cluster_id().to_owned(),
             auto_topics: Arc::default(),
@@ -201,22 +194,58 @@ impl Node {
             groups,
             transactions,
         });
-        register_collectors(&metrics, &manager);
+        follow::register_collectors(&metrics, &manager, &ctx.controller);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
-        let listeners = Listeners::start(bound, &ctx, &limits);
-        let node = Node {
+        let lifecycle = links::lifecycle(&client, registration, &settings, &dirs);
+        let mut node = Node {
             ctx,
+            lifecycle,
             addresses,
-            listeners,
+            // Controllers talk to each other before anybody knows what the cluster is.
+            listeners: Vec::new(),
             admin,
             health,
             manager,
+            fetchers,
             flushers,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        node.start_maintenance(&settings);
+        node.listeners.push(Listeners::start(for_controllers, &node.ctx, &limits));
+        node.start_controlling(&settings);
+        node.ctx.controller.quorum().caught_up().await.map_err(sentence)?;
+        node.follow(&live).await?;
+        if settings.roles.broker {
+            node.listeners.push(Listeners::start(bound, &node.ctx, &limits));
+            node.start_maintenance(&settings);
+            node.start_broker(&settings);
+        }
         Ok(node)
+    }
+
+    /// Has everything follow the metadata, which is there now, each after those it builds on.
+    async fn follow(&self, live: &Arc<Live>) -> Result<(), Error> {
+        let settings = self.ctx.settings();
+        let (store, manager, live) = (Arc::clone(&self.ctx.metadata), Arc::clone(&self.manager), Arc::clone(live));
+        let broker = settings.roles.broker;
+        let follow = move || {
+            // Before the partitions: they resolve their settings from the live configuration.
+            store.subscribe(Arc::new(DynamicConfig { live, node: settings.node_id.0 }));
+            if broker {
+                store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
+                manager.set_strays_aside();
+                manager.recover();
+                manager.resume_moves();
+            }
+        };
+        tokio::task::spawn_blocking(follow).await.map_err(sentence)?;
+        if broker {
+            self.ctx.groups.start();
+            self.ctx.transactions.start();
+            // After those who have to know first that they lead.
+            self.ctx.metadata.subscribe(Arc::clone(&self.fetchers) as Arc<dyn Publisher>);
+        }
+        Ok(())
     }
 
     /// Where each listener is bound, in the order of `listeners`.
@@ -236,7 +265,8 @@ impl Node {
     /// One sentence for the first topic that could not be created.
     pub async fn create_topics(&self, topics: Vec<NewTopic>) -> Result<(), Error> {
         let names: Vec<String> = topics.iter().map(|topic| topic.name.to_string()).collect();
-        let answers = self.ctx.controller.create_topics(CreateTopics { topics, validate_only: false }).await;
+        let deadline = clock::now() + self.ctx.settings().network.request_timeout;
+        let answers = self.ctx.client.create_topics(topics, deadline).await;
         for (name, answer) in names.iter().zip(answers) {
             match answer {
                 Err(error) if error.code != ErrorCode::TOPIC_ALREADY_EXISTS => {
@@ -271,11 +301,15 @@ impl Node {
     /// Drains and closes: answers what was placed, then flushes and closes every log.
     pub async fn stop(self) {
         self.health.set(Stage::Draining);
+        self.hand_over().await;
         self.stopping.cancel();
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;
         self.ctx.transactions.stop().await;
-        self.listeners.stop().await;
+        for listeners in self.listeners {
+            listeners.stop().await;
+        }
+        self.fetchers.stop().await;
         self.tasks.close();
         self.tasks.wait().await;
         let manager = Arc::clone(&self.manager);
@@ -302,12 +336,59 @@ impl Node {
         }
     }
 
+    /// Has the controller give to others what this broker leads, while it still serves.
+    async fn hand_over(&self) {
+        let settings = self.ctx.settings();
+        if !settings.roles.broker {
+            return;
+        }
+        let others = self.ctx.metadata.load().brokers.values().any(|b| b.id != settings.node_id && !b.fenced);
+        if settings.membership.controlled_shutdown
+            && others
+            && tokio::time::timeout(HAND_OVER_MAX, self.lifecycle.leave()).await.is_err()
+        {
+            warn!("the controller did not let this broker go in time; what it leads moves when its session ends");
+        }
+    }
+
+    /// What the controller owes, when that is this node.
+    fn start_controlling(&self, settings: &Settings) {
+        let fs = disk();
+        let formatted = quorum::bootstrap_records(fs.as_ref(), &open::metadata_dir(settings));
+        let duties = Duties {
+            balance: settings.membership.balance_interval,
+            unclean: settings.membership.unclean_election_interval,
+            formatted: formatted.unwrap_or_else(|error| {
+                warn!(%error, "what kafka-storage left is not used");
+                None
+            }),
+        };
+        let service = controller::Service::clone(&self.ctx.controller);
+        self.tasks.spawn(controller::attend(service, duties, self.stopping.clone()));
+    }
+
+    /// What is owed between this broker and the controller.
+    fn start_broker(&self, settings: &Settings) {
+        let stopping = self.stopping.clone();
+        let controller: Arc<dyn replica::Controller> = Arc::clone(&self.ctx.client) as _;
+        self.tasks.spawn(replica::propose_isrs(Arc::clone(&self.manager), controller, settings.node_id, async move {
+            stopping.cancelled().await;
+        }));
+        self.lifecycle.set_ready();
+        self.tasks.spawn(self.lifecycle.clone().run(self.stopping.clone()));
+    }
+
     fn start_maintenance(&self, settings: &Settings) {
         let log = &settings.log;
         self.every(log.initial_task_delay, log.retention_check_interval, Manager::retain);
         self.every(log.initial_task_delay, log.recovery_point_checkpoint_interval, Manager::checkpoint);
         self.every(log.initial_task_delay, log.log_start_checkpoint_interval, Manager::checkpoint_log_starts);
         self.every(TICK, TICK, Manager::tick);
+        let replication = &settings.replication;
+        let half_lag = replication.lag_max / 2;
+        self.every(half_lag, half_lag, Manager::shrink_isrs);
+        let often = replication.high_watermark_checkpoint_interval;
+        self.every(often, often, Manager::checkpoint_high_watermarks);
         if let Some(interval) = log.flush_check_interval {
             self.every(interval, interval, Manager::flush_due);
         }
@@ -321,13 +402,16 @@ impl Node {
                 }
             }
         });
-        let (manager, controller) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.controller));
-        let (node, stopping) = (settings.node_id, self.stopping.clone());
+        let (manager, client) = (Arc::clone(&self.manager), Arc::clone(&self.ctx.client));
+        let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
                     () = stopping.cancelled() => return,
-                    placed = manager.assignments() => tell_directories(&controller, node, placed).await,
+                    placed = manager.assignments() => tokio::select! {
+                        () = stopping.cancelled() => return,
+                        () = links::tell_directories(&client, placed) => {}
+                    },
                 }
             }
         });
@@ -352,159 +436,4 @@ impl Node {
             }
         });
     }
-}
-
-/// Tells the controller in which directories partitions lie. What it does not take is told again at the next
-/// start, when it is seen that they lie elsewhere than the metadata says.
-async fn tell_directories(controller: &controller::Service, node: NodeId, placed: Vec<DirectoryAssignment>) {
-    for some in placed.chunks(ASSIGNMENTS_MAX) {
-        for answer in controller.assign_directories(node, some.to_vec()).await {
-            match answer {
-                // The topic is gone again.
-                Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_ID => {}
-                Err(error) => warn!(%error, "the controller does not note a partition's log directory"),
-                Ok(()) => {}
-            }
-        }
-    }
-}
-
-struct Opened {
-    store: Arc<Store>,
-    controller: Arc<controller::Service>,
-    manager: Arc<Manager>,
-    flushers: Vec<Arc<Flusher>>,
-    dirs: Arc<LogDirs>,
-}
-
-/// Everything that reads the disk before anything is accepted.
-fn open(live: &Arc<Live>, metrics: &Arc<Metrics>, endpoints: Vec<Endpoint>) -> Result<Opened, Error> {
-    let settings = Arc::clone(live.load().settings());
-    let fs = disk();
-    let owner = Owner { node_id: settings.node_id, cluster_id: settings.cluster_id.clone() };
-    // Clients see them, and name them in AlterReplicaLogDirs, as absolute paths.
-    let paths: Vec<PathBuf> =
-        settings.log.dirs.iter().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone())).collect();
-    let dirs = Arc::new(LogDirs::open_unsettled(Arc::clone(&fs), &paths, &owner).map_err(sentence)?);
-    let clean = dirs.all().iter().all(crate::storage::dirs::LogDir::was_closed_cleanly);
-    let store = Arc::new(Store::default());
-    let to_settle = Arc::clone(&dirs);
-    let controller = controller::start(
-        controller::Start {
-            fs: Arc::clone(&fs),
-            dir: settings.quorum.metadata_dir.clone().unwrap_or_else(|| settings.log.dirs[0].clone()),
-            settings: quorum::Settings {
-                snapshot_bytes: settings.quorum.snapshot_after_bytes,
-                ..quorum::Settings::default()
-            },
-            registration: controller::Registration {
-                node: settings.node_id,
-                incarnation: rand::uuid(),
-                endpoints,
-                rack: settings.rack.clone(),
-                directories: dirs.live().map(|dir| DirectoryId(dir.id())).collect(),
-            },
-            defaults: controller::Defaults {
-                partitions: settings.topics.num_partitions,
-                replication_factor: settings.topics.default_replication_factor,
-                min_insync_replicas: live.load().topic_defaults().min_insync_replicas,
-            },
-            rules: Arc::new(api::ConfigRules::new(Arc::clone(live))),
-            clean,
-            founding: quorum::Founding::Early { settle: Box::new(move || to_settle.settle()) },
-        },
-        Arc::clone(&store),
-    )
-    .map_err(sentence)?;
-    let flushers: Vec<Arc<Flusher>> = dirs
-        .all()
-        .iter()
-        .map(|dir| Flusher::start(&*fs, dir.path(), Arc::clone(&metrics.flush)).map(Arc::new))
-        .collect::<Result<_, _>>()
-        .map_err(sentence)?;
-    // Before the partitions: they resolve their settings from the live configuration.
-    store.subscribe(Arc::new(DynamicConfig { live: Arc::clone(live), node: settings.node_id.0 }));
-    let resolve = Arc::clone(live);
-    let manager = Manager::new(
-        ManagerSettings {
-            node: settings.node_id,
-            producer_expiry_ms: i64::try_from(settings.transactions.producer_id_expiration.as_millis())
-                .unwrap_or(i64::MAX),
-            recovery_threads_per_dir: settings.log.recovery_threads_per_dir,
-            move_threads: settings.log.move_threads,
-            resolve_config: Box::new(move |image, topic| {
-                resolve.load().topic(image.config(&ConfigResource::topic(topic)))
-            }),
-            cleaner: {
-                let live = Arc::clone(live);
-                Box::new(move || live.load().settings().log.cleaner.clone())
-            },
-        },
-        fs,
-        Arc::clone(&dirs),
-        flushers.clone(),
-        Arc::clone(metrics),
-    );
-    store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
-    manager.set_strays_aside();
-    manager.recover();
-    manager.resume_moves();
-    Ok(Opened { store, controller: Arc::new(controller), manager, flushers, dirs })
-}
-
-/// The addresses to register: what is advertised, with the port that the system chose where it was left to it.
-fn endpoints(settings: &Settings, bound: &[SocketAddr]) -> Vec<Endpoint> {
-    settings
-        .network
-        .advertised
-        .iter()
-        .enumerate()
-        .map(|(index, listener)| Endpoint {
-            name: listener.name.as_str().to_owned(),
-            host: listener.host.clone(),
-            port: match listener.port {
-                0 => bound.get(index).map_or(0, SocketAddr::port),
-                port => port,
-            },
-            security_protocol: listener.protocol.id(),
-        })
-        .collect()
-}
-
-/// Keeps the live configuration in step with the dynamic configs of the metadata.
-struct DynamicConfig {
-    live: Arc<Live>,
-    node: i32,
-}
-
-impl Publisher for DynamicConfig {
-    fn publish(&self, image: &Arc<Image>, delta: &Delta) {
-        if !delta.configs.keys().any(|resource| resource.kind == ResourceType::Broker) {
-            return;
-        }
-        let of = |resource: &ConfigResource| image.config(resource).clone();
-        let cluster = of(&ConfigResource::cluster_default());
-        let broker = of(&ConfigResource::new(ResourceType::Broker, self.node.to_string()));
-        for left_out in self.live.set_dynamic(cluster, broker) {
-            warn!(setting = left_out, "a dynamic setting is not used");
-        }
-    }
-}
-
-/// What metrics ask for at a scrape.
-fn register_collectors(metrics: &Arc<Metrics>, manager: &Arc<Manager>) {
-    let manager = Arc::clone(manager);
-    metrics.register(Box::new(move |sample: &mut Sample| {
-        for partition in manager.all() {
-            // A log that nobody has asked for is not opened to be counted.
-            let Some((positions, size)) = partition.positions_if_open() else { continue };
-            sample.partitions.push(PartitionSample {
-                partition: partition.name().clone(),
-                size_bytes: size,
-                log_start: positions.log_start,
-                log_end: positions.log_end,
-                leader: true,
-            });
-        }
-    }));
 }
