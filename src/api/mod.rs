@@ -92,8 +92,9 @@ use crate::model::{ErrorCode, PartitionId, Principal};
 use crate::partition::{self, Partition};
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
+use crate::wire::header::QUORUM_KEY;
 use crate::wire::{self, RequestHeader, TopicRef};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::Request;
 use smallvec::{SmallVec, smallvec};
@@ -499,6 +500,9 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
 /// connection without an answer (`SocketServer.processCompletedReceives`).
 pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
+    if header.key == QUORUM_KEY && peer.side == Side::Controller {
+        return Ok(Placement::Exclusive(quorum(ctx, header.correlation_id, body)));
+    }
     let Some(api) = served_on(peer.side).find(|api| api.key == header.key) else {
         return Err(format!("API key {} is not served on the listener {}", header.key, peer.listener));
     };
@@ -513,7 +517,7 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
     let Some(Runner { run, .. }) = runner(header.key) else {
-        return fetch::place(ctx, header, &body);
+        return fetch::place(ctx, peer, header, &body);
     };
     let call = Call {
         version: header.version,
@@ -526,6 +530,24 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return request.place(header).map(Placement::Exclusive);
     }
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}
+
+/// Answers a message of the quorum; one that cannot be read ends the connection.
+fn quorum(ctx: &Arc<Context>, correlation_id: i32, body: Bytes) -> Later {
+    let ctx = Arc::clone(ctx);
+    Box::pin(async move {
+        let answer = match ctx.controller.quorum().serve(&ctx.cluster_id, &body).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "a message of the quorum cannot be read");
+                return Answer::new();
+            }
+        };
+        let mut head = BytesMut::with_capacity(8);
+        head.put_i32(i32::try_from(answer.len() + 4).unwrap_or(i32::MAX));
+        head.put_i32(correlation_id);
+        smallvec![Chunk::Bytes(head.freeze()), Chunk::Bytes(answer)]
+    })
 }
 
 #[cfg(test)]

@@ -22,11 +22,19 @@
 //! snapshots. `kafka-dump-log --cluster-metadata-decoder` reads both.
 
 mod checkpoint;
+mod describe;
 mod log;
+mod observer;
+mod raft;
+mod tail;
 mod worker;
 
 #[cfg(test)]
 mod tests;
+
+pub use describe::{Description, ReplicaState};
+pub use observer::Follow;
+pub use raft::{Join, Timing, Transport, Voter};
 
 use crate::metadata::{ApplyError, Record, Replica, Store};
 use crate::model::{LeaderEpoch, NodeId, Offset, TimestampMs};
@@ -43,7 +51,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
-use tokio::sync::{oneshot, watch};
+use tail::Tail;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 /// The directory of the metadata log under the metadata dir.
 pub const LOG_DIR: &str = "__cluster_metadata-0";
@@ -64,6 +74,14 @@ pub enum QuorumError {
     Thread(io::Error),
     #[error("the metadata thread has stopped")]
     Stopped,
+    /// What openraft says. It stops at the first fault of the disk.
+    #[error("the quorum cannot go on: {0}")]
+    Raft(String),
+    #[error(
+        "the metadata log was written by a controller on its own: name only this node in controller.quorum.voters, or \
+         start with a new directory"
+    )]
+    Alone,
 }
 
 /// Why a proposal was not committed. What it would have changed has not happened, unless it says that nobody knows.
@@ -214,13 +232,22 @@ struct Batch {
     last: Offset,
 }
 
+impl Batch {
+    /// The offset of its first record; a batch without records of ours has one of its own.
+    fn first(&self) -> Offset {
+        Offset(self.last.0 - i64::try_from(self.records.len()).unwrap_or_default().max(1) + 1)
+    }
+}
+
 struct Queue {
     proposals: VecDeque<Proposal>,
     /// Bytes of batches not yet committed.
     pending: usize,
     /// The worker is busy with proposals it took.
     working: bool,
-    term: Term,
+    /// `None`: another node decides, or nobody.
+    term: Option<Term>,
+    epoch: LeaderEpoch,
     /// The offset of the next record proposed.
     next: Offset,
     stopping: bool,
@@ -236,6 +263,10 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// As `wake`, for a task.
+    proposed: Notify,
+    /// Set once the store has what was committed when this node began to follow.
+    ready: watch::Sender<bool>,
     leadership: watch::Sender<Leadership>,
     failure: watch::Sender<Option<Arc<QuorumError>>>,
 }
@@ -278,12 +309,47 @@ pub struct Replayed {
 #[derive(Debug)]
 pub struct Quorum {
     shared: Arc<Shared>,
-    epoch: LeaderEpoch,
+    node: NodeId,
     replayed: Replayed,
     batch_bytes_max: usize,
     pending_bytes_max: usize,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    tail: Arc<Tail>,
+    observed: Mutex<describe::Observed>,
+    part: Part,
 }
+
+/// The part this node has in the quorum.
+#[derive(Debug)]
+enum Part {
+    /// It is the quorum.
+    Solo(Mutex<Option<JoinHandle<()>>>),
+    Voter(raft::Member),
+    Observer(CancellationToken),
+}
+
+impl Shared {
+    fn new(leadership: Leadership, next: Offset) -> Shared {
+        Shared {
+            queue: Mutex::new(Queue {
+                proposals: VecDeque::new(),
+                pending: 0,
+                working: false,
+                term: leadership.term,
+                epoch: leadership.epoch,
+                next,
+                stopping: false,
+                failure: None,
+            }),
+            wake: Condvar::new(),
+            proposed: Notify::new(),
+            ready: watch::Sender::new(leadership.term.is_some()),
+            leadership: watch::Sender::new(leadership),
+            failure: watch::Sender::new(None),
+        }
+    }
+}
+
+const NOBODY: Leadership = Leadership { epoch: LeaderEpoch(0), leader: None, term: None };
 
 impl Quorum {
     /// Opens the log (creating it), replays it into the store, and starts the worker. This node is
@@ -297,38 +363,75 @@ impl Quorum {
         let (log, replayed) = Log::open(fs, dir.join(LOG_DIR), settings, &mut replica)?;
         let epoch = LeaderEpoch(log.epoch().0.saturating_add(1));
         let base = log.end();
+        let tail = Arc::new(Tail::new());
+        tail.reset(&replica.store().image(), base);
         // Goes to disk together with the first proposal.
         let first = leader_change(base, epoch, node, &[node], &[node], now).map_err(|bad| bad_batch(&dir, bad))?;
         let begin = Proposal { batch: Some(Batch { bytes: first, records: Vec::new(), last: base }), done: None };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue {
-                proposals: VecDeque::from([begin]),
-                pending: 0,
-                working: false,
-                term: Term(0),
-                next: base.next(),
-                stopping: false,
-                failure: None,
-            }),
-            wake: Condvar::new(),
-            leadership: watch::Sender::new(Leadership { epoch, leader: Some(node), term: Some(Term(0)) }),
-            failure: watch::Sender::new(None),
-        });
-        let worker = worker::start(Arc::clone(&shared), log, replica, epoch, founding).map_err(QuorumError::Thread)?;
-        Ok(Quorum {
-            shared,
-            epoch,
-            replayed,
-            batch_bytes_max: settings.batch_bytes_max,
-            pending_bytes_max: settings.pending_bytes_max,
-            worker: Mutex::new(Some(worker)),
-        })
+        let leadership = Leadership { epoch, leader: Some(node), term: Some(Term(0)) };
+        let shared = Arc::new(Shared::new(leadership, base.next()));
+        shared.queue.lock().proposals.push_back(begin);
+        let worker = worker::start(Arc::clone(&shared), log, replica, epoch, founding, Arc::clone(&tail));
+        let worker = worker.map_err(QuorumError::Thread)?;
+        let part = Part::Solo(Mutex::new(Some(worker)));
+        Ok(Quorum::new(shared, node, replayed, settings, tail, part))
+    }
+
+    /// Opens the log of one voter of several and takes part from then on. The store gets the newest snapshot at once
+    /// and the rest when a leader says what is committed: [`Quorum::caught_up`].
+    ///
+    /// # Errors
+    /// The log cannot be read, is damaged, or is of a node alone.
+    pub async fn join(open: Open, join: Join) -> Result<Quorum, QuorumError> {
+        let (node, settings) = (open.node, open.settings);
+        let shared = Arc::new(Shared::new(NOBODY, Offset::ZERO));
+        let tail = Arc::new(Tail::new());
+        let member = raft::Member::start(open, join, Arc::clone(&shared), Arc::clone(&tail)).await?;
+        let replayed = Replayed { records: 0, cut: 0, in_transaction: false };
+        Ok(Quorum::new(shared, node, replayed, settings, tail, Part::Voter(member)))
+    }
+
+    /// Follows the quorum without a vote. Must be called on a runtime.
+    #[must_use]
+    pub fn follow(follow: Follow) -> Quorum {
+        let node = follow.node;
+        let shared = Arc::new(Shared::new(NOBODY, Offset::ZERO));
+        let stopping = CancellationToken::new();
+        observer::start(follow, Arc::clone(&shared), stopping.clone());
+        let replayed = Replayed { records: 0, cut: 0, in_transaction: false };
+        let part = Part::Observer(stopping);
+        Quorum::new(shared, node, replayed, Settings::default(), Arc::new(Tail::new()), part)
+    }
+
+    fn new(
+        shared: Arc<Shared>,
+        node: NodeId,
+        replayed: Replayed,
+        settings: Settings,
+        tail: Arc<Tail>,
+        part: Part,
+    ) -> Quorum {
+        let Settings { batch_bytes_max, pending_bytes_max, .. } = settings;
+        let observed = Mutex::default();
+        Quorum { shared, node, replayed, batch_bytes_max, pending_bytes_max, tail, observed, part }
+    }
+
+    /// Waits until the store has everything that was committed when this node began to take part, and somebody leads.
+    ///
+    /// # Errors
+    /// The quorum failed or was closed before that.
+    pub async fn caught_up(&self) -> Result<(), Arc<QuorumError>> {
+        let mut ready = self.shared.ready.subscribe();
+        tokio::select! {
+            _ = ready.wait_for(|ready| *ready) => Ok(()),
+            error = self.failed() => Err(error),
+        }
     }
 
     /// The term to decide in; `None`: another node does, or nobody.
     #[must_use]
     pub fn term(&self) -> Option<Term> {
-        Some(self.shared.queue.lock().term)
+        self.shared.queue.lock().term
     }
 
     /// Who leads, from now on. What [`Quorum::term`] says may be newer than the last change seen here.
@@ -343,10 +446,10 @@ impl Quorum {
         self.shared.queue.lock().next
     }
 
-    /// The epoch in which this node leads.
+    /// The epoch in which this node leads, or led last.
     #[must_use]
     pub fn epoch(&self) -> LeaderEpoch {
-        self.epoch
+        self.shared.queue.lock().epoch
     }
 
     #[must_use]
@@ -370,7 +473,7 @@ impl Quorum {
         if queue.failure.is_some() || queue.stopping {
             return Err(queue.failed());
         }
-        if term != queue.term {
+        if queue.term != Some(term) {
             return Err(ProposeError::TermOver);
         }
         let batch = if records.is_empty() {
@@ -380,7 +483,7 @@ impl Quorum {
                 return Err(ProposeError::Busy);
             }
             let too_large = ProposeError::TooLarge(self.batch_bytes_max);
-            let mut batch = BatchBuilder::new(queue.next).leader_epoch(self.epoch);
+            let mut batch = BatchBuilder::new(queue.next).leader_epoch(queue.epoch);
             let mut value = Vec::new();
             for record in &records {
                 value.clear();
@@ -406,6 +509,7 @@ impl Quorum {
         } else {
             queue.proposals.push_back(Proposal { batch, done: Some(done) });
             self.shared.wake.notify_one();
+            self.shared.proposed.notify_one();
         }
         Ok(ticket)
     }
@@ -419,15 +523,22 @@ impl Quorum {
         }
     }
 
-    /// Commits what was proposed and stops the worker. Proposals after this fail.
+    /// Commits what was proposed, where this node alone decides that, and stops. Proposals after this fail. Blocks; not
+    /// to be called on a thread that drives the runtime.
     pub fn close(&self) {
         self.shared.queue.lock().stopping = true;
         self.shared.wake.notify_one();
-        let worker = self.worker.lock().take();
-        if let Some(worker) = worker
-            && worker.join().is_err()
-        {
-            tracing::error!("the metadata thread panicked");
+        match &self.part {
+            Part::Solo(worker) => {
+                let worker = worker.lock().take();
+                if let Some(worker) = worker
+                    && worker.join().is_err()
+                {
+                    tracing::error!("the metadata thread panicked");
+                }
+            }
+            Part::Voter(member) => member.close(),
+            Part::Observer(stopping) => stopping.cancel(),
         }
     }
 }
@@ -437,6 +548,9 @@ impl Drop for Quorum {
     fn drop(&mut self) {
         self.shared.queue.lock().stopping = true;
         self.shared.wake.notify_one();
+        if let Part::Observer(stopping) = &self.part {
+            stopping.cancel();
+        }
     }
 }
 
