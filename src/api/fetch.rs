@@ -6,6 +6,7 @@
 //!
 //! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
 //! v15 the follower that asks, with its broker epoch.
+//! With `replica.selector.class` a consumer is told of an in-sync replica in its rack (KIP-392).
 
 use super::{Answer, Chunk, Context, Placement, Versions};
 use crate::model::{ErrorCode, Offset, TopicName};
@@ -49,6 +50,8 @@ struct Fetching {
     max_bytes: usize,
     isolation: Isolation,
     reader: Reader,
+    /// Where the consumer is, if it may be sent to a replica that is nearer (KIP-392).
+    rack: Option<String>,
     session: FetchContext,
     /// Parallel to the session's `wanted`.
     partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
@@ -89,7 +92,8 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
     };
     let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
-    let ceiling = ctx.settings().fetch.response_bytes_max;
+    let settings = ctx.settings();
+    let ceiling = settings.fetch.response_bytes_max;
     let mut fetching = Fetching {
         ctx: Arc::clone(ctx),
         version: header.version,
@@ -98,6 +102,8 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(ceiling),
         isolation,
         reader: reader(header.version, &request, isolation),
+        rack: (settings.fetch.rack_aware && request.replica.0 < 0 && !request.rack.is_empty())
+            .then(|| request.rack.to_owned()),
         session,
         partitions,
         found: Vec::new(),
@@ -142,6 +148,7 @@ fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
             max_bytes: p.max_bytes,
             current_epoch: p.current_leader_epoch,
             last_fetched_epoch: p.last_fetched_epoch,
+            follower_start: p.log_start,
         }));
     }
     wanted
@@ -168,6 +175,10 @@ impl Fetching {
         let mut left = self.max_bytes;
         let image = self.ctx.metadata.load();
         for (wanted, partition) in self.session.wanted.iter().zip(&self.partitions) {
+            let nearest = match (partition, &self.rack) {
+                (Ok(partition), Some(rack)) => partition.nearest(rack, wanted.from, &image),
+                _ => None,
+            };
             let read = match partition {
                 Err(error) => Err(*error),
                 Ok(partition) => partition.read(
@@ -175,8 +186,8 @@ impl Fetching {
                         from: wanted.from,
                         max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
                         // Only the first partition with records may pass its limits (KIP-74).
-                        min_one_batch: self.found_bytes == 0,
-                        reader: self.reader,
+                        min_one_batch: self.found_bytes == 0 && nearest.is_none(),
+                        reader: self.reader.starting_at(wanted.follower_start),
                         current_epoch: wanted.current_epoch,
                         last_fetched_epoch: wanted.last_fetched_epoch,
                     },
@@ -200,7 +211,11 @@ impl Fetching {
                     if self.isolation == Isolation::Committed {
                         answer.aborted_transactions = Some(Vec::new());
                     }
-                    if let Some(records) = read.records {
+                    if nearest.is_some() {
+                        // It is to ask there, and to hear of it now.
+                        answer.preferred_read_replica = nearest;
+                        self.urgent = true;
+                    } else if let Some(records) = read.records {
                         left = left.saturating_sub(records.len);
                         self.found_bytes += records.len;
                         answer.records = Some(records);
@@ -249,7 +264,7 @@ impl Fetching {
                 high_watermark: found.high_watermark,
                 log_start: found.log_start,
                 has_records: found.records.is_some(),
-                has_advice: found.diverging_epoch.is_some(),
+                has_advice: found.diverging_epoch.is_some() || found.preferred_read_replica.is_some(),
             })
             .collect();
         let draw = || i32::try_from(rand::below(i32::MAX as u32)).unwrap_or(1);
@@ -274,7 +289,7 @@ impl Fetching {
                 if found.error.is_err() {
                     metrics.failed_fetch_requests.inc();
                 }
-                if let Some(records) = &found.records {
+                if let (Some(records), Reader::Consumer { .. }) = (&found.records, self.reader) {
                     metrics.bytes_out.add(records.len as u64);
                     let offsets = records.upper_bound.0.saturating_sub(wanted.from.0);
                     metrics.records_out.add(u64::try_from(offsets).unwrap_or(0));

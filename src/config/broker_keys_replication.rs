@@ -1,6 +1,6 @@
 //! Broker keys: Replication, elections and traffic between brokers.
 
-use super::broker_keys::reasons::{ALONE, INTERBROKER, JAVA, PURGATORY, TIERED};
+use super::broker_keys::reasons::{ALONE, INTERBROKER, PURGATORY, TIERED};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, Long, String};
 
@@ -92,8 +92,12 @@ pub(super) const KEYS: &[Key] = &[
     .check(Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]))
     .refused(INTERBROKER),
     Key::new("inter.broker.listener.name", String, None, "The listener that brokers use among themselves."),
-    Key::new("replica.selector.class", String, None, "The class that chooses the replica a consumer reads from.")
-        .refused(JAVA),
+    Key::new("replica.selector.class", String, None, "How the replica is chosen that a consumer reads from.").check(
+        Check::OneOf(&[
+            "org.apache.kafka.common.replica.LeaderSelector",
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+        ]),
+    ),
     Key::new(
         "follower.fetch.last.tiered.offset.enable",
         Boolean,

@@ -318,6 +318,7 @@ fn fetch(read: &Read<'_>) -> Fetch {
     Fetch {
         response_bytes_max: read.size("fetch.max.bytes"),
         sessions_max: read.size("max.incremental.fetch.session.cache.slots"),
+        rack_aware: read.text("replica.selector.class").ends_with(".RackAwareReplicaSelector"),
     }
 }
 

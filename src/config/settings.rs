@@ -261,6 +261,8 @@ pub struct Fetch {
     pub response_bytes_max: usize,
     /// `max.incremental.fetch.session.cache.slots`
     pub sessions_max: usize,
+    /// `replica.selector.class`: consumers that say their rack are sent to replicas there.
+    pub rack_aware: bool,
 }
 
 /// `replica.*` and elections.

@@ -359,6 +359,14 @@ impl Service {
         self.decide_then(decide, |_, _, _| {})
     }
 
+    /// Has records written as they are: a test decides.
+    #[cfg(test)]
+    pub(crate) async fn write(&self, records: Vec<Record>) -> Result<(), ProposeError> {
+        let written = self.decide(|_| Decision { records, answer: () });
+        let ((), ticket) = written.map_err(|_| ProposeError::TermOver)?;
+        ticket.committed().await
+    }
+
     /// As [`Service::decide`]; `proposed` is told the offset of the last record proposed so far.
     fn decide_then<T>(
         &self,

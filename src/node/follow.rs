@@ -4,7 +4,8 @@ use crate::config::Live;
 use crate::controller;
 use crate::metadata::{ConfigResource, Delta, Image, Publisher, ResourceType};
 use crate::metrics::{Metrics, PartitionSample, Sample};
-use crate::partition::Manager;
+use crate::partition::{Manager, Standing};
+use crate::replica::Fetchers;
 use std::sync::Arc;
 use tracing::warn;
 
@@ -32,26 +33,57 @@ impl Publisher for DynamicConfig {
 pub(super) fn register_collectors(
     metrics: &Arc<Metrics>,
     manager: &Arc<Manager>,
+    fetchers: &Arc<Fetchers>,
     controller: &Arc<controller::Service>,
 ) {
-    let (node, store) = (controller.node(), Arc::clone(controller.store()));
     let controller = Arc::clone(controller);
     metrics.register(Box::new(move |sample: &mut Sample| controller.sample(sample)));
-    let manager = Arc::clone(manager);
+    let (manager, fetchers) = (Arc::clone(manager), Arc::clone(fetchers));
     metrics.register(Box::new(move |sample: &mut Sample| {
-        let image = store.load();
         for partition in manager.all() {
             // A log that nobody has asked for is not opened to be counted.
             let Some((positions, size)) = partition.positions_if_open() else { continue };
-            let topic = image.topic_by_id(partition.topic_id());
-            let leader = topic.and_then(|topic| topic.partition(partition.name().partition)?.leader);
             sample.partitions.push(PartitionSample {
                 partition: partition.name().clone(),
                 size_bytes: size,
                 log_start: positions.log_start,
                 log_end: positions.log_end,
-                leader: leader == Some(node),
+                leader: partition.standing().leads,
             });
         }
+        let standings: Vec<Standing> = manager.all().iter().map(|partition| partition.standing()).collect();
+        let count = |holds: fn(&Standing) -> bool| {
+            i64::try_from(standings.iter().filter(|standing| holds(standing)).count()).unwrap_or(i64::MAX)
+        };
+        let lag = fetchers.lags().into_iter().map(|(_, lag)| lag).max().unwrap_or(0);
+        sample.gauges.extend([
+            (
+                "under_replicated_partitions",
+                "Led here, with replicas that are not in sync.",
+                count(|s| s.under_replicated),
+            ),
+            (
+                "under_min_isr_partitions",
+                "Led here, with fewer in sync than min.insync.replicas.",
+                count(|s| s.under_min_isr),
+            ),
+            (
+                "at_min_isr_partitions",
+                "Led here, with as many in sync as min.insync.replicas.",
+                count(|s| s.at_min_isr),
+            ),
+            ("offline_replicas", "Partitions of this broker whose log cannot be used.", count(|s| s.offline)),
+            ("replica_fetcher_max_lag", "Records that a partition followed here is behind its leader, at most.", lag),
+        ]);
+        let counts = manager.isr_counts();
+        sample.counters.extend([
+            ("isr_shrinks", "Replicas taken out of the in-sync replicas by leaders here.", counts.shrinks.get()),
+            ("isr_expands", "Replicas taken into the in-sync replicas by leaders here.", counts.expands.get()),
+            (
+                "isr_failed_updates",
+                "Changes of in-sync replicas that the controller did not make.",
+                counts.failed.get(),
+            ),
+        ]);
     }));
 }

@@ -90,12 +90,12 @@ pub(super) fn peers(settings: &Settings, store: &Arc<Store>) -> Pool {
 /// Those who fetch what this broker follows.
 pub(super) fn fetchers(
     settings: &Settings,
-    store: &Arc<Store>,
+    client: &Arc<Client>,
     manager: &Arc<Manager>,
     peers: Arc<Pool>,
 ) -> Arc<Fetchers> {
-    let (store, node) = (Arc::clone(store), settings.node_id);
-    let broker_epoch = move || store.load().brokers.get(&node).map_or(-1, |broker| broker.epoch);
+    let (client, node) = (Arc::clone(client), settings.node_id);
+    let broker_epoch = move || client.broker_epoch();
     let own = FetcherSettings { node, replication: settings.replication.clone(), broker_epoch: Box::new(broker_epoch) };
     Fetchers::new(own, Arc::clone(manager), peers)
 }

@@ -182,7 +182,7 @@ impl Node {
             Arc::clone(&groups),
             Arc::clone(&peers),
         );
-        let fetchers = links::fetchers(&settings, &store, &manager, peers);
+        let fetchers = links::fetchers(&settings, &client, &manager, peers);
         let ctx = Arc::new(api::Context {
             metadata: store,
             producer_ids,
@@ -197,7 +197,7 @@ impl Node {
             groups,
             transactions,
         });
-        follow::register_collectors(&metrics, &manager, &ctx.controller);
+        follow::register_collectors(&metrics, &manager, &fetchers, &ctx.controller);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
         let lifecycle = links::lifecycle(&client, registration, &settings, &dirs);
         let mut node = Node {
@@ -444,3 +444,6 @@ impl Node {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 use super::machine::{FollowerFetch, Leader, NO_LIMIT, Proposal, Verdict, Visibility, truncation};
 use super::state::{Partition, Slot, State};
 use crate::metadata::{Image, PartitionImage};
+use crate::metrics::Count;
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset};
 use crate::record::Batch;
 use crate::rt::clock;
@@ -40,12 +41,33 @@ pub(super) struct Common {
     pub lag_max_ms: i64,
     proposals: Mutex<Vec<IsrChange>>,
     proposed: Notify,
+    pub counts: IsrCounts,
+}
+
+/// How in-sync replicas have changed since the start.
+#[derive(Debug, Default)]
+pub struct IsrCounts {
+    pub shrinks: Count,
+    pub expands: Count,
+    /// Proposals that the controller did not accept.
+    pub failed: Count,
+}
+
+/// A partition among its replicas, as metrics show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub leads: bool,
+    /// It leads, and some replica is not in sync.
+    pub under_replicated: bool,
+    pub under_min_isr: bool,
+    pub at_min_isr: bool,
+    pub offline: bool,
 }
 
 impl Common {
     pub(super) fn new(node: NodeId, lag_max: Duration) -> Common {
         let lag_max_ms = i64::try_from(lag_max.as_millis()).unwrap_or(i64::MAX);
-        Common { node, lag_max_ms, proposals: Mutex::default(), proposed: Notify::new() }
+        Common { node, lag_max_ms, proposals: Mutex::default(), proposed: Notify::new(), counts: IsrCounts::default() }
     }
 
     fn propose(&self, change: IsrChange) {
@@ -212,9 +234,12 @@ impl Partition {
         if leader.is_alone() {
             return;
         }
-        // A leader's log is opened to know where it ends: a follower may lag behind it all the same.
-        let Ok(log) = self.opened(&mut state) else { return };
-        let log_end = log.log_end();
+        let log_end = match &state.log {
+            Slot::Open(log) => log.log_end(),
+            // Nobody has needed it since a clean stop, and it is not opened for this.
+            Slot::Cold { clean: true, recovery_point, .. } => *recovery_point,
+            Slot::Cold { .. } | Slot::Offline | Slot::Deleted => return,
+        };
         let Role::Leader(leader) = &mut state.role else { return };
         if let Some(proposal) = leader.shrinking(log_end, clock::steady_ms(), self.common.lag_max_ms) {
             self.common.propose(IsrChange { partition: Arc::clone(self), proposal });
@@ -227,11 +252,19 @@ impl Partition {
         let mut state = self.state.lock();
         let Role::Leader(leader) = &mut state.role else { return };
         let before = leader.isr().len();
+        if !matches!(verdict, Verdict::Is { .. }) {
+            self.common.counts.failed.inc();
+        }
         if let Some(again) = leader.decided(proposal, verdict) {
             self.common.propose(IsrChange { partition: Arc::clone(self), proposal: again });
             return;
         }
         let (isr, epoch) = (leader.isr().clone(), leader.partition_epoch());
+        match isr.len().cmp(&before) {
+            std::cmp::Ordering::Less => self.common.counts.shrinks.inc(),
+            std::cmp::Ordering::Greater => self.common.counts.expands.inc(),
+            std::cmp::Ordering::Equal => {}
+        }
         if isr.len() != before {
             tracing::info!(partition = %self.name, ?isr, partition_epoch = epoch, "the in-sync replicas changed");
         }
@@ -262,6 +295,32 @@ impl Partition {
             Some(start) if high_watermark < start => Err(ErrorCode::OFFSET_NOT_AVAILABLE),
             _ => Ok(()),
         }
+    }
+
+    /// How the partition stands among its replicas.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let state = self.state.lock();
+        let leader = state.leader().ok();
+        let of = |holds: fn(&Leader, usize) -> bool| leader.is_some_and(|leader| holds(leader, state.min_isr));
+        Standing {
+            leads: leader.is_some(),
+            under_replicated: of(|leader, _| leader.missing() > 0),
+            under_min_isr: of(Leader::is_under_min_isr),
+            at_min_isr: of(|leader, min| leader.isr().len() == min.min(leader.replication_factor())),
+            offline: matches!(state.log, Slot::Offline),
+        }
+    }
+
+    /// Where the shortest log of the replicas that live starts: records below are gone everywhere.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER`, else as [`Partition::positions`].
+    pub fn low_watermark(&self, image: &Image) -> Result<Offset, ErrorCode> {
+        let mut state = self.state.lock();
+        let own = self.opened(&mut state)?.log_start();
+        let lives = |node: NodeId| image.brokers.get(&node).is_some_and(|broker| !broker.fenced);
+        Ok(state.leader()?.low_watermark(own, lives))
     }
 
     /// Who leads, and in which epoch; `None`: nobody.

@@ -1,7 +1,7 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
 use super::cleaning::{Cleaning, Standing};
-use super::leadership::{Common, IsrChange, Role};
+use super::leadership::{Common, IsrChange, IsrCounts, Role};
 use super::machine::{Leader, NO_LIMIT, Visibility};
 use super::moving::Moves;
 use super::state::{Partition, Slot, State, min_isr};
@@ -377,6 +377,12 @@ impl Manager {
             }
             leader => Role::Follower { leader: leader.filter(|leader| *leader != me) },
         }
+    }
+
+    /// How in-sync replicas have changed.
+    #[must_use]
+    pub fn isr_counts(&self) -> &IsrCounts {
+        &self.common.counts
     }
 
     /// Resolves once partitions want their in-sync replicas changed.

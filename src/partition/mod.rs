@@ -20,7 +20,7 @@ mod verification;
 mod waiting;
 
 pub use append::{Acks, Outcome, TransactionEnd};
-pub use leadership::{FollowerLog, IsrChange, LeaderLog};
+pub use leadership::{FollowerLog, IsrChange, IsrCounts, LeaderLog, Standing};
 pub use machine::{Proposal, Verdict};
 pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
 pub use moving::FutureReplica;

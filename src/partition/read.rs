@@ -35,6 +35,17 @@ pub enum Reader {
     },
 }
 
+impl Reader {
+    /// The same, of a partition whose log starts there if it is a follower's.
+    #[must_use]
+    pub fn starting_at(self, start: Offset) -> Reader {
+        match self {
+            Reader::Replica { node, broker_epoch, .. } => Reader::Replica { node, broker_epoch, log_start: start },
+            consumer @ Reader::Consumer { .. } => consumer,
+        }
+    }
+}
+
 /// One partition of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadRequest {
@@ -61,7 +72,7 @@ impl Partition {
     /// Finds the records that `request` is to get. Reads no record bytes.
     ///
     /// # Errors
-    /// `OFFSET_OUT_OF_RANGE`, `OFFSET_NOT_AVAILABLE` from a follower that lags, the leader errors, `KAFKA_STORAGE_ERROR`.
+    /// `OFFSET_OUT_OF_RANGE`, the leader errors, `KAFKA_STORAGE_ERROR`.
     pub fn read(self: &Arc<Self>, request: &ReadRequest, image: &Image) -> Result<Read, ErrorCode> {
         let mut state = self.state.lock();
         state.check_leader_epoch(request.current_epoch)?;
@@ -104,17 +115,24 @@ impl Partition {
                 let positions = Positions { high_watermark: state.visibility.high_watermark(), ..positions };
                 Ok(Read { positions, records, diverging: None })
             }
-            // A follower that has not heard yet what is committed has more than it may show.
-            Err(ReadError::OutOfRange { .. })
-                if state.leader().is_err()
-                    && request.from >= positions.log_start
-                    && request.from <= positions.log_end =>
-            {
-                Err(ErrorCode::OFFSET_NOT_AVAILABLE)
-            }
             Err(ReadError::OutOfRange { .. }) => Err(ErrorCode::OFFSET_OUT_OF_RANGE),
             Err(ReadError::Storage(error)) => Err(self.storage_failed(&mut state, &error)),
         }
+    }
+
+    /// The in-sync replica from which a consumer in `rack` should read `from` on (`RackAwareReplicaSelector`). `None`: from
+    /// this one, or it is not this broker that knows.
+    #[must_use]
+    pub fn nearest(&self, rack: &str, from: Offset, image: &Image) -> Option<NodeId> {
+        let state = self.state.lock();
+        let leader = state.leader().ok()?;
+        let is_near = |node: NodeId| {
+            image.brokers.get(&node).is_some_and(|broker| !broker.fenced && broker.rack.as_deref() == Some(rack))
+        };
+        if leader.is_alone() || is_near(self.common.node) {
+            return None;
+        }
+        leader.nearest(from, is_near)
     }
 
     /// Batches from `from`, or from the log start if that is later, up to the log end, committed or not; at least one.

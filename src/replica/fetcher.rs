@@ -2,7 +2,7 @@
 //! (Kafka's `ReplicaFetcherThread`).
 //!
 //! One request is on its way at a time; the leader answers it when it has something, or after
-//! `replica.fetch.wait.max.ms`. A diverging log is cut where the leader says (KIP-595), so nothing asks for epochs first.
+//! `replica.fetch.wait.max.ms`. Differs from Kafka in that partitions that come meanwhile do not wait for that. A diverging log is cut where the leader says (KIP-595), so nothing asks for epochs first.
 
 use super::fetchers::FetcherSettings;
 use super::machine::{Asked, Fetching, Key, Position, Question, Remedy, remedy};
@@ -16,9 +16,15 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// The first pause after an error that the next metadata will mend.
+const SOON: Duration = Duration::from_millis(20);
+
+/// A fetch that waits at the leader is given up for partitions that have come, at most this often.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub(super) struct Fetcher {
@@ -34,6 +40,8 @@ struct State {
     fetching: Fetching,
     partitions: BTreeMap<Key, Arc<Partition>>,
     ended: bool,
+    /// When a fetch was last given up for partitions that had come.
+    interrupted: Option<Instant>,
 }
 
 /// What to do with a partition that was fetched.
@@ -41,6 +49,8 @@ enum Next {
     Goes,
     Truncate(EpochEnd),
     Relocate,
+    /// The two brokers do not know the same metadata.
+    Soon(ErrorCode),
     Pause(ErrorCode),
     Wait,
 }
@@ -97,6 +107,11 @@ impl Fetcher {
     /// Asks the leader, or waits until there is something to ask.
     async fn ask(&self) -> Asking {
         self.locate().await;
+        if (self.settings.broker_epoch)() < 0 {
+            // Not registered yet: the leader could not tell this life from the one before (KIP-903).
+            tokio::time::sleep(SOON).await;
+            return Asking::Idle;
+        }
         let now = clock::steady_ms();
         let (question, due) = {
             let mut state = self.state.lock();
@@ -114,13 +129,36 @@ impl Fetcher {
             return Asking::Idle;
         };
         let question = self.request(question);
-        match peer::fetch(&self.link, &question, self.settings.replication.socket_timeout).await {
+        let fetched = tokio::select! {
+            fetched = peer::fetch(&self.link, &question, self.settings.replication.socket_timeout) => fetched,
+            () = self.newcomers() => {
+                // They have waited for a leader, and producers with them: not for the end of this wait too.
+                self.link.disconnect().await;
+                self.state.lock().fetching.unanswered();
+                return Asking::Idle;
+            }
+        };
+        match fetched {
             Ok(answer) => Asking::Answered(answer),
             Err(error) => {
                 tracing::info!(leader = self.link.node().0, %error, "a fetch from the leader failed");
                 self.state.lock().fetching.unanswered();
                 let _ = tokio::time::timeout(self.backoff(), self.changed.notified()).await;
                 Asking::Idle
+            }
+        }
+    }
+
+    /// Resolves when partitions have come that the request on its way does not name.
+    async fn newcomers(&self) {
+        loop {
+            self.changed.notified().await;
+            let now = clock::now();
+            let mut state = self.state.lock();
+            let is_due = state.interrupted.is_none_or(|last| now.saturating_duration_since(last) >= INTERRUPT_EVERY);
+            if is_due && !state.fetching.unlocated(clock::steady_ms()).is_empty() {
+                state.interrupted = Some(now);
+                return;
             }
         }
     }
@@ -177,13 +215,13 @@ impl Fetcher {
             unlocated.into_iter().map(look).collect::<Vec<_>>()
         };
         let Ok(found) = tokio::task::spawn_blocking(look).await else { return };
-        let later = clock::steady_ms().saturating_add(millis(self.backoff()));
+        let (now, most) = (clock::steady_ms(), millis(self.backoff()));
         let mut state = self.state.lock();
         for (key, epoch, log) in found {
             match log {
                 Ok(log) => state.fetching.located(key, epoch, position(&log)),
                 // The metadata is ahead of this fetcher, or the disk is full or gone.
-                Err(_) => state.fetching.pause(key, epoch, later, true),
+                Err(_) => state.fetching.failed(key, epoch, now, millis(SOON).min(most), most),
             }
         }
     }
@@ -209,9 +247,13 @@ impl Fetcher {
                 Next::Goes | Next::Wait => {}
                 Next::Truncate(end) => cuts.push((asked, partition, end)),
                 Next::Relocate => self.relocate(&asked, &partition).await,
+                Next::Soon(error) => {
+                    tracing::debug!(partition = %partition.name(), %error, "not fetched yet");
+                    self.failed(&asked, SOON);
+                }
                 Next::Pause(error) => {
                     tracing::info!(partition = %partition.name(), %error, "fetching pauses");
-                    self.pause(&asked, self.backoff(), true);
+                    self.failed(&asked, self.backoff());
                 }
             }
         }
@@ -226,6 +268,7 @@ impl Fetcher {
             error => {
                 return match remedy(error) {
                     Remedy::Relocate => Next::Relocate,
+                    Remedy::Soon => Next::Soon(error),
                     Remedy::Pause => Next::Pause(error),
                     Remedy::WaitForMetadata => {
                         self.pause(asked, Duration::from_secs(3600), true);
@@ -251,8 +294,15 @@ impl Fetcher {
                 self.state.lock().fetching.fetched(asked.key, asked.epoch, position(&log), lag);
                 Next::Goes
             }
+            Err(error) if remedy(error) == Remedy::Soon => Next::Soon(error),
             Err(error) => Next::Pause(error),
         }
+    }
+
+    /// Leaves a partition alone: for `first`, then for longer, up to `replica.fetch.backoff.ms`.
+    fn failed(&self, asked: &Asked, first: Duration) {
+        let (now, most) = (clock::steady_ms(), millis(self.backoff()));
+        self.state.lock().fetching.failed(asked.key, asked.epoch, now, millis(first).min(most), most);
     }
 
     fn pause(&self, asked: &Asked, pause: Duration, relocate: bool) {
@@ -277,7 +327,7 @@ impl Fetcher {
         for (asked, cut) in done {
             match cut {
                 Ok(_) => self.pause(&asked, Duration::ZERO, true),
-                Err(_) => self.pause(&asked, self.backoff(), true),
+                Err(_) => self.failed(&asked, SOON),
             }
         }
     }
@@ -290,7 +340,7 @@ impl Fetcher {
             Ok(()) => self.pause(asked, Duration::ZERO, true),
             Err(why) => {
                 tracing::info!(partition = %partition.name(), %why, "out of the leader's range");
-                self.pause(asked, self.backoff(), true);
+                self.failed(asked, self.backoff());
             }
         }
     }

@@ -282,6 +282,31 @@ impl Leader {
         }
     }
 
+    /// Of the in-sync followers that `is_near`, the one that has `from` and the most (`ReplicaView.comparator`).
+    #[must_use]
+    pub fn nearest(&self, from: Offset, is_near: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let serves = |follower: &&Progress| {
+            self.isr.contains(&follower.node)
+                && (follower.log_start..=follower.log_end).contains(&from)
+                && is_near(follower.node)
+        };
+        let most = |follower: &&Progress| (follower.log_end, follower.caught_up_ms, follower.node);
+        self.followers.iter().filter(serves).max_by_key(most).map(|follower| follower.node)
+    }
+
+    /// Where the shortest of the logs starts, of this node's (`own`) and of the followers that live.
+    #[must_use]
+    pub fn low_watermark(&self, own: Offset, lives: impl Fn(NodeId) -> bool) -> Offset {
+        let alive = self.followers.iter().filter(|follower| lives(follower.node));
+        alive.map(|follower| follower.log_start).fold(own, Offset::min)
+    }
+
+    /// How many followers should be in sync and are not.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.replication_factor() - self.isr.len()
+    }
+
     /// Proposes to take `node` in, if it has everything that is committed and what there was when this leader's epoch
     /// began.
     pub fn expansion(&mut self, node: NodeId, high_watermark: Offset) -> Option<Proposal> {

@@ -28,6 +28,8 @@ struct Tracked {
     position: Option<Position>,
     /// Not asked for before this.
     not_before: i64,
+    /// Failures without a success between them.
+    failures: u32,
     /// How far the leader's log was ahead when it last answered.
     lag: i64,
 }
@@ -59,6 +61,8 @@ pub enum Remedy {
     Relocate,
     /// The metadata will say who leads now.
     WaitForMetadata,
+    /// The leader and this broker do not know the same metadata yet: the same again, soon at first.
+    Soon,
     /// The same again after a pause.
     Pause,
 }
@@ -68,6 +72,10 @@ pub fn remedy(error: ErrorCode) -> Remedy {
     match error {
         ErrorCode::OFFSET_OUT_OF_RANGE => Remedy::Relocate,
         ErrorCode::FENCED_LEADER_EPOCH => Remedy::WaitForMetadata,
+        ErrorCode::UNKNOWN_LEADER_EPOCH
+        | ErrorCode::NOT_LEADER_OR_FOLLOWER
+        | ErrorCode::UNKNOWN_TOPIC_ID
+        | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Remedy::Soon,
         _ => Remedy::Pause,
     }
 }
@@ -93,7 +101,7 @@ pub struct Fetching {
 impl Fetching {
     /// The partition is to be followed in `epoch` from now on.
     pub fn follow(&mut self, key: Key, epoch: LeaderEpoch) {
-        let tracked = Tracked { epoch, position: None, not_before: i64::MIN, lag: 0 };
+        let tracked = Tracked { epoch, position: None, not_before: i64::MIN, failures: 0, lag: 0 };
         match self.partitions.get_mut(&key) {
             // A change that leaves the leader as it is (the in-sync replicas, say) does not touch the fetching.
             Some(known) if known.epoch == epoch => {}
@@ -146,6 +154,17 @@ impl Fetching {
             if relocate {
                 tracked.position = None;
             }
+        }
+    }
+
+    /// The partition failed: it is left alone for `first`, for twice as long the next time, up to `most`. Its log is
+    /// looked at anew then.
+    pub fn failed(&mut self, key: Key, epoch: LeaderEpoch, now: i64, first: i64, most: i64) {
+        if let Some(tracked) = self.partitions.get_mut(&key).filter(|tracked| tracked.epoch == epoch) {
+            let pause = first.saturating_mul(1 << tracked.failures.min(16)).min(most);
+            tracked.failures = tracked.failures.saturating_add(1);
+            tracked.not_before = now.saturating_add(pause);
+            tracked.position = None;
         }
     }
 
@@ -228,6 +247,7 @@ impl Fetching {
     pub fn fetched(&mut self, key: Key, epoch: LeaderEpoch, position: Position, lag: i64) {
         if let Some(tracked) = self.partitions.get_mut(&key).filter(|tracked| tracked.epoch == epoch) {
             tracked.position = Some(position);
+            tracked.failures = 0;
             tracked.lag = lag.max(0);
         }
     }

@@ -139,6 +139,20 @@ fn only_out_of_range_moves_a_follower_and_only_fencing_stops_it() {
     assert_eq!(remedy(ErrorCode::OFFSET_OUT_OF_RANGE), Remedy::Relocate);
     assert_eq!(remedy(ErrorCode::FENCED_LEADER_EPOCH), Remedy::WaitForMetadata);
     for error in [ErrorCode::UNKNOWN_LEADER_EPOCH, ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::UNKNOWN_TOPIC_ID] {
-        assert_eq!(remedy(error), Remedy::Pause);
+        assert_eq!(remedy(error), Remedy::Soon);
     }
+    assert_eq!(remedy(ErrorCode::KAFKA_STORAGE_ERROR), Remedy::Pause);
+}
+
+#[test]
+fn pauses_grow_with_failures_and_a_success_ends_that() {
+    let mut fetching = following(&[5]);
+    let pause = |fetching: &mut Fetching| {
+        fetching.failed(key(0), EPOCH, 0, 20, 100);
+        fetching.next_due(0)
+    };
+    let pauses: Vec<_> = (0..4).map(|_| pause(&mut fetching)).collect();
+    assert_eq!(pauses, [Some(20), Some(40), Some(80), Some(100)]);
+    fetching.fetched(key(0), EPOCH, at(6), 0);
+    assert_eq!(pause(&mut fetching), Some(20));
 }

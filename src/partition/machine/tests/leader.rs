@@ -252,6 +252,28 @@ fn a_leader_elected_again_begins_a_new_epoch_at_its_log_end() {
 }
 
 #[test]
+fn kip_392_a_consumer_is_sent_to_the_in_sync_replica_in_its_rack_that_has_most() {
+    let mut leader = leading(&[1, 2, 3]);
+    leader.fetched(&fetch(2, 140), Offset(150), 1);
+    leader.fetched(&fetch(3, 130), Offset(150), 1);
+    assert_eq!(leader.nearest(Offset(100), |_| true), Some(NodeId(2)));
+    assert_eq!(leader.nearest(Offset(100), |node| node == NodeId(3)), Some(NodeId(3)));
+    assert_eq!(leader.nearest(Offset(135), |node| node == NodeId(3)), None, "it does not have that yet");
+    leader.update(&image(&[1, 2, 3], &[1, 3], 5, 11), Some(Offset(150)), 2);
+    assert_eq!(leader.nearest(Offset(100), |_| true), Some(NodeId(3)), "only who is in sync");
+}
+
+#[test]
+fn the_low_watermark_is_the_lowest_start_of_the_replicas_that_live() {
+    let mut leader = leading(&[1, 2, 3]);
+    leader.fetched(&FollowerFetch { log_start: Offset(20), ..fetch(2, 140) }, Offset(150), 1);
+    leader.fetched(&FollowerFetch { log_start: Offset(10), ..fetch(3, 140) }, Offset(150), 1);
+    assert_eq!(leader.low_watermark(Offset(30), |_| true), Offset(10));
+    assert_eq!(leader.low_watermark(Offset(30), |node| node == NodeId(2)), Offset(20));
+    assert_eq!(leader.low_watermark(Offset(5), |_| true), Offset(5));
+}
+
+#[test]
 fn a_replica_that_was_added_has_to_fetch_before_it_counts() {
     let mut leader = leading(&[1, 2, 3]);
     leader.fetched(&fetch(2, 150), Offset(150), 1);

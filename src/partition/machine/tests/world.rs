@@ -332,7 +332,9 @@ impl World {
             && node.broker_epoch == fetch.broker_epoch
             && node.leader.is_none()
             && node.leader_epoch == fetch.epoch
-            && node.log.end() == fetch.at;
+            && node.log.end() == fetch.at
+            // A late answer may find the log as long as it was, and another one.
+            && node.log.last_epoch() == fetch.last_epoch;
         if !holds {
             return;
         }
