@@ -8,7 +8,8 @@
 //! v15 the follower that asks, with its broker epoch.
 //! With `replica.selector.class` a consumer is told of an in-sync replica in its rack (KIP-392).
 
-use super::{Answer, Chunk, Context, Placement, Versions};
+use super::view::Hints;
+use super::{Answer, Chunk, Context, Peer, Placement, Versions};
 use crate::model::{ErrorCode, Offset, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
 use crate::partition::{Awaited, FetchWaiter, Isolation, Partition, ReadRequest, Reader};
@@ -30,6 +31,8 @@ pub const VERSIONS: Versions = Versions { min: 4, max: 18 };
 
 /// From this version topics are named by id.
 const TOPIC_IDS: i16 = 13;
+/// From this version the client hears who leads instead.
+const HINTS: i16 = 16;
 /// From this version the client says its rack, and hears of a replica that is nearer.
 const ANY_REPLICA: i16 = 11;
 /// From this version a request-wide error has a place in the answer.
@@ -49,6 +52,7 @@ struct Fetching {
     min_bytes: usize,
     max_bytes: usize,
     isolation: Isolation,
+    peer: Arc<Peer>,
     reader: Reader,
     /// Where the consumer is, if it may be sent to a replica that is nearer (KIP-392).
     rack: Option<String>,
@@ -67,7 +71,7 @@ struct Fetching {
 ///
 /// # Errors
 /// The body is not a Fetch request: the connection is to be closed.
-pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
+pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
     let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
     let isolation = match request.isolation_level {
         // A follower reads everything.
@@ -101,6 +105,7 @@ pub fn place(ctx: &Arc<Context>, header: &RequestHeader, body: &Bytes) -> Result
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(ceiling),
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(ceiling),
         isolation,
+        peer: Arc::clone(peer),
         reader: reader(header.version, &request, isolation),
         rack: (settings.fetch.rack_aware && request.replica.0 < 0 && !request.rack.is_empty())
             .then(|| request.rack.to_owned()),
@@ -154,15 +159,21 @@ fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
     wanted
 }
 
+fn named(topic: &TopicKey) -> TopicRef<'_> {
+    match topic {
+        TopicKey::Name(name) => TopicRef::Name(name.as_str()),
+        TopicKey::Id(id) => TopicRef::Id(*id),
+    }
+}
+
 fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     let topic = match &wanted.topic {
         TopicKey::Name(name) => ctx.partitions.topic(name.as_str()),
         TopicKey::Id(id) => ctx.partitions.topic_by_id(*id),
     };
-    topic.and_then(|topic| topic.partition(wanted.partition)).ok_or_else(|| match &wanted.topic {
-        TopicKey::Name(name) => ctx.absent(TopicRef::Name(name.as_str()), wanted.partition),
-        TopicKey::Id(id) => ctx.absent(TopicRef::Id(*id), wanted.partition),
-    })
+    topic
+        .and_then(|topic| topic.partition(wanted.partition))
+        .ok_or_else(|| ctx.absent(named(&wanted.topic), wanted.partition))
 }
 
 impl Fetching {
@@ -270,6 +281,10 @@ impl Fetching {
         let draw = || i32::try_from(rand::below(i32::MAX as u32)).unwrap_or(1);
         let (session_id, news) = self.ctx.fetch_sessions.finish(&self.session, &answered, clock::now(), draw);
         let api = self.ctx.metrics.api(KEY);
+        let elsewhere = [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::FENCED_LEADER_EPOCH];
+        let astray = self.version >= HINTS && self.found.iter().any(|found| elsewhere.contains(&found.error));
+        let image = astray.then(|| self.ctx.metadata.image());
+        let mut hints = image.as_ref().map(|image| Hints::new(image, &self.peer.listener));
         let mut response = FetchResponse {
             throttle_time_ms: 0,
             error: ErrorCode::NONE,
@@ -282,6 +297,10 @@ impl Fetching {
         for (((wanted, partition), found), news) in
             self.session.wanted.iter().zip(&self.partitions).zip(found).zip(news)
         {
+            let mut found = found;
+            if let Some(hints) = hints.as_mut().filter(|_| elsewhere.contains(&found.error)) {
+                found.current_leader = hints.leader(named(&wanted.topic), wanted.partition);
+            }
             api.error(found.error);
             if let Ok(partition) = partition {
                 let metrics = partition.metrics();
@@ -299,16 +318,15 @@ impl Fetching {
                 continue;
             }
             if last != Some(&wanted.topic) {
-                let topic = match &wanted.topic {
-                    TopicKey::Name(name) => TopicRef::Name(name.as_str()),
-                    TopicKey::Id(id) => TopicRef::Id(*id),
-                };
-                response.topics.push(TopicResponse { topic, partitions: Vec::new() });
+                response.topics.push(TopicResponse { topic: named(&wanted.topic), partitions: Vec::new() });
                 last = Some(&wanted.topic);
             }
             if let Some(topic) = response.topics.last_mut() {
                 topic.partitions.push(found);
             }
+        }
+        if let Some(hints) = &hints {
+            response.node_endpoints = &hints.endpoints;
         }
         encode(self.version, self.correlation_id, response)
     }

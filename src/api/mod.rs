@@ -49,6 +49,7 @@ pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
 pub mod elect_leaders;
@@ -73,6 +74,7 @@ pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod raft_voters;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
@@ -419,7 +421,10 @@ apis! {
         list_partition_reassignments::ListPartitionReassignments,
         alter_user_scram_credentials::AlterUserScramCredentials,
         update_features::UpdateFeatures,
-        unregister_broker::UnregisterBroker;
+        unregister_broker::UnregisterBroker,
+        describe_quorum::DescribeQuorum,
+        raft_voters::AddRaftVoter,
+        raft_voters::RemoveRaftVoter;
     Controller:
         alter_partition::AlterPartition,
         envelope::Envelope,
@@ -517,7 +522,7 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
     let Some(Runner { run, .. }) = runner(header.key) else {
-        return fetch::place(ctx, header, &body);
+        return fetch::place(ctx, peer, header, &body);
     };
     let call = Call {
         version: header.version,

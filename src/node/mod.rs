@@ -13,7 +13,7 @@ mod open;
 use crate::admin::{Admin, Health, Stage};
 use crate::api::{self, Side};
 use crate::config::{BrokerConfig, Listener, Live, Settings, Startup, TopicToCreate};
-use crate::controller::{self, Duties, Lifecycle, NewTopic};
+use crate::controller::{self, Duties, Lifecycle, NewTopic, Phase};
 use crate::group::GroupCoordinator;
 use crate::metadata::Publisher;
 use crate::metrics::Metrics;
@@ -41,6 +41,9 @@ use tracing::{error, info, warn};
 
 /// How often indexes are brought up to their logs and the directories of deleted partitions are looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long a start waits until the controller lets the broker in.
+const UNFENCED_MAX: Duration = Duration::from_secs(10);
 
 /// How long a broker waits until others lead what it led, at most (Kafka's five minutes).
 const HAND_OVER_MAX: Duration = Duration::from_secs(300);
@@ -219,6 +222,10 @@ impl Node {
             node.listeners.push(Listeners::start(bound, &node.ctx, &limits));
             node.start_maintenance(&settings);
             node.start_broker(&settings);
+            // Clients that are told of it find it in the metadata.
+            if tokio::time::timeout(UNFENCED_MAX, node.lifecycle.reached(Phase::Running)).await.is_err() {
+                warn!("the controller has not let this broker in yet");
+            }
         }
         Ok(node)
     }

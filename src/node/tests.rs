@@ -5,8 +5,8 @@
 use super::*;
 use crate::config::Values;
 use crate::metadata::record::{PartitionChange, PartitionRecord, RegisterBroker};
-use crate::metadata::{DirectoryId, PartitionImage, Record, Replicas};
-use crate::model::{LeaderEpoch, Offset, PartitionId, TimestampMs, TopicId, TopicName};
+use crate::metadata::{ConfigResource, DirectoryId, PartitionImage, Record, Replicas};
+use crate::model::{LeaderEpoch, NodeId, Offset, PartitionId, TimestampMs, TopicId, TopicName};
 use crate::partition::{Acks, Outcome, Partition, Positions};
 use crate::record::Batch;
 use crate::record::build::BatchBuilder;

@@ -323,7 +323,7 @@ pub struct Quorum {
 enum Part {
     /// It is the quorum.
     Solo(Mutex<Option<JoinHandle<()>>>),
-    Voter(raft::Member),
+    Voter(Box<raft::Member>),
     Observer(CancellationToken),
 }
 
@@ -388,7 +388,7 @@ impl Quorum {
         let tail = Arc::new(Tail::new());
         let member = raft::Member::start(open, join, Arc::clone(&shared), Arc::clone(&tail)).await?;
         let replayed = Replayed { records: 0, cut: 0, in_transaction: false };
-        Ok(Quorum::new(shared, node, replayed, settings, tail, Part::Voter(member)))
+        Ok(Quorum::new(shared, node, replayed, settings, tail, Part::Voter(Box::new(member))))
     }
 
     /// Follows the quorum without a vote. Must be called on a runtime.

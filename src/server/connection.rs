@@ -298,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && self.peer.side == api::Side::Broker
         {
             // Appended with the others of this wake-up, at the latest before anything else is placed.
-            let Some(later) = self.placer.add(&self.ctx, header, &body)? else {
+            let Some(later) = self.placer.add(&self.ctx, &self.peer, header, &body)? else {
                 self.placing.extend(grants.into_iter().flatten());
                 return Ok(());
             };
@@ -337,16 +337,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if placed.is_ready() && self.queue.is_empty() {
                 // The hot path: straight into the send buffer.
                 let before = self.outgoing.tail.len();
-                placed.encode(&mut self.outgoing.tail).map_err(|error| Closed::BadRequest(error.to_string()))?;
+                placed
+                    .encode(&self.ctx, &self.peer, &mut self.outgoing.tail)
+                    .map_err(|error| Closed::BadRequest(error.to_string()))?;
                 let bytes = self.outgoing.tail.len() - before;
                 let took = clock::now().saturating_duration_since(self.read_at);
                 self.ctx.metrics.api(api::produce::KEY).answered(took, bytes);
                 continue;
             }
             let state = if placed.is_ready() {
-                State::Done(placed.answer())
+                State::Done(placed.answer(&self.ctx, &self.peer))
             } else {
-                State::Waiting(Box::pin(async move { placed.committed().await.answer() }))
+                let (ctx, peer) = (Arc::clone(&self.ctx), Arc::clone(&self.peer));
+                State::Waiting(Box::pin(async move { placed.committed().await.answer(&ctx, &peer) }))
             };
             self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _grants: Grants::default() });
         }

@@ -1,7 +1,7 @@
 //! The log of a voter on disk: the same segments as a quorum of one has, and where in them each entry lies. Synchronous.
 //!
 //! A batch has no index: entries are counted, from the one that follows the snapshot, or from 0 where there is none.
-//! Appending is durable after [`RaftLog::to_sync`] was synced; cutting is durable when it returns, because what is
+//! Appending is durable after [`RaftLog::unsynced`] was synced; cutting is durable when it returns, because what is
 //! written after it must never be followed by what was cut.
 
 use super::types::{Entry, Id, log_id};
@@ -304,7 +304,7 @@ impl RaftLog {
     }
 
     /// What has to be synced for all appended so far to be durable.
-    pub(super) fn to_sync(&mut self) -> ToSync {
+    pub(super) fn unsynced(&mut self) -> ToSync {
         std::mem::take(&mut self.to_sync)
     }
 

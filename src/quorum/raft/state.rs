@@ -19,7 +19,7 @@ use crate::record::BatchHeader;
 use crate::rt::fs::Fs;
 use crate::wire::Refused;
 use crate::wire::reader::Reader;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use openraft::storage::RaftStateMachine;
 use openraft::{ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use parking_lot::Mutex;
@@ -181,7 +181,7 @@ fn snapshot(id: SnapshotId, last: Option<Id>, members: StoredMembers, bytes: Vec
 impl Inner {
     fn apply(&mut self, entry: Entry, tail: &Tail) -> Result<Outcome, QuorumError> {
         let mut outcome = Outcome::Applied;
-        let stored = entry.stored.unwrap_or_else(Bytes::new);
+        let stored = entry.stored.unwrap_or_default();
         let header = BatchHeader::parse(&stored).ok();
         let last = header.map_or(self.end, |header| header.last_offset());
         match entry.payload {

@@ -70,10 +70,13 @@ impl LogStore {
         apart(move || log.lock().trim(covered).map_err(std::io::Error::other)).await
     }
 
-    fn get(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, Fault> {
-        let read = self.log.lock().read(from, to, bytes_max);
-        read.map_err(|error| fault(ErrorSubject::Logs, ErrorVerb::Read, &error))
+    fn get(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<Entry>, QuorumError> {
+        self.log.lock().read(from, to, bytes_max)
     }
+}
+
+fn unread(error: QuorumError) -> Fault {
+    fault(ErrorSubject::Logs, ErrorVerb::Read, &error)
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
@@ -91,11 +94,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
-        self.get(from, to, usize::MAX)
+        self.get(from, to, usize::MAX).map_err(unread)
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, Fault> {
-        self.get(start, end, self.bytes_max)
+        self.get(start, end, self.bytes_max).map_err(unread)
     }
 }
 
@@ -145,7 +148,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 Err(WriteError::Fatal(error)) => return Err(fault(ErrorSubject::Logs, ErrorVerb::Write, &error)),
             }
         }
-        let (fs, to_sync) = (Arc::clone(&self.fs), self.log.lock().to_sync());
+        let (fs, to_sync) = (Arc::clone(&self.fs), self.log.lock().unsynced());
         callback.log_io_completed(apart(move || to_sync.sync(fs.as_ref())).await);
         Ok(())
     }

@@ -128,7 +128,7 @@ fn append_and_cut(disk: &SimFs) -> Result<Vec<u64>, Vec<u64>> {
         for _ in 0..4 {
             let entry = records(term, log.next_index(), 2);
             log.append(vec![entry]).map_err(|_| synced.clone())?;
-            log.to_sync().sync(fs.as_ref()).map_err(|_| synced.clone())?;
+            log.unsynced().sync(fs.as_ref()).map_err(|_| synced.clone())?;
             synced.push(term);
         }
     }
