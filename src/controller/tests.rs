@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+mod cluster;
+
 struct AnythingGoes;
 
 impl ConfigRules for AnythingGoes {
@@ -54,10 +56,13 @@ fn registration(node: i32) -> Registration {
 }
 
 fn try_start(disk: &SimFs, clean: bool) -> Result<Service, StartError> {
+    start_with(disk, clean, Duration::from_secs(9))
+}
+
+fn start_with(disk: &SimFs, clean: bool, session_timeout: Duration) -> Result<Service, StartError> {
     let settings = Settings { segment_bytes: 2000, snapshot_bytes: 5000, ..Settings::default() };
     let registration = registration(1);
     let defaults = DEFAULTS;
-    let session_timeout = Duration::from_secs(9);
     let rules = Arc::new(AnythingGoes);
     let fs = disk.shared();
     let founding = Founding::Durable;
@@ -71,7 +76,7 @@ fn begin(disk: &SimFs) -> Service {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn create(service: &Service, name: &str) -> Result<CreatedTopic, ApiError> {

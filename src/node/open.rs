@@ -171,7 +171,7 @@ pub(super) fn disk_side(
         features: controller::supported_features(),
         rack: settings.rack.clone(),
         log_dirs: dirs.live().map(LogDir::id).collect(),
-        previous_broker_epoch: -1,
+        previous_broker_epoch: dirs.epoch_of_clean_close().unwrap_or(-1),
     };
     let store = Arc::new(Store::default());
     let start = Start { live, settings: &settings, fs: &fs, dirs: &dirs, registration: &registration, store: &store };

@@ -9,8 +9,11 @@ use crate::model::ErrorCode;
 
 /// Waits after answers that are no success: the first, and how often it doubles before the heartbeat's interval holds.
 const RETRY_MS: u64 = 50;
-/// Between the answers that a broker waits for while others wait for it: at its start, and when it stops.
+/// Between the answers that a starting broker waits for.
 const SOON_MS: u64 = 10;
+
+/// Between two questions whether others lead now.
+const MOVING_MS: u64 = 50;
 
 /// Failures in a row after which a broker that wants to stop asks no more: some ten seconds with the default interval.
 const GIVE_UP: u32 = 9;
@@ -79,6 +82,8 @@ impl Lifecycle {
         self.phase = match self.phase {
             // Nobody was sent to it.
             Phase::Starting | Phase::CaughtUp => Phase::Left,
+            // Forgotten by the controller: nothing is led by it.
+            Phase::Running if self.epoch.is_none() => Phase::Left,
             Phase::Running => Phase::Leaving,
             leaving => leaving,
         };
@@ -87,8 +92,6 @@ impl Lifecycle {
     pub(crate) fn next(&self) -> Say {
         match (self.phase, self.epoch) {
             (Phase::Left, _) => Say::Nothing,
-            // It was forgotten: nothing is led by it.
-            (Phase::Leaving, None) => Say::Nothing,
             (_, None) => Say::Register,
             (phase, Some(epoch)) => {
                 Say::Heartbeat { epoch, want_fence: !self.ready, want_shut_down: phase == Phase::Leaving }
@@ -124,7 +127,7 @@ impl Lifecycle {
                 if standing.should_shut_down {
                     self.phase = Phase::Left;
                 }
-                SOON_MS
+                MOVING_MS
             }
             Phase::Running | Phase::Left => self.interval_ms,
         }

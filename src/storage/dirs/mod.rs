@@ -270,6 +270,15 @@ impl LogDirs {
         self.dirs.iter().filter(|dir| dir.is_live())
     }
 
+    /// The broker epoch of the last life, if it closed every directory cleanly and they are all here
+    /// (`LogManager.readBrokerEpochFromCleanShutdownFiles`): only then is it certain that no log lacks its end.
+    #[must_use]
+    pub fn epoch_of_clean_close(&self) -> Option<i64> {
+        let mut epochs = self.dirs.iter().map(|dir| dir.epoch_of_clean_close().filter(|_| dir.is_live()));
+        let first = epochs.next()??;
+        epochs.all(|epoch| epoch == Some(first)).then_some(first)
+    }
+
     #[must_use]
     pub fn by_id(&self, id: Uuid) -> Option<&LogDir> {
         self.dirs.iter().find(|dir| dir.id == id && !id.is_nil())

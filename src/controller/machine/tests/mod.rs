@@ -7,6 +7,7 @@ mod features;
 mod heartbeats;
 mod isr;
 mod leadership;
+mod lifecycle;
 mod model;
 mod partitions;
 mod placement;
