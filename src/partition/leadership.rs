@@ -53,6 +53,16 @@ pub struct IsrCounts {
     pub failed: Count,
 }
 
+impl IsrCounts {
+    fn changed(&self, from: usize, to: usize) {
+        match to.cmp(&from) {
+            std::cmp::Ordering::Less => self.shrinks.inc(),
+            std::cmp::Ordering::Greater => self.expands.inc(),
+            std::cmp::Ordering::Equal => {}
+        }
+    }
+}
+
 /// A partition among its replicas, as metrics show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -128,9 +138,12 @@ impl Partition {
         let rises = wanted.leader_epoch > state.leader_epoch;
         match &mut state.role {
             Role::Leader(leader) if leads => {
+                let before = leader.isr().len();
                 if !leader.update(wanted, log_end, now) {
                     return;
                 }
+                // Mostly sooner here than with the controller's answer.
+                self.common.counts.changed(before, leader.isr().len());
                 leader.set_eligible(|node| eligible(image, node));
             }
             role if leads => {
@@ -260,11 +273,7 @@ impl Partition {
             return;
         }
         let (isr, epoch) = (leader.isr().clone(), leader.partition_epoch());
-        match isr.len().cmp(&before) {
-            std::cmp::Ordering::Less => self.common.counts.shrinks.inc(),
-            std::cmp::Ordering::Greater => self.common.counts.expands.inc(),
-            std::cmp::Ordering::Equal => {}
-        }
+        self.common.counts.changed(before, isr.len());
         if isr.len() != before {
             tracing::info!(partition = %self.name, ?isr, partition_epoch = epoch, "the in-sync replicas changed");
         }
