@@ -12,6 +12,7 @@ use kafka_protocol::messages::describe_quorum_response::{
 };
 use kafka_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The one topic there is to ask for, and its one partition.
 const METADATA: &str = "__cluster_metadata";
@@ -23,28 +24,30 @@ impl Api for DescribeQuorum {
     const NAME: &'static str = "DescribeQuorum";
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
-        respond(ctx.controller.quorum().describe().as_ref(), &ctx.settings(), &request)
+    async fn handle(ctx: Arc<Context>, call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+        respond(call.version, ctx.controller.quorum().describe().as_ref(), &ctx.settings(), &request)
     }
 }
 
 fn respond(
+    version: i16,
     known: Option<&Description>,
     settings: &Settings,
     request: &DescribeQuorumRequest,
 ) -> DescribeQuorumResponse {
     let topic = |asked: &AskedTopic| {
-        let partitions = asked.partitions.iter().map(|partition| describe(known, asked, partition)).collect();
+        let partitions = asked.partitions.iter().map(|partition| describe(version, known, asked, partition)).collect();
         TopicData::default().with_topic_name(asked.topic_name.clone()).with_partitions(partitions)
     };
-    let nodes = known.map(|known| known.voters.iter().map(|voter| node(voter, settings)).collect());
+    let nodes =
+        known.filter(|_| version >= 2).map(|known| known.voters.iter().map(|voter| node(voter, settings)).collect());
     DescribeQuorumResponse::default()
         .with_error_message(None)
         .with_topics(request.topics.iter().map(topic).collect())
         .with_nodes(nodes.unwrap_or_default())
 }
 
-fn describe(known: Option<&Description>, topic: &AskedTopic, asked: &AskedPartition) -> PartitionData {
+fn describe(version: i16, known: Option<&Description>, topic: &AskedTopic, asked: &AskedPartition) -> PartitionData {
     let answer = PartitionData::default().with_partition_index(asked.partition_index).with_error_message(None);
     if topic.topic_name.as_str() != METADATA || asked.partition_index != 0 {
         return answer.with_error_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
@@ -52,6 +55,7 @@ fn describe(known: Option<&Description>, topic: &AskedTopic, asked: &AskedPartit
     let Some(known) = known else {
         return answer.with_error_code(ErrorCode::NOT_LEADER_OR_FOLLOWER.0);
     };
+    let replica = |state: &ReplicaState| replica(version, state);
     answer
         .with_leader_id(text::broker(known.leader))
         .with_leader_epoch(known.epoch.0)
@@ -60,10 +64,10 @@ fn describe(known: Option<&Description>, topic: &AskedTopic, asked: &AskedPartit
         .with_observers(known.observers.iter().map(replica).collect())
 }
 
-fn replica(state: &ReplicaState) -> Replica {
+fn replica(version: i16, state: &ReplicaState) -> Replica {
     Replica::default()
         .with_replica_id(text::broker(state.node))
-        .with_replica_directory_id(state.at.directory)
+        .with_replica_directory_id(if version >= 2 { state.at.directory } else { Uuid::nil() })
         .with_log_end_offset(state.end.0)
         .with_last_fetch_timestamp(state.last_fetch.0)
         .with_last_caught_up_timestamp(state.last_caught_up.0)
@@ -95,7 +99,7 @@ mod tests {
     fn known() -> Description {
         let state = |node: i32, end: i64| ReplicaState {
             node: NodeId(node),
-            at: Voter { host: "h".into(), port: 9093, ..Voter::default() },
+            at: Voter { host: "h".into(), port: 9093, directory: Uuid::from_u128(3) },
             end: Offset(end),
             last_fetch: TimestampMs(7),
             last_caught_up: TimestampMs(6),
@@ -115,7 +119,7 @@ mod tests {
         let topic =
             AskedTopic::default().with_topic_name(TopicName(text::text(topic))).with_partitions(vec![partition]);
         let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
-        let response = respond(known, config.settings(), &request);
+        let response = respond(version, known, config.settings(), &request);
         encoded(version, &response);
         response.topics[0].partitions[0].clone()
     }

@@ -342,14 +342,19 @@ impl RaftLog {
         self.detached
     }
 
+    /// Goes on where the log ends although more was purged. Blocks for the disk.
+    pub(super) fn attach(&mut self) -> Result<(), QuorumError> {
+        self.remove_from(0)?;
+        self.detached = false;
+        self.start_segment().map_err(|error| at(&self.dir, error))
+    }
+
     /// Removes segments of which a snapshot on disk has every entry that was not purged. Blocks for the disk.
     pub(super) fn trim(&mut self, covered: Covered) -> Result<(), QuorumError> {
         if self.detached {
             if self.purged == Some(covered.id) {
-                self.remove_from(0)?;
                 self.end = covered.end;
-                self.detached = false;
-                self.start_segment().map_err(|error| at(&self.dir, error))?;
+                self.attach()?;
             }
             return Ok(());
         }

@@ -240,6 +240,9 @@ impl RaftStateMachine<TypeConfig> for State {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, Fault> {
+        if let Some(log) = &self.log {
+            log.snapshot_comes();
+        }
         Ok(Box::default())
     }
 

@@ -19,6 +19,7 @@ use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const VOTE_FILE: &str = "quorum-state";
@@ -42,6 +43,8 @@ pub(super) struct LogStore {
     log: Arc<Mutex<RaftLog>>,
     /// Where the newest snapshot ends.
     covered: Arc<Mutex<Option<Covered>>>,
+    /// A snapshot is coming from the leader: what is purged beyond the log waits for it.
+    coming: Arc<AtomicBool>,
     /// Bytes of entries in one answer to another node.
     bytes_max: usize,
 }
@@ -56,11 +59,16 @@ impl LogStore {
         bytes_max: usize,
     ) -> Result<LogStore, QuorumError> {
         let log = RaftLog::open(Arc::clone(&fs), dir.clone(), node, segment_bytes, *covered.lock())?;
-        Ok(LogStore { fs, dir, log: Arc::new(Mutex::new(log)), covered, bytes_max })
+        Ok(LogStore { fs, dir, log: Arc::new(Mutex::new(log)), covered, coming: Arc::default(), bytes_max })
     }
 
     pub(super) fn log(&self) -> &Mutex<RaftLog> {
         &self.log
+    }
+
+    /// Says that a snapshot is being received.
+    pub(super) fn snapshot_comes(&self) {
+        self.coming.store(true, Ordering::SeqCst);
     }
 
     /// Removes from disk what the newest snapshot makes superfluous.
@@ -160,7 +168,16 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, upto: Id) -> Result<(), Fault> {
-        self.log.lock().purge(upto);
+        let detached = {
+            let mut log = self.log.lock();
+            log.purge(upto);
+            log.is_detached()
+        };
+        if detached && !self.coming.load(Ordering::SeqCst) {
+            let log = Arc::clone(&self.log);
+            let attached = apart(move || log.lock().attach().map_err(std::io::Error::other)).await;
+            return attached.map_err(|error| fault(ErrorSubject::Logs, ErrorVerb::Delete, &error));
+        }
         self.trim().await.map_err(|error| fault(ErrorSubject::Logs, ErrorVerb::Delete, &error))
     }
 }
