@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first. A module names only itself and those before it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "model",
     "config",
     "rt",
+    "tls",
     "metrics",
     "record",
     "wire",

@@ -6,6 +6,7 @@
 pub mod model;
 pub mod config;
 pub mod rt;
+pub mod tls;
 pub mod metrics;
 pub mod record;
 pub mod wire;

@@ -1,7 +1,8 @@
 //! `klamm`: arguments, environment and file to a configuration, and that to a running broker.
 
-use klamm::config::{self, Command, LogFormat, Startup, Surroundings};
+use klamm::config::{self, Command, LogFormat, Startup, StorageCommand, Surroundings};
 use klamm::node;
+use klamm::rt::fs::disk::disk;
 use klamm::rt::{logging, process};
 use std::process::ExitCode;
 
@@ -19,12 +20,34 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Run(startup)) => run(*startup),
+        Ok(Command::Storage(command)) => return storage(&command),
+        Ok(Command::Health(host, port)) => health(&host, port),
         Err(fault) => Err(fault.to_string()),
     };
     if let Err(sentence) = &outcome {
         eprintln!("klamm: {sentence}");
     }
     ExitCode::from(u8::from(outcome.is_err()))
+}
+
+fn health(host: &str, port: u16) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("The system gave no threads ({error}): raise its limits."))?;
+    runtime.block_on(klamm::admin::probe(host, port))
+}
+
+/// `klamm storage`, whose messages are those of Kafka's tool.
+fn storage(command: &StorageCommand) -> ExitCode {
+    match node::format::run(command, &*disk()) {
+        Ok(outcome) => {
+            print!("{}", outcome.text);
+            ExitCode::from(u8::from(!outcome.success))
+        }
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(startup: Startup) -> Result<(), String> {

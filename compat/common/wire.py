@@ -148,9 +148,10 @@ def record_of(value):
     return zigzag(len(record)) + record
 
 
-def batch(records, count, timestamp, attributes=0, crc=None, length=None):
-    """A record batch (magic 2) around record bytes; `crc` and `length` may be given wrong on purpose."""
-    after_crc = struct.pack(">hiqqqhii", attributes, max(count - 1, 0), timestamp, timestamp, -1, -1, -1, count) + records
+def batch(records, count, timestamp, attributes=0, crc=None, length=None, producer=(-1, -1, -1)):
+    """A record batch (magic 2) around record bytes; `crc` and `length` may be given wrong on purpose. `producer` is its id, its epoch
+    and the first record's sequence number."""
+    after_crc = struct.pack(">hiqqqhii", attributes, max(count - 1, 0), timestamp, timestamp, *producer, count) + records
     crc = crc32c(after_crc) if crc is None else crc
     length = 9 + len(after_crc) if length is None else length
     return struct.pack(">qiibI", 0, length, -1, 2, crc) + after_crc
@@ -159,6 +160,13 @@ def batch(records, count, timestamp, attributes=0, crc=None, length=None):
 def batch_of_one(value, timestamp):
     """A record batch with one record without a key."""
     return batch(record_of(value), 1, timestamp)
+
+
+TRANSACTIONAL = 0x10
+
+
+def transactional_batch(value, timestamp, producer):
+    return batch(record_of(value), 1, timestamp, TRANSACTIONAL, producer=producer)
 
 
 def produce_body(topic, partition, batch, acks=-1):

@@ -13,13 +13,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import allowed  # noqa: E402
-import lockstep  # noqa: E402
 import scenarios  # noqa: E402
-import schema  # noqa: E402
 import sequences  # noqa: E402
-import sides  # noqa: E402
-from compat.common import brokers, checks, jars  # noqa: E402
+from compat.common import allowed, brokers, checks, jars, lockstep, schema, scripts, sides  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = os.path.join(HERE, "work", str(os.getpid()))
@@ -76,56 +72,22 @@ def stop(runner):
         side.broker.kill9()
 
 
-def written(script):
-    return "".join(f"\n       {n:2} {_step(s)}" for n, s in enumerate(script))
-
-
-def _step(step):
-    if "api" not in step:
-        return str(step)
-    body = {k: v for k, v in step["body"].items() if v not in (None, [], -1)}
-    more = {k: v for k, v in step.items() if k not in ("api", "v", "body", "client")}
-    text = f"{step['api']} {step['v']} {body} {more or ''}"
-    return text if len(text) < 500 else text[:480] + "..."
-
-
-def told(n, step, kafka, klamm):
-    print(f"       {n:2} {_step(step)}\n            {kafka}", flush=True)
-    if kafka != klamm:
-        print(f"     !! {klamm}", flush=True)
-
-
-def settled_by(runner, name, script, c, verbose):
-    found = runner.run(name, script, told if verbose else None)
-    c.check(name, not found, "\n     ".join(map(str, found)) + (written(script) if found else ""))
-    return found
-
-
 def run_scenarios(c, options, schemas):
     wanted = [s for s in scenarios.all_of_them() if options.only in s.name]
     for extra in sorted({tuple(sorted(s.settings.items())) for s in wanted}):
         runner = start({**SETTINGS, **dict(extra)}, schemas)
         for scenario in wanted:
             if tuple(sorted(scenario.settings.items())) == extra:
-                settled_by(runner, scenario.name, scenario.steps, c, options.verbose)
-        print(f"     {runner.steps} steps, {runner.stops} stopped at a free choice, allowed: {runner.used}")
+                scripts.check(runner, scenario.name, scenario.steps, c, options.verbose)
+        print(scripts.summary(runner))
         stop(runner)
 
 
 def run_sequences(c, options, schemas):
     runner = start(SETTINGS, schemas)
-    seen = {}
-    for seed in range(options.seed, options.seed + options.sequences):
-        script = sequences.random_script(seed)
-        found = runner.run("sequence", script, told if options.verbose else None, sequences.order_is_free(script))
-        if found and found[0].key() in seen:
-            c.check(f"sequence {seed} (as {seen[found[0].key()]})", False, found[0])
-            continue
-        if found:
-            seen[found[0].key()] = seed
-            script, found = sequences.shortest(runner, script, found)
-        c.check(f"sequence {seed}", not found, "\n     ".join(map(str, found)) + (written(script) if found else ""))
-    print(f"     {runner.steps} steps, {runner.stops} stopped at a free choice, allowed: {runner.used}")
+    seeds = range(options.seed, options.seed + options.sequences)
+    scripts.check_random(runner, seeds, sequences.random_script, c, options.verbose, sequences.order_is_free)
+    print(scripts.summary(runner))
     stop(runner)
 
 

@@ -1,4 +1,4 @@
-"""Random scripts, each from its seed, and the shortest part of one that still shows a difference."""
+"""Random scripts, each from its seed."""
 
 import random
 
@@ -119,24 +119,3 @@ def _about_the_group(r, group, who, mood):
     return r.choice([steps.listing(), steps.describe(group), steps.describe(group), steps.describe_consumer(group), steps.describe_consumer(group),
                      steps.fetch(None, group), steps.commit({"a": [0]}, group), steps.offset_delete({"a": [0], "b": [0, 1]}, group),
                      steps.delete(group) if r.random() < 0.3 else steps.describe(group)])
-
-
-def shortest(runner, script, found):
-    """The script with as many steps left out as can be while the same fields still differ."""
-    wanted = found[0].path
-    script = script[:found[0].step + 1] if len(found) == 1 else script
-    at, size = 0, max(1, len(script) // 2)
-    budget = 60
-    while budget:
-        budget -= 1
-        less = script[:at] + script[at + size:]
-        again = runner.run("sequence", less, free=order_is_free(script))
-        if again and again[0].path == wanted:
-            script, found = less, again
-        else:
-            at += size
-        if at >= len(script):
-            if size == 1:
-                break
-            at, size = 0, max(1, size // 2)
-    return script, found

@@ -1,7 +1,8 @@
 """A Kafka Streams application with exactly_once_v2 (a word count whose store has a changelog, and a windowed join) works on seeded
 input while the broker and the application are killed with kill -9 and started again. What it made must equal a one-shot recount.
 
-Then the application starts with its state directory deleted, and must go on from what its changelogs hold.
+Then the application starts with its state directory deleted, and must go on from what its changelogs hold; and once more when they are
+compacted.
 `COMPAT_SUBJECT=kafka` runs it against Apache Kafka.
 """
 
@@ -85,8 +86,9 @@ class Session:
         feeder = processes.Feeder(self.work, self.broker, self.rest, self.rate)
         self.check("the rest of the input is acknowledged", feeder.end() == len(self.rest))
         self.done(self.first + self.rest, "after the restore")
-        self.compacts(self.first + self.rest)
+        left = self.compacts(self.first + self.rest)
         self.check("the application closes again", self.app.close())
+        self.restores_compacted(self.first + self.rest, left)
         died = [e[1:] for app in self.apps for e in app.all("exception")]
         self.check("no thread of the application died", not died, "\n     ".join(map(repr, died[:10])))
 
@@ -105,6 +107,11 @@ class Session:
                 # A new application tells its first state; one whose broker came back tells nothing.
                 processes.wait(lambda: self.app.all("state", since), 3)
             time.sleep(self.rng.uniform(0.2, 5))
+            if settled and kind == "application":
+                # In the middle of a transaction, which takes that there is something left to do.
+                feeder.upto = max(feeder.upto, min(len(self.first), feeder.fed + 2 * self.rate))
+                asked = time.monotonic()
+                processes.wait(lambda: self.app.all("progress", asked), 5)
             since = time.monotonic()
             print(f"# kill -9 of the {kind}, {'at work' if settled else 'not yet at work again'}, {feeder.fed} records fed", flush=True)
             if kind == "broker":
@@ -184,6 +191,20 @@ class Session:
         self.check("the changelog is compacted", left <= updates * 3 // 4, f"{left} records of {updates}")
         print(f"# the changelog has {left} records of {updates}")
         self.changelog(fed, "compacted")
+        return left
+
+    def restores_compacted(self, fed, left):
+        """All that the application has is the changelog that the cleaner left."""
+        shutil.rmtree(self.app.state)
+        self.start_app()
+        self.check("the application runs on the compacted changelog", processes.wait(self.app.running, STUCK), repr(self.app.events[-5:]))
+        words = inputs.words(fed)
+        restored = sum(n for partition, n in self.app.restored().items() if partition.startswith(CHANGELOG))
+        print(f"# restored from the compacted changelog: {restored} records of {len(words)} words")
+        self.check("it reads no more than what compaction left", len(words) <= restored <= left, f"{restored} records, {left} were left")
+        self.same("the store that was restored from the compacted changelog equals the recount", words, self.app.store() or {})
+        self.check("it counts nothing anew", len(self.outputs()["counts"]) == sum(words.values()))
+        self.check("the application closes for good", self.app.close())
 
 
 def _steps(counts):

@@ -38,6 +38,18 @@ impl Client {
         Client { socket, correlation_id: 0 }
     }
 
+    /// Connects from an address of this machine.
+    pub(crate) fn connect_from(source: [u8; 4], address: &str) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from((source, 0)).into()).unwrap();
+        let address: std::net::SocketAddr = address.parse().unwrap();
+        socket.connect(&address.into()).unwrap();
+        let socket = TcpStream::from(socket);
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Client { socket, correlation_id: 0 }
+    }
+
     /// Sends a request; the answer is left for [`Client::receive`].
     pub(crate) fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
         let (id, frame) = self.frame(version, request);

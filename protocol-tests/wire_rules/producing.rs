@@ -211,6 +211,25 @@ fn only_the_brokers_write_to_internal_topics() {
 }
 
 #[test]
+fn more_replicas_in_sync_than_the_topic_has_cannot_be_asked_for() {
+    let (_broker, mut client) = with_topic(&[("min.insync.replicas", "2")]);
+    assert_eq!(error(&mut client, 12, &produce("t", 0, -1, &batch(&["x"]))), code::NONE);
+}
+
+#[test]
+fn where_the_log_begins_is_said_of_refused_records_but_not_of_damaged_bytes() {
+    let (_broker, mut client) = with_topic(&[("message.timestamp.after.max.ms", "1000")]);
+    let log_start = |client: &mut Client, batch: &[u8]| {
+        client.call(12, &produce("t", 0, -1, batch)).responses[0].partition_responses[0].log_start_offset
+    };
+    assert_eq!(log_start(&mut client, &batch_of(&[(now_ms() + 3_600_000, None, "x")]).build().unwrap()), 0);
+    let mut damaged = batch(&["x"]).to_vec();
+    let last = damaged.len() - 2;
+    damaged[last] ^= 1;
+    assert_eq!(log_start(&mut client, &damaged), -1);
+}
+
+#[test]
 fn timestamps_beyond_the_topics_limits_are_refused_with_the_records_that_have_them() {
     let limits = [("message.timestamp.before.max.ms", "60000"), ("message.timestamp.after.max.ms", "60000")];
     let (_broker, mut client) = with_topic(&limits);

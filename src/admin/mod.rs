@@ -3,6 +3,10 @@
 //!
 //! No authentication: it listens on the loopback address unless told otherwise.
 
+mod probe;
+
+pub use probe::probe;
+
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use axum::Router;
 use axum::extract::State;

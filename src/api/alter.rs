@@ -1,10 +1,12 @@
 //! What IncrementalAlterConfigs and AlterConfigs have in common: the checks a broker makes before the controller is
 //! asked (`ConfigAdminManager.preprocess`), and putting the two halves of the answer together again.
 
-use super::{ApiError, Side};
+use super::{ApiError, Call, Side, text};
+use crate::access;
 use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResource, ResourceType};
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Operation};
+use crate::rt::fs::disk::disk;
 use kafka_protocol::protocol::StrBytes;
 use std::collections::{BTreeMap, HashSet};
 
@@ -63,8 +65,33 @@ pub(super) fn check_broker(
     resource: &ConfigResource,
     whole: &BTreeMap<String, String>,
 ) -> Result<(), ApiError> {
-    config::validate_dynamic_broker(config, whole, !resource.name.is_empty())
-        .map_err(|fault| invalid(fault.to_string()))
+    let per_broker = !resource.name.is_empty();
+    config::validate_dynamic_broker(config, whole, per_broker).map_err(|fault| invalid(fault.to_string()))?;
+    // Stores are opened before anybody depends on them.
+    let (next, _) = config.proposed(whole, per_broker);
+    let listeners = config.settings().network.security.iter().zip(&next.settings().network.security);
+    for (old, new) in listeners.filter(|(old, new)| old != new) {
+        access::check_change(old, new, &*disk()).map_err(|fault| {
+            invalid(format!(
+                "Invalid value org.apache.kafka.common.config.ConfigException: Validation of dynamic config update of \
+                 the listener {} failed: {fault} for configuration Invalid dynamic configuration",
+                old.listener
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks that the client may do this to the configs of a resource: its own permission counts for a topic and a group, the
+/// cluster's for the rest.
+pub(super) fn check_leave(call: &Call, operation: Operation, kind: i8, name: &str) -> Result<(), ApiError> {
+    let may = call.may();
+    let (may, error) = match ResourceType::from_code(kind) {
+        Some(ResourceType::Topic) => (may.topic(operation, name), ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        Some(ResourceType::Group) => (may.group(operation, name), ErrorCode::GROUP_AUTHORIZATION_FAILED),
+        _ => (may.cluster(operation), ErrorCode::CLUSTER_AUTHORIZATION_FAILED),
+    };
+    if may { Ok(()) } else { Err(text::explained(ApiError::bare(error))) }
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> ApiError {

@@ -3,13 +3,13 @@
 //! Old clients use it; tools have moved to IncrementalAlterConfigs. A key that is not in the request goes back to
 //! its default. Topics, brokers, groups and client-metrics subscriptions have configs; broker loggers are only
 //! known to the newer API. v0-2 differ in their encoding only.
-//!
-//! Left out: authorization.
+//! ALTER_CONFIGS is needed of the topic or group, or, for the rest, of the cluster.
 
 use super::alter::{self, BrokerCheck, Checker, Step};
 use super::{Api, ApiError, Call, Context, Side, Versions, forward, text};
 use crate::config::BrokerConfig;
 use crate::metadata::{ConfigResource, ResourceType};
+use crate::model::Operation;
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
@@ -33,7 +33,7 @@ impl Api for AlterConfigs {
                 alter::outcomes(count, response.map(|response| response.responses), |r| (r.error_code, r.error_message))
             }
         };
-        respond(side, &ctx.config.load(), request, ask).await
+        respond(&call, &ctx.config.load(), request, ask).await
     }
 }
 
@@ -54,18 +54,19 @@ fn to_request(sets: Sets, validate_only: bool) -> AlterConfigsRequest {
 }
 
 async fn respond(
-    side: Side,
+    call: &Call,
     config: &BrokerConfig,
     request: AlterConfigsRequest,
     ask: impl AsyncFnOnce(Sets) -> Vec<Result<(), ApiError>>,
 ) -> AlterConfigsResponse {
     let steps = {
+        let side = call.peer.side;
         let check = |resource: &ConfigResource, whole: &_| match side {
             Side::Broker => alter::check_broker(config, resource, whole),
             // Each broker has checked its own, and the controller checks what it can for all.
             Side::Controller => Ok(()),
         };
-        plan(&request, Checker { node: config.settings().node_id, side }, &check)
+        plan(&request, call, Checker { node: config.settings().node_id, side }, &check)
     };
     let outcomes = alter::carry_out(steps, ask).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
@@ -81,18 +82,23 @@ async fn respond(
 
 type Set = Vec<(String, Option<String>)>;
 
-fn plan(request: &AlterConfigsRequest, by: Checker, check: BrokerCheck<'_>) -> Vec<Step<Set>> {
+fn plan(request: &AlterConfigsRequest, call: &Call, by: Checker, check: BrokerCheck<'_>) -> Vec<Step<Set>> {
     let repeated = alter::repeated(request.resources.iter().map(|r| (r.resource_type, &*r.resource_name)));
     let step = |resource: &AlterConfigsResource| {
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, by, check).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, call, by, check).unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
 
-fn preprocess(asked: &AlterConfigsResource, by: Checker, check: BrokerCheck<'_>) -> Result<Step<Set>, ApiError> {
+fn preprocess(
+    asked: &AlterConfigsResource,
+    call: &Call,
+    by: Checker,
+    check: BrokerCheck<'_>,
+) -> Result<Step<Set>, ApiError> {
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
     let resource = alter::check_resource(asked.resource_type, &asked.resource_name, by)?;
     let text = |config: &AlterableConfig| (config.name.to_string(), config.value.as_ref().map(|v| v.to_string()));
@@ -101,6 +107,7 @@ fn preprocess(asked: &AlterConfigsResource, by: Checker, check: BrokerCheck<'_>)
         let whole = set.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
         check(&resource, &whole)?;
     }
+    alter::check_leave(call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name)?;
     Ok(Step::Ask(resource, set))
 }
 
@@ -133,7 +140,7 @@ mod tests {
     ) -> Vec<(ErrorCode, String)> {
         let request = AlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
         let ask = async |sets| controller.alter_configs(sets, validate_only).await;
-        let response = respond(Side::Broker, &testing::config().load(), request, ask).await;
+        let response = respond(&testing::call(2), &testing::config().load(), request, ask).await;
         for version in 0..=2 {
             encoded(version, &response);
         }

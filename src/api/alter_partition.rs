@@ -1,10 +1,11 @@
 //! AlterPartition (56), v2-3: a leader asks that the ISR of its partition changes.
 //!
 //! Versions: v3 has the epoch of each broker that is to be in the ISR (KIP-903); before, it is not checked.
+//! The cluster needs CLUSTER_ACTION.
 
 use super::{Api, Call, Context, Versions, text};
 use crate::controller::{IsrProposal, IsrVerdict};
-use crate::model::{LeaderEpoch, NodeId, PartitionId, TopicId};
+use crate::model::{LeaderEpoch, NodeId, Operation, PartitionId, TopicId};
 use kafka_protocol::messages::alter_partition_response::{PartitionData, TopicData};
 use kafka_protocol::messages::{AlterPartitionRequest, AlterPartitionResponse};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ impl Api for AlterPartition {
     const VERSIONS: Versions = Versions { min: 2, max: 3 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: AlterPartitionRequest) -> AlterPartitionResponse {
+        if let Err(error) = call.on_cluster(Operation::ClusterAction) {
+            return AlterPartitionResponse::default().with_error_code(error.code.0);
+        }
         let proposals = proposals(&request, call.version);
         let broker = NodeId(request.broker_id.0);
         match ctx.controller.alter_partition(broker, request.broker_epoch, &proposals).await {

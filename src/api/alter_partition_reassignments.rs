@@ -1,10 +1,10 @@
 //! AlterPartitionReassignments (45), v0-1: moves replicas to other brokers, or takes a move back (KIP-455).
 //!
-//! Versions: v1 says whether the number of replicas may change; in v0 it may.
+//! Versions: v1 says whether the number of replicas may change; in v0 it may. The cluster needs ALTER.
 
 use super::{Api, ApiError, Call, Context, Versions, deadline, text};
 use crate::controller::{Reassign, Reassignment};
-use crate::model::{NodeId, PartitionId};
+use crate::model::{NodeId, Operation, PartitionId};
 use kafka_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
@@ -20,9 +20,12 @@ impl Api for AlterPartitionReassignments {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: AlterPartitionReassignmentsRequest,
     ) -> AlterPartitionReassignmentsResponse {
+        if let Err(error) = call.on_cluster(Operation::Alter) {
+            return refused(&request, &error);
+        }
         let reassign = Reassign {
             partitions: reassignments(&request),
             may_change_factor: request.allow_replication_factor_change,
@@ -43,6 +46,13 @@ fn reassignments(request: &AlterPartitionReassignmentsRequest) -> Vec<Reassignme
         }));
     }
     reassignments
+}
+
+/// The error stands at the top, and with every partition (`AlterPartitionReassignmentsRequest.getErrorResponse`).
+fn refused(request: &AlterPartitionReassignmentsRequest, error: &ApiError) -> AlterPartitionReassignmentsResponse {
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let (code, message) = text::error_fields(Err(error.clone()));
+    respond(request, vec![Err(error.clone()); count]).with_error_code(code).with_error_message(message)
 }
 
 /// The answers, which are in the order of the request, under their topics.

@@ -4,10 +4,10 @@
 //! `log.dirs` as an absolute path gives LOG_DIR_NOT_FOUND, a failed one KAFKA_STORAGE_ERROR. A partition that does
 //! not exist gives UNKNOWN_TOPIC_OR_PARTITION, and is made in the directory if it is created later; one of another
 //! broker gives REPLICA_NOT_AVAILABLE. To ask for the directory it lies in takes back a move.
-//! Unlike Kafka, replicas move while another directory has failed.
+//! The cluster needs ALTER. Unlike Kafka, replicas move while another directory has failed.
 
 use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, PartitionId, TopicName, TopicPartition};
+use crate::model::{ErrorCode, Operation, PartitionId, TopicName, TopicPartition};
 use crate::partition::Manager;
 use kafka_protocol::messages::alter_replica_log_dirs_response::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
@@ -29,11 +29,14 @@ impl Api for AlterReplicaLogDirs {
     const NAME: &'static str = "AlterReplicaLogDirs";
     const VERSIONS: Versions = Versions { min: 1, max: 2 };
 
-    async fn handle(
-        ctx: Arc<Context>,
-        _call: Call,
-        request: AlterReplicaLogDirsRequest,
-    ) -> AlterReplicaLogDirsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse {
+        if let Err(error) = call.on_cluster(Operation::Alter) {
+            let mut answers = Answers::new();
+            for at in wanted(&request).into_keys() {
+                answers.entry(at.topic).or_default().push((at.partition, error.code));
+            }
+            return response(answers);
+        }
         let partitions = Arc::clone(&ctx.partitions);
         // The last step of a move holds a partition's lock while it syncs.
         let answers = tokio::task::spawn_blocking(move || alter(&partitions, &wanted(&request))).await;

@@ -1,7 +1,9 @@
-//! AlterUserScramCredentials (51), v0: sets and removes what SCRAM checks logins against. One outcome per user.
+//! AlterUserScramCredentials (51), v0: sets and removes what SCRAM checks logins against. One outcome per user. The
+//! cluster needs ALTER.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::controller::{AlterScram, ScramDeletion, ScramUpsertion, UserOutcomes};
+use crate::model::Operation;
 use kafka_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
 use kafka_protocol::messages::{AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse};
 use std::collections::BTreeSet;
@@ -16,10 +18,13 @@ impl Api for AlterUserScramCredentials {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: AlterUserScramCredentialsRequest,
     ) -> AlterUserScramCredentialsResponse {
-        let outcome = ctx.controller.alter_scram_credentials(question(&request)).await;
+        let outcome = match call.on_cluster(Operation::Alter) {
+            Ok(()) => ctx.controller.alter_scram_credentials(question(&request)).await,
+            Err(error) => Err(error),
+        };
         answer(&request, outcome)
     }
 }

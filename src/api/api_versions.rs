@@ -10,9 +10,10 @@
 //!
 //! A version that is not served is not an error of the connection: [`unsupported`] is the answer, in v0's form.
 
-use super::{Api, Call, Context, Served, Versions, served_on, text};
+use super::{Api, Call, Context, Served, Versions, served_on, text, wire};
 use crate::metadata::Image;
 use crate::model::{ErrorCode, NodeId};
+use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::Request;
@@ -26,12 +27,27 @@ impl Api for ApiVersions {
     const VERSIONS: Versions = Versions { min: 0, max: 4 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
-        let named = is_well_formed(&request.client_software_name) && is_well_formed(&request.client_software_version);
-        if call.version >= 3 && !named {
+        if call.version >= 3 && !is_named(&request) {
             return ApiVersionsResponse::default().with_error_code(ErrorCode::INVALID_REQUEST.0);
         }
         respond(served_on(call.peer.side), &ctx.metadata.load(), ctx.settings().node_id, call.version)
     }
+}
+
+/// Whether the answer to such a request is no error.
+///
+/// # Errors
+/// The body is not what it says.
+pub fn acceptable(version: i16, body: Bytes) -> Result<bool, String> {
+    if !ApiVersions::VERSIONS.contains(version) {
+        return Ok(false);
+    }
+    let request: ApiVersionsRequest = wire::decode(version, body).map_err(|error| error.to_string())?;
+    Ok(version < 3 || is_named(&request))
+}
+
+fn is_named(request: &ApiVersionsRequest) -> bool {
+    is_well_formed(&request.client_software_name) && is_well_formed(&request.client_software_version)
 }
 
 /// The answer to a version that is not served: error 35 and the versions of this API, for a client to choose from.

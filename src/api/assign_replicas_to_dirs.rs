@@ -1,8 +1,9 @@
 //! AssignReplicasToDirs (73), v0: a broker says in which of its directories replicas lie (KIP-858).
+//! The cluster needs CLUSTER_ACTION.
 
 use super::{Api, Call, Context, Versions};
 use crate::controller::Assignment;
-use crate::model::{ErrorCode, NodeId, PartitionId, TopicId};
+use crate::model::{ErrorCode, NodeId, Operation, PartitionId, TopicId};
 use kafka_protocol::messages::assign_replicas_to_dirs_response::{DirectoryData, PartitionData, TopicData};
 use kafka_protocol::messages::{AssignReplicasToDirsRequest, AssignReplicasToDirsResponse};
 use std::sync::Arc;
@@ -16,9 +17,12 @@ impl Api for AssignReplicasToDirs {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: AssignReplicasToDirsRequest,
     ) -> AssignReplicasToDirsResponse {
+        if let Err(error) = call.on_cluster(Operation::ClusterAction) {
+            return AssignReplicasToDirsResponse::default().with_error_code(error.code.0);
+        }
         let broker = NodeId(request.broker_id.0);
         match ctx.controller.assign_directories(broker, request.broker_epoch, &assignments(&request)).await {
             Ok(answers) => respond(&request, answers),

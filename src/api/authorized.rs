@@ -1,37 +1,18 @@
-//! The authorized-operations bit fields of Metadata, DescribeCluster, DescribeTopicPartitions and the descriptions of groups
-//! while no authorizer is configured: every operation that the kind of resource knows is allowed.
-//!
-//! A bit's number is the operation's code (`AclOperation`); the sets are `AclEntry.supportedOperations`.
+//! The bit field of authorized operations in Metadata, DescribeCluster, DescribeTopicPartitions and the descriptions of
+//! groups.
 
-const READ: i32 = 1 << 3;
-const WRITE: i32 = 1 << 4;
-const CREATE: i32 = 1 << 5;
-const DELETE: i32 = 1 << 6;
-const ALTER: i32 = 1 << 7;
-const DESCRIBE: i32 = 1 << 8;
-const CLUSTER_ACTION: i32 = 1 << 9;
-const DESCRIBE_CONFIGS: i32 = 1 << 10;
-const ALTER_CONFIGS: i32 = 1 << 11;
-const IDEMPOTENT_WRITE: i32 = 1 << 12;
-
-pub(super) const TOPIC: i32 = READ | WRITE | CREATE | DELETE | ALTER | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
-
-pub(super) const CLUSTER: i32 =
-    CREATE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE | ALTER | DESCRIBE;
-
-pub(super) const GROUP: i32 = READ | DESCRIBE | DELETE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+use crate::access::Permissions;
+use crate::model::{CLUSTER_NAME, Operation, ResourceKind};
 
 /// What a response carries when the client did not ask for the bit field.
 pub(super) const NOT_ASKED: i32 = i32::MIN;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What may be done to the cluster; nothing is told to those who may not describe it.
+pub(super) fn on_cluster(may: &Permissions<'_>) -> i32 {
+    if may.cluster(Operation::Describe) { may.operations(ResourceKind::Cluster, CLUSTER_NAME) } else { 0 }
+}
 
-    #[test]
-    fn without_an_authorizer_the_bit_fields_are_those_of_apache_kafka() {
-        assert_eq!(TOPIC, 3576);
-        assert_eq!(CLUSTER, 8096);
-        assert_eq!(GROUP, 3400);
-    }
+/// What may be done to a group, where that was asked for.
+pub(super) fn on_group(may: &Permissions<'_>, group: &str, asked: bool) -> i32 {
+    if asked { may.operations(ResourceKind::Group, group) } else { NOT_ASKED }
 }

@@ -1,10 +1,11 @@
 //! BrokerHeartbeat (63), v0-1: a broker lives; whether it is fenced, and whether it may stop.
 //!
 //! Versions: v1 has the log directories that failed.
+//! The cluster needs CLUSTER_ACTION.
 
 use super::{Api, Call, Context, Versions};
 use crate::controller::Heartbeat;
-use crate::model::NodeId;
+use crate::model::{NodeId, Operation};
 use kafka_protocol::messages::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use std::sync::Arc;
 
@@ -15,7 +16,10 @@ impl Api for BrokerHeartbeat {
     const NAME: &'static str = "BrokerHeartbeat";
     const VERSIONS: Versions = Versions { min: 0, max: 1 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: BrokerHeartbeatRequest) -> BrokerHeartbeatResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: BrokerHeartbeatRequest) -> BrokerHeartbeatResponse {
+        if let Err(error) = call.on_cluster(Operation::ClusterAction) {
+            return BrokerHeartbeatResponse::default().with_error_code(error.code.0);
+        }
         let beat = Heartbeat {
             broker: NodeId(request.broker_id.0),
             broker_epoch: request.broker_epoch,

@@ -2,10 +2,11 @@
 //!
 //! Versions: v1 has a flag of the migration from ZooKeeper, which is refused as Kafka 4 refuses it; v2 has the log
 //! directories; v3 the epoch in which a clean stop was, without which no stop counts as clean.
+//! The cluster needs CLUSTER_ACTION.
 
 use super::{Api, Call, Context, Versions};
 use crate::controller::{RegisteredListener, Registration};
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Operation};
 use kafka_protocol::messages::{BrokerRegistrationRequest, BrokerRegistrationResponse};
 use std::sync::Arc;
 
@@ -16,7 +17,10 @@ impl Api for BrokerRegistration {
     const NAME: &'static str = "BrokerRegistration";
     const VERSIONS: Versions = Versions { min: 0, max: 4 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: BrokerRegistrationRequest) -> BrokerRegistrationResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: BrokerRegistrationRequest) -> BrokerRegistrationResponse {
+        if let Err(error) = call.on_cluster(Operation::ClusterAction) {
+            return refused(error.code);
+        }
         if request.is_migrating_zk_broker {
             return refused(ErrorCode::BROKER_ID_NOT_REGISTERED);
         }

@@ -8,12 +8,13 @@
 use super::{Api, Call, Context, Versions, authorized, distinct, groups, text};
 use crate::group::request::{Assignment, DescribedConsumer, DescribedConsumerMember, Refusal};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, GroupId};
+use crate::model::{ErrorCode, GroupId, Operation, TopicId};
 use kafka_protocol::messages::consumer_group_describe_response::{
     Assignment as WireAssignment, DescribedGroup, Member, TopicPartitions,
 };
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub struct ConsumerGroupDescribe;
@@ -28,14 +29,18 @@ impl Api for ConsumerGroupDescribe {
         call: Call,
         request: ConsumerGroupDescribeRequest,
     ) -> ConsumerGroupDescribeResponse {
+        let may = call.may();
         let asked = question(&request);
         let described = if groups::consumer_protocol(&ctx.metadata.load(), ctx.settings().groups.consumer) {
+            let (asked, denied): (Vec<_>, Vec<_>) =
+                asked.into_iter().partition(|group| may.group(Operation::Describe, group.as_str()));
             let described = ctx.groups.describe_consumer(asked.clone()).await;
-            asked.into_iter().zip(described).collect()
+            let denied = denied.into_iter().map(|group| (group, Err(ErrorCode::GROUP_AUTHORIZATION_FAILED.into())));
+            denied.chain(asked.into_iter().zip(described)).collect()
         } else {
             asked.into_iter().map(|group| (group, Err(ErrorCode::UNSUPPORTED_VERSION.into()))).collect()
         };
-        answer(&ctx.metadata.load(), call.version, request.include_authorized_operations, described)
+        answer(&ctx.metadata.load(), &call, request.include_authorized_operations, described)
     }
 }
 
@@ -45,9 +50,24 @@ fn question(request: &ConsumerGroupDescribeRequest) -> Vec<GroupId> {
 
 type Described = Vec<(GroupId, Result<DescribedConsumer, Refusal>)>;
 
-fn answer(image: &Image, version: i16, with_operations: bool, described: Described) -> ConsumerGroupDescribeResponse {
-    let operations = if with_operations { authorized::GROUP } else { authorized::NOT_ASKED };
+fn answer(image: &Image, call: &Call, with_operations: bool, described: Described) -> ConsumerGroupDescribeResponse {
+    let (version, may) = (call.version, call.may());
+    let mut seen: BTreeMap<TopicId, bool> = BTreeMap::new();
+    let mut hidden = |id: &TopicId| {
+        let may_describe =
+            || image.topic_by_id(*id).is_none_or(|topic| may.topic(Operation::Describe, topic.name.as_str()));
+        !may.are_unlimited() && !*seen.entry(*id).or_insert_with(may_describe)
+    };
     let groups = described.into_iter().map(|(id, described)| {
+        // One topic that the client may not describe hides the group.
+        let described = described.and_then(|described| {
+            let mut assigned = described.members.iter().flat_map(|of| of.assignment.keys().chain(of.target.keys()));
+            if !assigned.any(&mut hidden) {
+                return Ok(described);
+            }
+            let text = "The group has described topic(s) that the client is not authorized to describe.";
+            Err(Refusal { code: ErrorCode::TOPIC_AUTHORIZATION_FAILED, message: Some(text.into()) })
+        });
         let group = DescribedGroup::default()
             .with_group_id(groups::wire_id(&id))
             .with_authorized_operations(authorized::NOT_ASKED);
@@ -58,7 +78,7 @@ fn answer(image: &Image, version: i16, with_operations: bool, described: Describ
                 .with_assignment_epoch(described.assignment_epoch.0)
                 .with_assignor_name(text::text(&described.assignor))
                 .with_members(described.members.into_iter().map(|of| member(image, version, of)).collect())
-                .with_authorized_operations(operations),
+                .with_authorized_operations(authorized::on_group(&may, id.as_str(), with_operations)),
             Err(Refusal { code, message }) => group.with_error_code(code.0).with_error_message(text::message(message)),
         }
     });
@@ -135,7 +155,7 @@ mod tests {
 
     fn ask(version: i16, with_operations: bool, described: Result<DescribedConsumer, Refusal>) -> DescribedGroup {
         let described = vec![(GroupId::new("g"), described)];
-        let mut response = answer(&testing::image(), version, with_operations, described);
+        let mut response = answer(&testing::image(), &testing::call(version), with_operations, described);
         encoded(version, &response);
         assert_eq!(response.groups.len(), 1);
         response.groups.swap_remove(0)
@@ -149,7 +169,7 @@ mod tests {
             ("g", "Reconciling", "uniform")
         );
         assert_eq!((group.group_epoch, group.assignment_epoch), (4, 4));
-        assert_eq!(group.authorized_operations, authorized::GROUP);
+        assert_eq!(group.authorized_operations, 3400);
         let [member] = &group.members[..] else { panic!("{group:?}") };
         let shown = |assignment: &WireAssignment| -> Vec<(String, Vec<i32>)> {
             assignment.topic_partitions.iter().map(|t| (t.topic_name.to_string(), t.partitions.clone())).collect()

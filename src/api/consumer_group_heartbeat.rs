@@ -3,11 +3,11 @@
 //! Versions: v1 has subscriptions by regular expression, and members that choose their own ids.
 //!
 //! Where the protocol is off (`group.coordinator.rebalance.protocols`, or the feature `group.version`) the answer is
-//! UNSUPPORTED_VERSION. Left out: authorization.
+//! UNSUPPORTED_VERSION. The group needs READ, and every topic that is subscribed to by its name DESCRIBE.
 
 use super::{Api, Call, Context, Versions, groups, text};
 use crate::group::request::{Assignment, ConsumerHeartbeat, ConsumerHeartbeaten, Refusal};
-use crate::model::{ErrorCode, GroupEpoch, PartitionId, TopicId, TopicName};
+use crate::model::{ErrorCode, GroupEpoch, Operation, PartitionId, TopicId, TopicName};
 use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions as Owned;
 use kafka_protocol::messages::consumer_group_heartbeat_response::{Assignment as WireAssignment, TopicPartitions};
 use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
@@ -27,6 +27,15 @@ impl Api for ConsumerGroupHeartbeat {
     ) -> ConsumerGroupHeartbeatResponse {
         if !groups::consumer_protocol(&ctx.metadata.load(), ctx.settings().groups.consumer) {
             return answer(Err(ErrorCode::UNSUPPORTED_VERSION.into()));
+        }
+        let may = call.may();
+        if !may.group(Operation::Read, &request.group_id) {
+            return answer(Err(ErrorCode::GROUP_AUTHORIZATION_FAILED.into()));
+        }
+        let topics = request.subscribed_topic_names.iter().flatten();
+        // Each is asked for, so that each refusal is in the audit.
+        if topics.filter(|topic| !may.topic(Operation::Describe, topic)).count() > 0 {
+            return answer(Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED.into()));
         }
         let heartbeat = question(&call, &request);
         drop(request);

@@ -4,11 +4,12 @@
 //! lists the refused first. v0-3 differ in nothing but their encoding and, in Apache Kafka, in how a quota is
 //! reported.
 //!
-//! Left out: authorization and the controller's mutation quota (later issues).
+//! A topic needs ALTER.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::controller::{NewPartitions, Service};
-use crate::model::{ErrorCode, NodeId, TopicName};
+use crate::model::{ErrorCode, NodeId, Operation, TopicName};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{self, CreatePartitionsRequest, CreatePartitionsResponse};
@@ -21,14 +22,35 @@ impl Api for CreatePartitions {
     const NAME: &'static str = "CreatePartitions";
     const VERSIONS: Versions = Versions { min: 0, max: 3 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
-        respond(Arc::clone(&ctx.controller), &request).await
+    async fn handle(ctx: Arc<Context>, call: Call, mut request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let refused;
+        (request.topics, refused) = mutations.admit(request.topics, |topic| partitions(&ctx, &call, topic));
+        let mut response = respond(Arc::clone(&ctx.controller), &call, &request).await;
+        response.results.extend(refused.into_iter().map(|topic| result(topic.name, Err(Mutations::refusal()))));
+        response.with_throttle_time_ms(mutations.settle())
     }
 }
 
-async fn respond(controller: Arc<Service>, request: &CreatePartitionsRequest) -> CreatePartitionsResponse {
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 3;
+
+/// How many partitions would be added.
+fn partitions(ctx: &Context, call: &Call, topic: &CreatePartitionsTopic) -> usize {
+    if !call.may().topic(Operation::Alter, &topic.name) {
+        return 0;
+    }
+    let there = ctx.metadata.load().topic(topic.name.as_str()).map(|topic| topic.partitions.len());
+    there.map_or(0, |there| usize::try_from(topic.count).unwrap_or(0).saturating_sub(there))
+}
+
+async fn respond(controller: Arc<Service>, call: &Call, request: &CreatePartitionsRequest) -> CreatePartitionsResponse {
     let repeated = distinct::repeated(request.topics.iter().map(|topic| &topic.name));
-    let wanted: Vec<_> = request.topics.iter().filter(|topic| !repeated.contains(&topic.name)).collect();
+    let (wanted, denied): (Vec<_>, Vec<_>) = request
+        .topics
+        .iter()
+        .filter(|topic| !repeated.contains(&topic.name))
+        .partition(|topic| call.may().topic(Operation::Alter, &topic.name));
     let mut results: Vec<_> = distinct::each_once(request.topics.iter().map(|topic| &topic.name))
         .into_iter()
         .filter(|name| repeated.contains(name))
@@ -37,6 +59,8 @@ async fn respond(controller: Arc<Service>, request: &CreatePartitionsRequest) ->
             result(name.clone(), Err(error))
         })
         .collect();
+    let refused = || Err(ApiError::bare(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+    results.extend(denied.iter().map(|topic| result(topic.name.clone(), refused())));
     if !wanted.is_empty() {
         let changes = wanted.iter().map(|topic| change(topic)).collect();
         let validate_only = request.validate_only;
@@ -74,7 +98,7 @@ mod tests {
         version: i16,
         request: CreatePartitionsRequest,
     ) -> Vec<(String, ErrorCode, String)> {
-        let response = respond(Arc::clone(controller), &request.with_timeout_ms(30_000)).await;
+        let response = respond(Arc::clone(controller), &testing::call(version), &request.with_timeout_ms(30_000)).await;
         encoded(version, &response);
         let shown = response.results.iter().map(|r| {
             (r.name.to_string(), ErrorCode(r.error_code), r.error_message.as_deref().unwrap_or("").to_owned())

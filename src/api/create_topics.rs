@@ -7,12 +7,14 @@
 //! A topic named twice is refused with INVALID_REQUEST, and so is `__cluster_metadata`; those answers come last.
 //! Everything else is the controller's to decide.
 //!
-//! Left out: authorization and the controller's mutation quota (later issues).
+//! The cluster needs CREATE, or else the topic. What its configs come to is told to who may DESCRIBE_CONFIGS of it; others
+//! are told so in the topic's `topic_config_error_code`.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
 use crate::config::{BrokerConfig, describe};
 use crate::controller::{self, CreatedTopic, NewTopic, Service};
-use crate::model::{ErrorCode, NodeId, PartitionId, TopicName};
+use crate::model::{ErrorCode, NodeId, Operation, PartitionId, ResourceKind, TopicName};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{self, CreateTopicsRequest, CreateTopicsResponse};
@@ -25,11 +27,36 @@ impl Api for CreateTopics {
     const NAME: &'static str = "CreateTopics";
     const VERSIONS: Versions = Versions { min: 2, max: 7 };
 
-    async fn handle(ctx: Arc<Context>, call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, mut request: CreateTopicsRequest) -> CreateTopicsResponse {
         let config = ctx.config.load();
         let configs = |topic: &CreatedTopic| effective_configs(&config, topic);
-        respond(Arc::clone(&ctx.controller), call.version, &request, &configs).await
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let refused;
+        (request.topics, refused) = mutations.admit(request.topics, |topic| partitions(&ctx, &call, topic));
+        let mut response = respond(Arc::clone(&ctx.controller), &call, &request, &configs).await;
+        response.topics.extend(refused.into_iter().map(|topic| failure(topic.name, Mutations::refusal())));
+        response.with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 6;
+
+/// How many partitions would be created.
+fn partitions(ctx: &Context, call: &Call, topic: &CreatableTopic) -> usize {
+    let may = call.may();
+    if !may.cluster(Operation::Create) && !may.topic(Operation::Create, &topic.name) {
+        return 0;
+    }
+    if ctx.metadata.load().topic(topic.name.as_str()).is_some() {
+        return 0;
+    }
+    let count = match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => return topic.assignments.len(),
+        -1 => ctx.settings().topics.num_partitions,
+        given => given,
+    };
+    usize::try_from(count).unwrap_or(0)
 }
 
 /// What a new topic's configs come down to.
@@ -37,14 +64,18 @@ type Configs<'a> = &'a (dyn Fn(&CreatedTopic) -> Vec<CreatableTopicConfigs> + Sy
 
 async fn respond(
     controller: Arc<Service>,
-    version: i16,
+    call: &Call,
     request: &CreateTopicsRequest,
     configs: Configs<'_>,
 ) -> CreateTopicsResponse {
+    let (version, may) = (call.version, call.may());
+    let all = may.cluster_quietly(Operation::Create);
     let repeated = distinct::repeated(request.topics.iter().map(|topic| &topic.name));
     let (refused, wanted): (Vec<_>, Vec<_>) =
         request.topics.iter().partition(|topic| repeated.contains(&topic.name) || is_metadata_log(&topic.name));
 
+    let (wanted, denied): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|topic| all || may.topic(Operation::Create, &topic.name));
     let mut results = Vec::with_capacity(request.topics.len());
     if !wanted.is_empty() {
         let topics = wanted.iter().map(|topic| new_topic(topic)).collect();
@@ -52,7 +83,10 @@ async fn respond(
         let work = async move { controller.create_topics(controller::CreateTopics { topics, validate_only }).await };
         let answers = deadline::answers(request.timeout_ms, wanted.len(), work).await;
         results.extend(wanted.iter().zip(answers).map(|(topic, answer)| match answer {
-            Ok(created) => success(version, topic.name.clone(), &created, configs),
+            Ok(created) => {
+                let shown = may.allow_quietly(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name);
+                success(version, topic.name.clone(), &created, shown.then_some(configs))
+            }
             Err(error) => failure(topic.name.clone(), error),
         }));
     }
@@ -63,6 +97,10 @@ async fn respond(
             "Creation of internal topic __cluster_metadata is prohibited."
         };
         failure(name.clone(), ApiError::new(ErrorCode::INVALID_REQUEST, message))
+    }));
+    results.extend(denied.iter().map(|topic| {
+        let error = ApiError::new(ErrorCode::TOPIC_AUTHORIZATION_FAILED, "Authorization failed.");
+        failure(topic.name.clone(), error)
     }));
     CreateTopicsResponse::default().with_topics(results)
 }
@@ -90,12 +128,15 @@ fn success(
     version: i16,
     name: messages::TopicName,
     topic: &CreatedTopic,
-    configs: Configs<'_>,
+    configs: Option<Configs<'_>>,
 ) -> CreatableTopicResult {
     let result = CreatableTopicResult::default().with_name(name).with_topic_id(topic.id.0).with_error_message(None);
     if version < 5 {
         return result;
     }
+    let Some(configs) = configs else {
+        return result.with_topic_config_error_code(ErrorCode::TOPIC_AUTHORIZATION_FAILED.0);
+    };
     result
         .with_num_partitions(topic.partitions)
         .with_replication_factor(topic.replication_factor)
@@ -137,7 +178,7 @@ mod tests {
     }
 
     async fn ask(controller: &Arc<Service>, version: i16, request: &CreateTopicsRequest) -> CreateTopicsResponse {
-        let response = respond(Arc::clone(controller), version, request, &configs).await;
+        let response = respond(Arc::clone(controller), &testing::call(version), request, &configs).await;
         encoded(version, &response);
         response
     }

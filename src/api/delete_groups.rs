@@ -1,9 +1,9 @@
 //! DeleteGroups (42), v0-2: deletes groups that have no members, with their offsets.
 //!
-//! Versions differ in their encoding only. A group that comes twice is deleted, and answered, once. Left out: authorization.
+//! Versions differ in their encoding only. A group that comes twice is deleted, and answered, once. It needs DELETE.
 
 use super::{Api, Call, Context, Versions, distinct, groups};
-use crate::model::{ErrorCode, GroupId};
+use crate::model::{ErrorCode, GroupId, Operation};
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 use std::sync::Arc;
@@ -15,10 +15,13 @@ impl Api for DeleteGroups {
     const NAME: &'static str = "DeleteGroups";
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
-        let asked = question(&request);
+    async fn handle(ctx: Arc<Context>, call: Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+        let may = call.may();
+        let (asked, denied): (Vec<_>, Vec<_>) =
+            question(&request).into_iter().partition(|group| may.group(Operation::Delete, group.as_str()));
         let deleted = ctx.groups.delete_groups(asked.clone()).await;
-        answer(asked.into_iter().zip(deleted).collect())
+        let denied = denied.into_iter().map(|group| (group, ErrorCode::GROUP_AUTHORIZATION_FAILED));
+        answer(asked.into_iter().zip(deleted).chain(denied).collect())
     }
 }
 

@@ -1,11 +1,11 @@
 //! DeleteRecords (21), v0-2: moves the log start.
 //!
 //! Offset -1 is the high watermark. Compact-only topics refuse it (POLICY_VIOLATION), internal
-//! topics too (INVALID_TOPIC_EXCEPTION). Answered when the records are gone from every replica that lives, or with
-//! REQUEST_TIMED_OUT (`DelayedDeleteRecords`).
+//! topics too (INVALID_TOPIC_EXCEPTION). A topic needs DELETE. Answered when the records are gone from every replica
+//! that lives, or with REQUEST_TIMED_OUT (`DelayedDeleteRecords`).
 
 use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, Offset, PartitionId};
+use crate::model::{ErrorCode, Offset, Operation, PartitionId};
 use crate::partition::Partition;
 use crate::rt::clock;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
@@ -22,12 +22,14 @@ impl Api for DeleteRecords {
     const NAME: &'static str = "DeleteRecords";
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
         let wait = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         let deadline = clock::now() + wait;
         let of_topic = |topic: &DeleteRecordsTopic| -> Vec<_> {
-            let delete = |asked: &DeleteRecordsPartition| {
-                delete(&ctx, topic.name.as_str(), PartitionId(asked.partition_index), Offset(asked.offset))
+            let may = call.may().topic(Operation::Delete, &topic.name);
+            let delete = |asked: &DeleteRecordsPartition| match may {
+                true => delete(&ctx, topic.name.as_str(), PartitionId(asked.partition_index), Offset(asked.offset)),
+                false => Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
             };
             topic.partitions.iter().map(delete).collect()
         };

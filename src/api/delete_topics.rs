@@ -4,17 +4,23 @@
 //! INVALID_REQUEST; those answers come first. With `delete.topic.enable=false` every topic is refused:
 //! TOPIC_DELETION_DISABLED, which v1 and v2 do not know and get as INVALID_REQUEST.
 //!
-//! v5 adds the message. Left out: authorization and the controller's mutation quota (later issues); without the
-//! former there is nothing to hide, so the answers are not shuffled.
+//! A topic needs DELETE, unless the cluster has it. Without DESCRIBE nothing is told of a topic: an id is refused without its
+//! name, a name whether it exists or not. With an authorizer the answers come in a random order, so that their places
+//! tell nothing either.
+//!
+//! v5 adds the message.
 
+use super::mutations::Mutations;
 use super::{Api, ApiError, Call, Context, Versions, deadline, distinct, text};
+use crate::access::Permissions;
 use crate::controller::{DeletedTopic, Service, TopicSelector};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, TopicId, TopicName};
+use crate::model::{ErrorCode, Operation, TopicId, TopicName};
+use crate::rt::rand;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub struct DeleteTopics;
@@ -27,14 +33,44 @@ impl Api for DeleteTopics {
     async fn handle(ctx: Arc<Context>, call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let timeout_ms = request.timeout_ms;
         let asked = if call.version >= 6 { request.topics } else { by_name(request.topic_names) };
-        let responses = if ctx.settings().topics.delete_enable {
-            let plan = plan(&asked, &ctx.metadata.image());
-            carry_out(plan, timeout_ms, Arc::clone(&ctx.controller)).await
+        let mut mutations = Mutations::new(&ctx, &call, STRICT_FROM);
+        let (asked, throttled) = mutations.admit(asked, |topic| partitions(&ctx, &call, topic));
+        let mut responses = if ctx.settings().topics.delete_enable {
+            let may = call.may();
+            let plan = plan(&asked, &ctx.metadata.image(), &may);
+            let mut responses = carry_out(plan, timeout_ms, Arc::clone(&ctx.controller)).await;
+            if !may.are_unlimited() {
+                shuffle(&mut responses);
+            }
+            responses
         } else {
             switched_off(asked, call.version)
         };
-        DeleteTopicsResponse::default().with_responses(responses)
+        let refusals = throttled.into_iter().map(|topic| {
+            let name = topic.name.map(|name| TopicName::new(name.as_str()));
+            result(name.as_ref(), TopicId(topic.topic_id), Err(Mutations::refusal()))
+        });
+        responses.extend(refusals);
+        DeleteTopicsResponse::default().with_responses(responses).with_throttle_time_ms(mutations.settle())
     }
+}
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_FROM: i16 = 5;
+
+/// How many partitions would be deleted.
+fn partitions(ctx: &Context, call: &Call, topic: &DeleteTopicState) -> usize {
+    let image = ctx.metadata.load();
+    let known = match &topic.name {
+        Some(name) => image.topic(name.as_str()),
+        None => image.topic_by_id(TopicId(topic.topic_id)),
+    };
+    let may = call.may();
+    let deletable = known.filter(|known| {
+        ctx.settings().topics.delete_enable
+            && (may.cluster_quietly(Operation::Delete) || may.topic(Operation::Delete, known.name.as_str()))
+    });
+    deletable.map_or(0, |known| known.partitions.len())
 }
 
 fn switched_off(asked: Vec<DeleteTopicState>, version: i16) -> Vec<DeletableTopicResult> {
@@ -72,7 +108,30 @@ struct Plan {
     selectors: Vec<TopicSelector>,
 }
 
-fn plan(asked: &[DeleteTopicState], image: &Image) -> Plan {
+fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        let bound = u32::try_from(last).unwrap_or(u32::MAX - 1) + 1;
+        items.swap(last, rand::below(bound) as usize);
+    }
+}
+
+/// What the client may do with a topic.
+#[derive(Clone, Copy)]
+struct Leave {
+    describe: bool,
+    delete: bool,
+}
+
+fn plan(asked: &[DeleteTopicState], image: &Image, may: &Permissions<'_>) -> Plan {
+    let all = may.cluster_quietly(Operation::Delete);
+    let mut asked_for: HashMap<TopicName, Leave> = HashMap::new();
+    let mut leave = |name: &TopicName| {
+        *asked_for.entry(name.clone()).or_insert_with(|| Leave {
+            describe: all || may.topic(Operation::Describe, name.as_str()),
+            delete: all || may.topic(Operation::Delete, name.as_str()),
+        })
+    };
+    let denied = || Err(ApiError::bare(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
     let refuse = |message: &str| Err(ApiError::new(ErrorCode::INVALID_REQUEST, message));
     let mut plan = Plan { responses: Vec::new(), selectors: Vec::new() };
     let (mut names, mut ids) = (Vec::new(), Vec::new());
@@ -98,6 +157,11 @@ fn plan(asked: &[DeleteTopicState], image: &Image) -> Plan {
         let id = image.topic(name.as_str()).map(|topic| topic.id);
         if repeated_names.contains(name) {
             plan.responses.push(result(Some(name), TopicId::ZERO, refuse("Duplicate topic name.")));
+            continue;
+        }
+        let leave = leave(name);
+        if !(leave.describe && (leave.delete || id.is_none())) {
+            plan.responses.push(result(Some(name), TopicId::ZERO, denied()));
         } else if let Some(id) = id.filter(|id| supplied.contains(id)) {
             let message = "The provided topic name maps to an ID that was already supplied.";
             plan.responses.push(result(Some(name), id, refuse(message)));
@@ -110,11 +174,16 @@ fn plan(asked: &[DeleteTopicState], image: &Image) -> Plan {
         .iter()
         .filter(|name| !repeated_names.contains(name))
         .filter_map(|name| image.topic(name.as_str()))
+        .filter(|topic| leave(&topic.name).delete)
         .map(|topic| topic.id)
         .collect();
     for &id in distinct::each_once(ids.iter()) {
         if repeated_ids.contains(&id) {
             plan.responses.push(result(None, id, refuse("Duplicate topic id.")));
+        } else if let Some((topic, leave)) =
+            image.topic_by_id(id).map(|topic| (topic, leave(&topic.name))).filter(|(_, leave)| !leave.delete)
+        {
+            plan.responses.push(result(leave.describe.then_some(&topic.name), id, denied()));
         } else if !named.contains(&id) {
             plan.selectors.push(TopicSelector::Id(id));
         }
@@ -158,7 +227,8 @@ mod tests {
 
     #[test]
     fn names_and_ids_are_handed_to_the_controller_each_once() {
-        let plan = plan(&[name("a"), id(testing::topic_id("b")), name("gone")], &testing::image());
+        let plan =
+            plan(&[name("a"), id(testing::topic_id("b")), name("gone")], &testing::image(), &Permissions::everything());
         let expected = [
             TopicSelector::Name(TopicName::new("a")),
             TopicSelector::Name(TopicName::new("gone")),
@@ -170,7 +240,8 @@ mod tests {
     #[test]
     fn what_comes_twice_is_refused_once_and_not_deleted() {
         let b = testing::topic_id("b");
-        let plan = plan(&[name("a"), id(b), name("a"), id(b), name("a")], &testing::image());
+        let plan =
+            plan(&[name("a"), id(b), name("a"), id(b), name("a")], &testing::image(), &Permissions::everything());
         assert_eq!(plan.selectors, []);
         assert_eq!(refusals(&plan), [(Some("a"), ZERO, "Duplicate topic name."), (None, b, "Duplicate topic id.")]);
     }
@@ -178,7 +249,7 @@ mod tests {
     #[test]
     fn a_topic_named_both_by_name_and_by_its_id_is_refused_once() {
         let a = testing::topic_id("a");
-        let plan = plan(&[id(a), name("a")], &testing::image());
+        let plan = plan(&[id(a), name("a")], &testing::image(), &Permissions::everything());
         assert_eq!(plan.selectors, []);
         let why = "The provided topic name maps to an ID that was already supplied.";
         assert_eq!(refusals(&plan), [(Some("a"), a, why)]);
@@ -187,7 +258,7 @@ mod tests {
     #[test]
     fn an_id_whose_name_was_refused_for_coming_twice_is_deleted() {
         let a = testing::topic_id("a");
-        let plan = plan(&[name("a"), id(a), name("a")], &testing::image());
+        let plan = plan(&[name("a"), id(a), name("a")], &testing::image(), &Permissions::everything());
         assert_eq!(refusals(&plan), [(Some("a"), ZERO, "Duplicate topic name.")]);
         assert_eq!(plan.selectors, [TopicSelector::Id(a)]);
     }
@@ -195,7 +266,7 @@ mod tests {
     #[test]
     fn an_entry_names_its_topic_in_exactly_one_way() {
         let a = testing::topic_id("a");
-        let plan = plan(&[name("a").with_topic_id(a.0), id(ZERO)], &testing::image());
+        let plan = plan(&[name("a").with_topic_id(a.0), id(ZERO)], &testing::image(), &Permissions::everything());
         assert_eq!(plan.selectors, []);
         let both = "You may not specify both topic name and topic id.";
         let neither = "Neither topic name nor id were specified.";
@@ -236,7 +307,8 @@ mod tests {
         let controller = testing::controller_with_topics(&["a", "b", "c"]).await;
         let ids: Vec<_> =
             ["a", "b"].iter().filter_map(|name| controller.store().load().topic(name).map(|topic| topic.id)).collect();
-        let plan = plan(&[name("a"), id(ids[1]), name("gone")], &controller.store().image());
+        let plan =
+            plan(&[name("a"), id(ids[1]), name("gone")], &controller.store().image(), &Permissions::everything());
         let responses = carry_out(plan, 30_000, Arc::clone(&controller)).await;
         let names: Vec<_> = responses.iter().map(|r| r.name.as_ref().map(|name| name.as_str())).collect();
         assert_eq!(names, [Some("a"), Some("gone"), Some("b")]);

@@ -3,11 +3,12 @@
 //! Versions: v1 asks for an endpoint type (brokers, or the controllers, which only a controller's listener can
 //! tell); v2 asks for fenced brokers too.
 //!
-//! Left out: authorization, so the operations are all of them when asked for.
+//! Everybody may ask a broker; which operations are authorized is told to those who may DESCRIBE the cluster. A controller
+//! tells those who may ALTER the cluster.
 
-use super::{Api, Call, Context, Side, Versions, authorized, text, view};
+use super::{Api, ApiError, Call, Context, Side, Versions, authorized, text, view};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Operation};
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl Api for DescribeCluster {
             Side::Broker => respond(&ctx.metadata.load(), &ctx.cluster_id, &call, &request),
             Side::Controller => {
                 let voters = &ctx.settings().quorum.voters;
-                describe_controllers(voters, ctx.client.active_controller(), &ctx.cluster_id, &request)
+                describe_controllers(voters, ctx.client.active_controller(), &ctx.cluster_id, &call, &request)
             }
         }
     }
@@ -38,8 +39,12 @@ fn describe_controllers(
     voters: &[(NodeId, String, u16)],
     active: Option<NodeId>,
     cluster_id: &str,
+    call: &Call,
     request: &DescribeClusterRequest,
 ) -> DescribeClusterResponse {
+    if let Err(ApiError { code, message }) = call.on_cluster(Operation::Alter) {
+        return refused(code, message.unwrap_or_default());
+    }
     match request.endpoint_type {
         CONTROLLERS => {}
         BROKERS => {
@@ -57,8 +62,7 @@ fn describe_controllers(
             .with_host(text::text(host))
             .with_port((*port).into())
     });
-    let operations =
-        if request.include_cluster_authorized_operations { authorized::CLUSTER } else { authorized::NOT_ASKED };
+    let operations = operations(call, request);
     DescribeClusterResponse::default()
         .with_error_message(None)
         .with_endpoint_type(CONTROLLERS)
@@ -90,8 +94,7 @@ fn respond(image: &Image, cluster_id: &str, call: &Call, request: &DescribeClust
             .with_rack(node.broker.rack.as_deref().map(text::text))
             .with_is_fenced(node.broker.fenced)
     });
-    let operations =
-        if request.include_cluster_authorized_operations { authorized::CLUSTER } else { authorized::NOT_ASKED };
+    let operations = operations(call, request);
     DescribeClusterResponse::default()
         .with_error_message(None)
         .with_cluster_id(text::text(cluster_id))
@@ -100,13 +103,21 @@ fn respond(image: &Image, cluster_id: &str, call: &Call, request: &DescribeClust
         .with_brokers(brokers.collect())
 }
 
+/// What the client may do to the cluster, if it asks.
+fn operations(call: &Call, request: &DescribeClusterRequest) -> i32 {
+    match request.include_cluster_authorized_operations {
+        true => authorized::on_cluster(&call.may()),
+        false => authorized::NOT_ASKED,
+    }
+}
+
 fn refused(code: ErrorCode, message: String) -> DescribeClusterResponse {
     DescribeClusterResponse::default().with_error_code(code.0).with_error_message(text::message(Some(message)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, call, encoded};
+    use super::super::testing::{self, call, call_of, encoded};
     use super::*;
 
     fn ask(version: i16, request: &DescribeClusterRequest) -> DescribeClusterResponse {
@@ -150,7 +161,7 @@ mod tests {
         let voters = [(NodeId(7), "a.example".to_owned(), 9093), (NodeId(8), "b.example".to_owned(), 9094)];
         let ask = |endpoint_type| {
             let request = DescribeClusterRequest::default().with_endpoint_type(endpoint_type);
-            describe_controllers(&voters, Some(NodeId(8)), "cluster", &request)
+            describe_controllers(&voters, Some(NodeId(8)), "cluster", &call(2), &request)
         };
         for version in 1..=2 {
             encoded(version, &ask(2));
@@ -161,13 +172,17 @@ mod tests {
         assert_eq!((response.controller_id.0, response.endpoint_type), (8, 2));
         assert_eq!(ErrorCode(ask(1).error_code), ErrorCode::MISMATCHED_ENDPOINT_TYPE);
         assert_eq!(ErrorCode(ask(9).error_code), ErrorCode::UNSUPPORTED_ENDPOINT_TYPE);
+        let request = DescribeClusterRequest::default().with_endpoint_type(2);
+        let denied = describe_controllers(&voters, None, "cluster", &call_of("alice", 2), &request);
+        assert_eq!(ErrorCode(denied.error_code), ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
+        assert!(denied.brokers.is_empty());
     }
 
     #[test]
     fn authorized_operations_are_told_when_asked_for() {
         let request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
         for version in 0..=2 {
-            assert_eq!(ask(version, &request).cluster_authorized_operations, authorized::CLUSTER);
+            assert_eq!(ask(version, &request).cluster_authorized_operations, 8096);
         }
     }
 }

@@ -6,14 +6,14 @@
 //! brokers; another broker's number is refused. A topic must exist, a group or a subscription need not.
 //!
 //! A resource that comes twice is answered once, so that an answer is never many times as long as its request;
-//! Apache Kafka answers it twice, which clients cannot tell apart. Left out: authorization.
+//! Apache Kafka answers it twice, which clients cannot tell apart. DESCRIBE_CONFIGS is needed of the topic or group, or, for the rest, of the cluster.
 
-use super::alter::invalid;
+use super::alter::{self, invalid};
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::config::BrokerConfig;
 use crate::config::describe::{self, Entry};
 use crate::metadata::{ConfigResource, Image, ResourceType};
-use crate::model::{ErrorCode, NodeId, TopicName};
+use crate::model::{ErrorCode, NodeId, Operation, TopicName};
 use crate::rt::logging::{self, Loggers};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
@@ -30,12 +30,17 @@ impl Api for DescribeConfigs {
     const NAME: &'static str = "DescribeConfigs";
     const VERSIONS: Versions = Versions { min: 1, max: 4 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-        respond(&ctx.metadata.image(), &ctx.config.load(), &request)
+    async fn handle(ctx: Arc<Context>, call: Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+        respond(&ctx.metadata.image(), &ctx.config.load(), &call, &request)
     }
 }
 
-fn respond(image: &Image, config: &BrokerConfig, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+fn respond(
+    image: &Image,
+    config: &BrokerConfig,
+    call: &Call,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
     // One resource of an unknown type spoils the request.
     let spoilt = request.resources.iter().any(|asked| ResourceType::from_code(asked.resource_type).is_none());
     let mut seen = HashSet::new();
@@ -47,7 +52,8 @@ fn respond(image: &Image, config: &BrokerConfig, request: &DescribeConfigsReques
         let entries = if spoilt {
             Err(text::explained(ApiError::bare(ErrorCode::INVALID_REQUEST)))
         } else {
-            entries(image, config, asked)
+            alter::check_leave(call, Operation::DescribeConfigs, asked.resource_type, &asked.resource_name)
+                .and_then(|()| entries(image, config, asked))
         };
         match entries {
             Ok(entries) => result.with_configs(shown(entries, asked, request)),
@@ -148,7 +154,7 @@ mod tests {
         let mut image = testing::image();
         let own = BTreeMap::from([("retention.ms".to_owned(), "77".to_owned())]);
         image.configs.insert(ConfigResource::new(ResourceType::Topic, "a"), Arc::new(own));
-        let response = respond(&image, &testing::config().load(), request);
+        let response = respond(&image, &testing::config().load(), &testing::call(4), request);
         encoded(version, &response);
         response.results
     }

@@ -4,11 +4,11 @@
 //! to v5, and GROUP_ID_NOT_FOUND with a message since v6.
 //!
 //! A group that comes twice is described once, so that an answer is never many times as long as its request needs; Apache
-//! Kafka describes it twice, which clients cannot tell apart. Left out: authorization.
+//! Kafka describes it twice, which clients cannot tell apart. A group needs DESCRIBE; those refused come first.
 
 use super::{Api, Call, Context, Versions, authorized, distinct, groups, text};
 use crate::group::request::{DescribedClassic, DescribedClassicMember, Refusal};
-use crate::model::{ErrorCode, GroupId};
+use crate::model::{ErrorCode, GroupId, Operation};
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -24,10 +24,13 @@ impl Api for DescribeGroups {
     const VERSIONS: Versions = Versions { min: 0, max: 6 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-        let asked = question(&request);
+        let may = call.may();
+        let (asked, denied): (Vec<_>, Vec<_>) =
+            question(&request).into_iter().partition(|group| may.group(Operation::Describe, group.as_str()));
         let described = ctx.groups.describe(asked.clone()).await;
-        let described = asked.into_iter().zip(described).collect();
-        answer(call.version, request.include_authorized_operations, described)
+        let denied = denied.into_iter().map(|group| (group, Err(ErrorCode::GROUP_AUTHORIZATION_FAILED.into())));
+        let described = denied.chain(asked.into_iter().zip(described)).collect();
+        answer(&call, request.include_authorized_operations, described)
     }
 }
 
@@ -37,9 +40,10 @@ fn question(request: &DescribeGroupsRequest) -> Vec<GroupId> {
 
 type Described = Vec<(GroupId, Result<DescribedClassic, Refusal>)>;
 
-fn answer(version: i16, with_operations: bool, described: Described) -> DescribeGroupsResponse {
-    let operations = if version >= 3 && with_operations { authorized::GROUP } else { authorized::NOT_ASKED };
+fn answer(call: &Call, with_operations: bool, described: Described) -> DescribeGroupsResponse {
+    let version = call.version;
     let groups = described.into_iter().map(|(id, described)| {
+        let operations = || authorized::on_group(&call.may(), id.as_str(), version >= 3 && with_operations);
         let group = DescribedGroup::default()
             .with_group_id(groups::wire_id(&id))
             .with_authorized_operations(authorized::NOT_ASKED);
@@ -49,9 +53,9 @@ fn answer(version: i16, with_operations: bool, described: Described) -> Describe
                 .with_protocol_type(text::text(&described.protocol_type))
                 .with_protocol_data(text::text(&described.protocol))
                 .with_members(described.members.into_iter().map(|of| member(version, of)).collect())
-                .with_authorized_operations(operations),
+                .with_authorized_operations(operations()),
             Err(Refusal { code: ErrorCode::GROUP_ID_NOT_FOUND, .. }) if version < 6 => {
-                group.with_group_state(DEAD).with_authorized_operations(operations)
+                group.with_group_state(DEAD).with_authorized_operations(operations())
             }
             Err(Refusal { code, message }) => {
                 let state = if code == ErrorCode::GROUP_ID_NOT_FOUND { DEAD } else { StrBytes::default() };
@@ -99,7 +103,8 @@ mod tests {
     }
 
     fn ask(version: i16, with_operations: bool, described: Result<DescribedClassic, Refusal>) -> DescribedGroup {
-        let mut response = answer(version, with_operations, vec![(GroupId::new("g"), described)]);
+        let mut response =
+            answer(&super::super::testing::call(version), with_operations, vec![(GroupId::new("g"), described)]);
         encoded(version, &response);
         assert_eq!(response.groups.len(), 1);
         response.groups.swap_remove(0)
@@ -146,8 +151,8 @@ mod tests {
 
     #[test]
     fn authorized_operations_are_told_when_asked_for() {
-        assert_eq!(ask(3, true, Ok(stable())).authorized_operations, authorized::GROUP);
-        assert_eq!(ask(5, true, gone()).authorized_operations, authorized::GROUP);
+        assert_eq!(ask(3, true, Ok(stable())).authorized_operations, 3400);
+        assert_eq!(ask(5, true, gone()).authorized_operations, 3400);
         assert_eq!(ask(6, true, gone()).authorized_operations, authorized::NOT_ASKED);
         assert_eq!(ask(3, false, Ok(stable())).authorized_operations, authorized::NOT_ASKED);
         assert_eq!(ask(2, true, Ok(stable())).authorized_operations, authorized::NOT_ASKED);

@@ -1,11 +1,11 @@
 //! DescribeLogDirs (35), v1-4: what lies in each log directory, and how large it is.
 //!
-//! A replica on its way to another directory is shown in both: there as a future one, with its lag.
+//! The cluster needs DESCRIBE. A replica on its way to another directory is shown in both: there as a future one, with its lag.
 //! v3 top-level error · v4 total and usable bytes. Version 5 (cordoned directories) is beyond what
 //! the crate can encode.
 
 use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, PartitionId};
+use crate::model::{ErrorCode, Operation, PartitionId};
 use crate::partition::{Manager, Partition};
 use kafka_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -24,6 +24,11 @@ impl Api for DescribeLogDirs {
     const VERSIONS: Versions = Versions { min: 1, max: 4 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+        if let Err(error) = call.on_cluster(Operation::Describe) {
+            // Up to v2 an answer without directories has to do.
+            let code = if call.version >= 3 { error.code.0 } else { ErrorCode::NONE.0 };
+            return DescribeLogDirsResponse::default().with_error_code(code);
+        }
         let mut seen = HashSet::new();
         let asked = match &request.topics {
             None => ctx.partitions.all(),

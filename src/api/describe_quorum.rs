@@ -1,10 +1,11 @@
 //! DescribeQuorum (55), v0-2: the voters of the metadata log and those who follow it, how far each is, and who leads.
 //!
 //! Versions: v1 has timestamps; v2 has directory ids, error messages and the addresses of the voters.
+//! The cluster needs DESCRIBE.
 
-use super::{Api, Call, Context, Versions, text};
+use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::config::Settings;
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use crate::quorum::{Description, ReplicaState, Voter};
 use kafka_protocol::messages::describe_quorum_request::{PartitionData as AskedPartition, TopicData as AskedTopic};
 use kafka_protocol::messages::describe_quorum_response::{
@@ -25,8 +26,21 @@ impl Api for DescribeQuorum {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+        if let Err(error) = call.on_cluster(Operation::Describe) {
+            return refused(call.version, error.code);
+        }
         respond(call.version, ctx.controller.quorum().describe().as_ref(), &ctx.settings(), &request)
     }
+}
+
+/// From this version errors have messages.
+const MESSAGES: i16 = 2;
+
+fn refused(version: i16, code: ErrorCode) -> DescribeQuorumResponse {
+    let ApiError { code, message } = text::explained(ApiError::bare(code));
+    DescribeQuorumResponse::default()
+        .with_error_code(code.0)
+        .with_error_message(text::message(message.filter(|_| version >= MESSAGES)))
 }
 
 fn respond(

@@ -4,11 +4,12 @@
 //! partitions, and fewer if the client says so, but at least one. An empty list asks for all topics; a topic that
 //! is asked for by name and does not exist is answered in its place.
 //!
-//! Left out: authorization, so the operations are always all of them (this API has no flag to ask for them).
+//! A topic needs DESCRIBE; without it it is not among all topics, and comes last where it was named. Which operations are
+//! authorized is always told: this API has no flag to ask for it.
 
-use super::{Api, Call, Context, Versions, authorized, text, view};
+use super::{Api, Call, Context, Versions, text, view};
 use crate::metadata::{Image, TopicImage};
-use crate::model::{ErrorCode, NodeId, TopicName};
+use crate::model::{ErrorCode, NodeId, Operation, ResourceKind, TopicName};
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
@@ -30,16 +31,17 @@ impl Api for DescribeTopicPartitions {
     ) -> DescribeTopicPartitionsResponse {
         let image = ctx.metadata.image();
         let most = ctx.settings().network.partitions_per_request_max;
-        respond(&image, &call.peer.listener, most, &request)
+        respond(&image, &call, most, &request)
     }
 }
 
 fn respond(
     image: &Image,
-    listener: &str,
+    call: &Call,
     most: usize,
     request: &DescribeTopicPartitionsRequest,
 ) -> DescribeTopicPartitionsResponse {
+    let (may, listener) = (call.may(), call.peer.listener.as_str());
     let (from, first_partition) = match &request.cursor {
         Some(cursor) => (cursor.topic_name.as_str(), usize::try_from(cursor.partition_index).ok()),
         None => ("", Some(0)),
@@ -55,6 +57,8 @@ fn respond(
         return refused(request);
     }
 
+    let (names, denied): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| may.topic(Operation::Describe, name));
     let asked = usize::try_from(request.response_partition_limit).unwrap_or(0);
     let mut room = most.min(asked).max(1);
     let mut response = DescribeTopicPartitionsResponse::default();
@@ -80,6 +84,17 @@ fn respond(
             None if all => {}
             None => response.topics.push(absent(name)),
         }
+    }
+    for topic in &mut response.topics {
+        let name = topic.name.as_ref().map_or("", |name| name.as_str());
+        topic.topic_authorized_operations = may.operations(ResourceKind::Topic, name);
+    }
+    if !all {
+        response.topics.extend(denied.into_iter().map(|name| {
+            DescribeTopicPartitionsResponseTopic::default()
+                .with_error_code(ErrorCode::TOPIC_AUTHORIZATION_FAILED.0)
+                .with_name(Some(text::text(name).into()))
+        }));
     }
     response
 }
@@ -109,7 +124,6 @@ fn absent(name: &str) -> DescribeTopicPartitionsResponseTopic {
         .with_error_code(code.0)
         .with_name(Some(text::text(name).into()))
         .with_is_internal(TopicName::new(name).is_internal())
-        .with_topic_authorized_operations(authorized::TOPIC)
 }
 
 fn describe(
@@ -136,12 +150,11 @@ fn describe(
         .with_topic_id(topic.id.0)
         .with_is_internal(topic.name.is_internal())
         .with_partitions(shown.collect())
-        .with_topic_authorized_operations(authorized::TOPIC)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, LISTENER, encoded};
+    use super::super::testing::{self, encoded};
     use super::*;
     use kafka_protocol::messages::describe_topic_partitions_request::{Cursor as From, TopicRequest};
 
@@ -161,7 +174,7 @@ mod tests {
     }
 
     fn ask(topics: &[&'static str], limit: i32, from: Option<(&'static str, i32)>) -> DescribeTopicPartitionsResponse {
-        let response = respond(&testing::image(), LISTENER, 2000, &request(topics, limit, from));
+        let response = respond(&testing::image(), &testing::call(0), 2000, &request(topics, limit, from));
         encoded(0, &response);
         response
     }
@@ -182,7 +195,7 @@ mod tests {
         let response = ask(&[], 2000, None);
         assert_eq!(shown(&response), [("a", vec![0]), ("b", vec![0, 1, 2])]);
         assert_eq!(next(&response), None);
-        assert_eq!(response.topics[0].topic_authorized_operations, authorized::TOPIC);
+        assert_eq!(response.topics[0].topic_authorized_operations, 3576);
     }
 
     #[test]
@@ -204,7 +217,7 @@ mod tests {
         for limit in [0, -1, i32::MIN] {
             assert_eq!(shown(&ask(&[], limit, None)), [("a", vec![0])]);
         }
-        let response = respond(&testing::image(), LISTENER, 1, &request(&["b"], i32::MAX, None));
+        let response = respond(&testing::image(), &testing::call(0), 1, &request(&["b"], i32::MAX, None));
         assert_eq!((shown(&response), next(&response)), (vec![("b", vec![0])], Some(("b", 1))));
     }
 

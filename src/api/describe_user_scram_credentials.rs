@@ -1,10 +1,10 @@
 //! DescribeUserScramCredentials (50), v0: which mechanisms users have credentials for, and with how many iterations.
 //!
-//! Without names: all users. Never a salt or a key.
+//! Without names: all users. Never a salt or a key. The cluster needs DESCRIBE.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::metadata::Image;
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use kafka_protocol::messages::describe_user_scram_credentials_response::{
     CredentialInfo, DescribeUserScramCredentialsResult,
 };
@@ -21,11 +21,24 @@ impl Api for DescribeUserScramCredentials {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: DescribeUserScramCredentialsRequest,
     ) -> DescribeUserScramCredentialsResponse {
+        if !call.may().cluster(Operation::Describe) {
+            return refused(&request);
+        }
         respond(&ctx.metadata.load(), &request)
     }
+}
+
+fn refused(request: &DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse {
+    let code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED.0;
+    // Each without its name, as in Apache Kafka.
+    let result = || DescribeUserScramCredentialsResult::default().with_error_code(code).with_error_message(None);
+    DescribeUserScramCredentialsResponse::default()
+        .with_error_code(code)
+        .with_error_message(None)
+        .with_results(request.users.iter().flatten().map(|_| result()).collect())
 }
 
 fn respond(image: &Image, request: &DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse {

@@ -1,11 +1,11 @@
 //! ElectLeaders (43), v0-2: makes the first replicas leaders, or, of partitions without a leader, any replica that is there.
 //!
 //! Versions: v0 knows only preferred elections; v1 has the type of the election and an error of the whole request. No list
-//! of topics means every partition, of which those that need no election are left out of the answer.
+//! of topics means every partition, of which those that need no election are left out of the answer. The cluster needs ALTER.
 
 use super::{Api, ApiError, Call, Context, Versions, deadline, text};
 use crate::controller::{self, Elected, ElectionType};
-use crate::model::{ErrorCode, PartitionId};
+use crate::model::{ErrorCode, Operation, PartitionId};
 use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
 use std::sync::Arc;
@@ -18,6 +18,9 @@ impl Api for ElectLeaders {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ElectLeadersRequest) -> ElectLeadersResponse {
+        if let Err(error) = call.on_cluster(Operation::Alter) {
+            return failed(&request, &error);
+        }
         let code = if call.version == 0 { ElectionType::Preferred as i8 } else { request.election_type };
         let Some(election) = ElectionType::from_code(code) else {
             return failed(

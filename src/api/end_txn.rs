@@ -4,7 +4,7 @@
 //! how it says that it goes by them. Left out: authorization.
 
 use super::{Api, Call, Context, Versions, transactions};
-use crate::model::{ErrorCode, ProducerEpoch, ProducerId};
+use crate::model::{ErrorCode, Operation, ProducerEpoch, ProducerId};
 use crate::txn::request::{End, Producer};
 use kafka_protocol::messages::{self, EndTxnRequest, EndTxnResponse};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ impl Api for EndTxn {
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: EndTxnRequest) -> EndTxnResponse {
+        if !call.may().transactional_id(Operation::Write, &request.transactional_id) {
+            return answer(call.version, Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED));
+        }
         let end = End {
             id: transactions::id(&request.transactional_id),
             producer: transactions::producer(request.producer_id, request.producer_epoch),

@@ -5,10 +5,11 @@
 //! ceased to be it while the request was carried out: the broker that sent it tries again elsewhere.
 //!
 //! Kafka's checks: the principal must be there and readable, the address one of 4 or 16 bytes (INVALID_REQUEST), the request
-//! one that may be sent on.
+//! one that may be sent on. The cluster needs CLUSTER_ACTION; what the request itself needs is asked of the client, as if it had
+//! come here.
 
 use super::{Api, Call, Context, Peer, Scope, Versions, forward, served_on};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use crate::wire::{header, principal};
 use bytes::Bytes;
 use kafka_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
@@ -23,6 +24,9 @@ impl Api for Envelope {
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: EnvelopeRequest) -> EnvelopeResponse {
+        if let Err(error) = call.on_cluster(Operation::ClusterAction) {
+            return refused(error.code);
+        }
         if !ctx.controller.is_active() {
             return refused(ErrorCode::NOT_CONTROLLER);
         }
@@ -37,7 +41,7 @@ impl Api for Envelope {
                 return refused(ErrorCode::INVALID_REQUEST);
             }
         };
-        let may_be_sent_on = |scope: Scope| matches!(scope, Scope::Forwarded | Scope::Both);
+        let may_be_sent_on = |scope: Scope| matches!(scope, Scope::Forwarded | Scope::Shared);
         if !served_on(peer.side).any(|api| api.key == header.key && may_be_sent_on(api.scope)) {
             return refused(ErrorCode::INVALID_REQUEST);
         }
@@ -62,8 +66,16 @@ fn sender(call: &Call, request: &EnvelopeRequest) -> Result<Peer, ErrorCode> {
     let (principal, by_token) =
         principal::decode(principal).map_err(|_| ErrorCode::PRINCIPAL_DESERIALIZATION_FAILURE)?;
     let ip = address(&request.client_host_address).ok_or(ErrorCode::INVALID_REQUEST)?;
-    // The port is the client's secret; the broker that sent it on did not tell.
-    Ok(Peer { principal, by_token, address: SocketAddr::new(ip, 0), ..Peer::clone(&call.peer) })
+    Ok(Peer {
+        principal,
+        by_token,
+        // The port is the client's secret; the broker that sent it on did not tell.
+        address: SocketAddr::new(ip, 0),
+        forwarded: true,
+        // Whoever sent it on makes its client wait, not us all of its clients.
+        muted: Arc::default(),
+        ..Peer::clone(&call.peer)
+    })
 }
 
 fn address(bytes: &Bytes) -> Option<IpAddr> {

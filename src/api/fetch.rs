@@ -7,10 +7,12 @@
 //! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
 //! v15 the follower that asks, with its broker epoch.
 //! With `replica.selector.class` a consumer is told of an in-sync replica in its rack (KIP-392).
+//! A consumer needs READ of each topic, a replica CLUSTER_ACTION; asked anew for each request of a session.
 
 use super::view::Hints;
-use super::{Answer, Chunk, Context, Peer, Placement, Versions};
-use crate::model::{ErrorCode, Offset, TopicName};
+use super::{Answer, Chunk, Context, Peer, Placement, Versions, millis};
+use crate::access::Permissions;
+use crate::model::{ErrorCode, Offset, Operation, ResourceKind, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
 use crate::partition::{Awaited, FetchWaiter, Isolation, Partition, ReadRequest, Reader};
 use crate::rt::{clock, rand};
@@ -28,6 +30,10 @@ use std::time::Duration;
 pub const KEY: i16 = 1;
 pub const NAME: &str = "Fetch";
 pub const VERSIONS: Versions = Versions { min: 4, max: 18 };
+
+/// Bytes of an answer besides its partitions, and of a partition besides its records; more or less.
+const HEADER: usize = 20;
+const PARTITION: usize = 40;
 
 /// From this version topics are named by id.
 const TOPIC_IDS: i16 = 13;
@@ -47,6 +53,10 @@ impl Payload for FileSlice {
 /// A fetch that has its session and its partitions.
 struct Fetching {
     ctx: Arc<Context>,
+    /// Where some client has a quota: who this one is.
+    client: Option<(Arc<Peer>, Option<String>)>,
+    /// How long we worked on it.
+    worked: Duration,
     version: i16,
     correlation_id: i32,
     min_bytes: usize,
@@ -95,11 +105,18 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         Ok(session) => session,
         Err(error) => return Ok(Placement::Done(refused(ctx, header, &request, error))),
     };
-    let partitions = session.wanted.iter().map(|wanted| find(ctx, wanted)).collect();
+    let partitions = readable(ctx, &ctx.may(peer, NAME), &session.wanted, request.replica.0);
+    let client = ctx.quotas.any().then(|| (Arc::clone(peer), header.client_id.as_ref().map(|id| id.to_string())));
     let settings = ctx.settings();
-    let ceiling = settings.fetch.response_bytes_max;
+    let mut ceiling = settings.fetch.response_bytes_max;
+    if let Some((peer, id)) = client.as_ref().filter(|_| request.replica.0 < 0) {
+        // More would have to wait in any case, and so never come.
+        ceiling = ctx.quotas.fetchable(peer.client(id.as_deref())).map_or(ceiling, |most| most.min(ceiling));
+    }
     let mut fetching = Fetching {
         ctx: Arc::clone(ctx),
+        client,
+        worked: Duration::ZERO,
         version: header.version,
         correlation_id: header.correlation_id,
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(ceiling),
@@ -166,6 +183,36 @@ fn named(topic: &TopicKey) -> TopicRef<'_> {
     }
 }
 
+/// The partitions that may be read.
+fn readable(
+    ctx: &Context,
+    may: &Permissions<'_>,
+    wanted: &[Wanted],
+    replica: i32,
+) -> Vec<Result<Arc<Partition>, ErrorCode>> {
+    if may.are_unlimited() {
+        return wanted.iter().map(|wanted| find(ctx, wanted)).collect();
+    }
+    let denied = Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    if replica >= 0 {
+        let may = may.cluster(Operation::ClusterAction);
+        return wanted.iter().map(|wanted| if may { find(ctx, wanted) } else { denied.clone() }).collect();
+    }
+    let mut partitions = Vec::with_capacity(wanted.len());
+    // Mostly, the partitions of a topic stand together: it is asked for once.
+    for of_topic in wanted.chunk_by(|one, next| one.topic == next.topic) {
+        let name = of_topic.first().and_then(|wanted| match &wanted.topic {
+            TopicKey::Name(name) => Some(name.clone()),
+            TopicKey::Id(id) => ctx.partitions.topic_by_id(*id).map(|topic| topic.name().clone()),
+        });
+        // An id that is not known stands for no topic.
+        let may = name
+            .is_none_or(|name| may.allow_counted(Operation::Read, ResourceKind::Topic, name.as_str(), of_topic.len()));
+        partitions.extend(of_topic.iter().map(|wanted| if may { find(ctx, wanted) } else { denied.clone() }));
+    }
+    partitions
+}
+
 fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     let topic = match &wanted.topic {
         TopicKey::Name(name) => ctx.partitions.topic(name.as_str()),
@@ -179,6 +226,14 @@ fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
 impl Fetching {
     /// Finds what each partition has, within the limits.
     fn look(&mut self) {
+        let began = self.client.as_ref().map(|_| clock::now());
+        self.read();
+        if let Some(began) = began {
+            self.worked += clock::now().saturating_duration_since(began);
+        }
+    }
+
+    fn read(&mut self) {
         self.found.clear();
         self.ends.clear();
         self.found_bytes = 0;
@@ -265,7 +320,31 @@ impl Fetching {
         }
     }
 
+    /// For how many milliseconds the client must wait; it then gets nothing now.
+    fn charge(&self) -> u64 {
+        let Some((peer, id)) = self.client.as_ref().filter(|_| matches!(self.reader, Reader::Consumer { .. })) else {
+            return 0;
+        };
+        let (quotas, client) = (&self.ctx.quotas, peer.client(id.as_deref()));
+        let time_ms = quotas.worked(client, self.worked);
+        let bytes = self.found_bytes + HEADER + PARTITION * self.found.len();
+        let wait_ms = quotas.fetched(client, bytes, time_ms > 0).max(time_ms);
+        peer.muted.extend(wait_ms);
+        wait_ms
+    }
+
     fn answer(mut self) -> Answer {
+        let wait_ms = self.charge();
+        if wait_ms > 0 {
+            let response = FetchResponse {
+                throttle_time_ms: millis(wait_ms),
+                error: ErrorCode::NONE,
+                session_id: if self.version >= TOP_LEVEL_ERROR { self.session.session_id() } else { 0 },
+                topics: SmallVec::new(),
+                node_endpoints: &[],
+            };
+            return encode(self.version, self.correlation_id, response);
+        }
         self.list_aborted();
         let answered: Vec<Answered> = self
             .found

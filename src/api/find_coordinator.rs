@@ -5,12 +5,14 @@
 //!
 //! The coordinator is the leader of the key's partition of an internal topic, at its address on the listener of the
 //! connection. A topic that does not exist yet is created, and COORDINATOR_NOT_AVAILABLE tells the client to ask again.
-//! Share groups are not served: their topic is never created, so that this stays their answer. Left out: authorization.
+//! Share groups are not served: their topic is never created, so that this stays their answer. A group and a transactional id
+//! need DESCRIBE; share partitions are for brokers (CLUSTER_ACTION).
 
 use super::{Api, Call, Context, Peer, Versions, text, view};
+use crate::access::Permissions;
 use crate::coordinator::partition_of;
 use crate::metadata::Image;
-use crate::model::{ErrorCode, TopicId, TopicName};
+use crate::model::{ErrorCode, Operation, TopicId, TopicName};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -45,6 +47,7 @@ fn respond(
     let kind = Kind::of(request.key_type, call.version);
     let mut missing = BTreeSet::new();
     let mut find = |key: &str| {
+        kind.check(&call.may(), key)?;
         let topic = kind.topic(key)?;
         find(image, &call.peer, topic, key).inspect_err(|_| {
             if image.topic(topic).is_none() {
@@ -61,7 +64,8 @@ fn respond(
                 Ok(at) => coordinator.with_node_id(BrokerId(at.node)).with_host(text::text(at.host)).with_port(at.port),
                 Err(error) => {
                     // Where the whole request is at fault Kafka adds the text.
-                    let message = if matches!(kind, Kind::Unknown) { text::standard(error) } else { "" };
+                    let whole = matches!(kind, Kind::Unknown) || error == ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+                    let message = if whole { text::standard(error) } else { "" };
                     coordinator
                         .with_node_id(BrokerId(-1))
                         .with_port(-1)
@@ -111,6 +115,19 @@ impl Kind {
             2 => Kind::TooEarly,
             _ => Kind::Unknown,
         }
+    }
+
+    fn check(self, may: &Permissions<'_>, key: &str) -> Result<(), ErrorCode> {
+        let (may, error) = match self {
+            Kind::Group => (may.group(Operation::Describe, key), ErrorCode::GROUP_AUTHORIZATION_FAILED),
+            Kind::Transaction => {
+                let may = may.transactional_id(Operation::Describe, key);
+                (may, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+            }
+            Kind::Share => (may.cluster(Operation::ClusterAction), ErrorCode::CLUSTER_AUTHORIZATION_FAILED),
+            Kind::TooEarly | Kind::Unknown => return Ok(()),
+        };
+        if may { Ok(()) } else { Err(error) }
     }
 
     /// The topic that the key is to be looked up in.

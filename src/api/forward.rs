@@ -25,6 +25,7 @@ pub(super) struct Forwarded {
     pub(super) correlation_id: i32,
     pub(super) body: Bytes,
     pub(super) run: Run,
+    pub(super) waits: fn(i16, &Bytes) -> i32,
 }
 
 impl Forwarded {
@@ -54,7 +55,12 @@ impl Forwarded {
         let mut error = ErrorCode::REQUEST_TIMED_OUT;
         while clock::now() < deadline {
             match exchange(&self.ctx, &self.call, whole, deadline).await {
-                Ok(Some(response)) => return framed(&response),
+                Ok(Some(response)) => {
+                    // The controller knows the quota, and only we the connection (KIP-599).
+                    let ms = (self.waits)(self.call.version, &response);
+                    self.call.peer.muted.extend(u64::try_from(ms).unwrap_or_default());
+                    return framed(&response);
+                }
                 Ok(None) => match self.here() {
                     Ok(work) => {
                         let (answer, refused) = refusal::watch(ErrorCode::NOT_CONTROLLER, work).await;

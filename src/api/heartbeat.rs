@@ -1,10 +1,10 @@
 //! Heartbeat (12), v0-4: a member of a classic group says that it lives, and learns of a rebalance.
 //!
-//! Versions: v3 has static members. Left out: authorization.
+//! Versions: v3 has static members. The group needs READ.
 
 use super::{Api, Call, Context, Versions, groups};
 use crate::group::request::Heartbeat as Question;
-use crate::model::Generation;
+use crate::model::{ErrorCode, Generation, Operation};
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use std::sync::Arc;
 
@@ -15,8 +15,12 @@ impl Api for Heartbeat {
     const NAME: &'static str = "Heartbeat";
     const VERSIONS: Versions = Versions { min: 0, max: 4 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: HeartbeatRequest) -> HeartbeatResponse {
-        let error = ctx.groups.heartbeat(question(&request)).await;
+    async fn handle(ctx: Arc<Context>, call: Call, request: HeartbeatRequest) -> HeartbeatResponse {
+        let error = if call.may().group(Operation::Read, &request.group_id) {
+            ctx.groups.heartbeat(question(&request)).await
+        } else {
+            ErrorCode::GROUP_AUTHORIZATION_FAILED
+        };
         HeartbeatResponse::default().with_error_code(error.0)
     }
 }

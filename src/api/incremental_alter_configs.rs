@@ -5,7 +5,8 @@
 //! comes twice is refused. v0 and v1 differ in their encoding only.
 //!
 //! An unknown operation is refused with INVALID_REQUEST for every kind of resource; Apache Kafka does so for
-//! brokers and fails with UNKNOWN_SERVER_ERROR for the others. Left out: authorization.
+//! brokers and fails with UNKNOWN_SERVER_ERROR for the others. ALTER_CONFIGS is needed of the topic or
+//! group, or, for the rest, of the cluster.
 
 use super::alter::{self, BrokerCheck, Checker, Step, invalid};
 use super::{Api, ApiError, Call, Context, Side, Versions, forward, loggers, text};
@@ -13,7 +14,7 @@ use crate::config::value::Type;
 use crate::config::{BrokerConfig, broker_keys};
 use crate::controller::{AlterOp, ConfigChange};
 use crate::metadata::{ConfigResource, Image, ResourceType};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use crate::rt::logging;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
@@ -43,7 +44,7 @@ impl Api for IncrementalAlterConfigs {
                 alter::outcomes(count, response.map(|response| response.responses), |r| (r.error_code, r.error_message))
             }
         };
-        respond(side, &ctx.config.load(), &ctx.metadata.image(), request, ask).await
+        respond(&call, &ctx.config.load(), &ctx.metadata.image(), request, ask).await
     }
 }
 
@@ -67,19 +68,20 @@ fn to_request(changes: Changes, validate_only: bool) -> IncrementalAlterConfigsR
 }
 
 async fn respond(
-    side: Side,
+    call: &Call,
     config: &BrokerConfig,
     image: &Image,
     request: IncrementalAlterConfigsRequest,
     ask: impl AsyncFnOnce(Changes) -> Vec<Result<(), ApiError>>,
 ) -> IncrementalAlterConfigsResponse {
     let steps = {
+        let side = call.peer.side;
         let check = |resource: &ConfigResource, whole: &_| match side {
             Side::Broker => alter::check_broker(config, resource, whole),
             // Each broker has checked its own, and the controller checks what it can for all.
             Side::Controller => Ok(()),
         };
-        plan(&request, Checker { node: config.settings().node_id, side }, image, &check)
+        plan(&request, call, Checker { node: config.settings().node_id, side }, image, &check)
     };
     let outcomes = alter::carry_out(steps, ask).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
@@ -95,6 +97,7 @@ async fn respond(
 
 fn plan(
     request: &IncrementalAlterConfigsRequest,
+    call: &Call,
     by: Checker,
     image: &Image,
     check: BrokerCheck<'_>,
@@ -104,13 +107,15 @@ fn plan(
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, by, image, check, request.validate_only).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, call, by, image, check, request.validate_only)
+            .unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
 
 fn preprocess(
     asked: &AlterConfigsResource,
+    call: &Call,
     by: Checker,
     image: &Image,
     check: BrokerCheck<'_>,
@@ -118,7 +123,9 @@ fn preprocess(
 ) -> Result<Step<Vec<ConfigChange>>, ApiError> {
     let deletes = |config: &AlterableConfig| config.config_operation == AlterOp::Delete as i8;
     alter::check_keys(asked.configs.iter().map(|c| (&*c.name, c.value.is_none() && !deletes(c))))?;
+    let leave = || alter::check_leave(call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name);
     if asked.resource_type == ResourceType::BrokerLogger.code() {
+        leave().map_err(|error| ApiError::bare(error.code))?;
         let (name, configs) = (&asked.resource_name, &asked.configs);
         return Ok(Step::Done(loggers::alter(logging::loggers(), by.node, name, configs, validate_only)));
     }
@@ -127,6 +134,7 @@ fn preprocess(
     if resource.kind == ResourceType::Broker {
         check(&resource, &changed(image.config(&resource), &changes)?)?;
     }
+    leave()?;
     Ok(Step::Ask(resource, changes))
 }
 
@@ -202,7 +210,7 @@ mod tests {
 
     fn steps(resources: Vec<AlterConfigsResource>) -> Vec<Step<Vec<ConfigChange>>> {
         let request = IncrementalAlterConfigsRequest::default().with_resources(resources);
-        plan(&request, BY, &testing::image(), &all_is_well)
+        plan(&request, &testing::call(1), BY, &testing::image(), &all_is_well)
     }
 
     fn why(step: &Step<Vec<ConfigChange>>) -> (ErrorCode, &str) {
@@ -262,7 +270,7 @@ mod tests {
             );
             Ok(())
         };
-        let steps = plan(&request, BY, &image, &check);
+        let steps = plan(&request, &testing::call(1), BY, &image, &check);
         assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
         assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
     }
@@ -300,7 +308,7 @@ mod tests {
             IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
         let image = controller.store().image();
         let ask = async |changes| controller.incremental_alter_configs(changes, validate_only).await;
-        let response = respond(Side::Broker, &testing::config().load(), &image, request, ask).await;
+        let response = respond(&testing::call(1), &testing::config().load(), &image, request, ask).await;
         for version in 0..=1 {
             testing::encoded(version, &response);
         }

@@ -4,11 +4,13 @@
 //! says it had (v3+), as long as it gives both or neither. The time-out only matters with a transactional id, which is
 //! for the coordinator of its transactions.
 //!
-//! Since v4 PRODUCER_FENCED is known; older clients are told INVALID_PRODUCER_EPOCH. Left out: authorization; v6
-//! (two-phase commit) is not stable in 4.3.
+//! A transactional id needs WRITE; without one the cluster needs IDEMPOTENT_WRITE, or any topic WRITE.
+//!
+//! Since v4 PRODUCER_FENCED is known; older clients are told INVALID_PRODUCER_EPOCH. Left out: v6 (two-phase commit) is not
+//! stable in 4.3.
 
 use super::{Api, Call, Context, Versions, transactions};
-use crate::model::{ErrorCode, ProducerEpoch, ProducerId};
+use crate::model::{ErrorCode, Operation, ProducerEpoch, ProducerId, ResourceKind};
 use crate::txn::request::{Init, Producer};
 use kafka_protocol::messages::{self, InitProducerIdRequest, InitProducerIdResponse};
 use std::sync::Arc;
@@ -23,6 +25,18 @@ impl Api for InitProducerId {
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
+        let may = call.may();
+        match &request.transactional_id {
+            Some(id) if !may.transactional_id(Operation::Write, id) => {
+                return refused(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            }
+            None if !may.cluster_quietly(Operation::IdempotentWrite)
+                && !may.somewhere(Operation::Write, ResourceKind::Topic) =>
+            {
+                return refused(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
+            }
+            _ => {}
+        }
         let expected = match expected(&request) {
             Ok(expected) => expected,
             Err(code) => return refused(code),

@@ -3,10 +3,11 @@
 //! Versions: v0 has no rebalance timeout, the session timeout counts; v4 members are given an id before they join; v5 has
 //! static members; v7 the protocol type, and null for "no protocol"; v8 the reason; v9 lets a leader skip the assignment.
 //!
-//! A member that waits keeps its connection from being served further, as Apache Kafka mutes it. Left out: authorization.
+//! A member that waits keeps its connection from being served further, as Apache Kafka mutes it. The group needs READ.
 
 use super::{Api, Call, Context, Versions, groups, text};
 use crate::group::request::{Join, Joined, Protocol};
+use crate::model::{ErrorCode, MemberId, Operation};
 use bytes::Bytes;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
@@ -20,6 +21,10 @@ impl Api for JoinGroup {
     const VERSIONS: Versions = Versions { min: 0, max: 9 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: JoinGroupRequest) -> JoinGroupResponse {
+        if !call.may().group(Operation::Read, &request.group_id) {
+            let refused = Joined::refused(MemberId::new(""), ErrorCode::GROUP_AUTHORIZATION_FAILED);
+            return answer(call.version, refused);
+        }
         let join = question(&call, &request);
         drop(request);
         answer(call.version, ctx.groups.join(join).await)

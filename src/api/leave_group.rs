@@ -1,11 +1,11 @@
 //! LeaveGroup (13), v0-5: members leave their group, or are removed from it.
 //!
 //! Versions: below v3 one member, whose error is the answer's; since v3 many, each with its own; v5 has the reason.
-//! Left out: authorization.
+//! The group needs READ.
 
 use super::{Api, Call, Context, Versions, groups};
 use crate::group::request::{Leave, Leaver, Left};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use std::sync::Arc;
@@ -18,6 +18,9 @@ impl Api for LeaveGroup {
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse {
+        if !call.may().group(Operation::Read, &request.group_id) {
+            return LeaveGroupResponse::default().with_error_code(ErrorCode::GROUP_AUTHORIZATION_FAILED.0);
+        }
         answer(call.version, ctx.groups.leave(question(call.version, &request)).await)
     }
 }

@@ -3,12 +3,12 @@
 //! Versions: v0 is the older ListClientMetricsResources and lists client-metrics subscriptions only; v1 takes a
 //! list of resource types, empty for all of them.
 //!
-//! Every topic and every broker is listed; of groups and client-metrics subscriptions those with configs. Groups
+//! The cluster needs DESCRIBE_CONFIGS. Every topic and every broker is listed; of groups and client-metrics subscriptions those with configs. Groups
 //! come first and topics last, as in Apache Kafka.
 
 use super::{Api, Call, Context, Peer, Versions, view};
 use crate::metadata::{Image, ResourceType};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation};
 use kafka_protocol::messages::list_config_resources_response::ConfigResource;
 use kafka_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 use std::sync::Arc;
@@ -29,6 +29,9 @@ impl Api for ListConfigResources {
     const VERSIONS: Versions = Versions { min: 0, max: 1 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse {
+        if let Err(error) = call.on_cluster(Operation::DescribeConfigs) {
+            return ListConfigResourcesResponse::default().with_error_code(error.code.0);
+        }
         respond(&ctx.metadata.load(), &call, &request)
     }
 }

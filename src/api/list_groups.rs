@@ -1,10 +1,11 @@
 //! ListGroups (16), v0-5: the groups that this broker coordinates.
 //!
-//! Versions: v4 filters by state, and tells it; v5 filters by type, and tells it. Left out: authorization.
+//! Versions: v4 filters by state, and tells it; v5 filters by type, and tells it. Listed is what the client may DESCRIBE, or
+//! everything if it may DESCRIBE the cluster.
 
 use super::{Api, Call, Context, Versions, groups, text};
 use crate::group::request::{List, Listed};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Operation, ResourceKind};
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -18,7 +19,13 @@ impl Api for ListGroups {
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ListGroupsRequest) -> ListGroupsResponse {
-        answer(call.version, ctx.groups.list(question(&request)).await)
+        let may = call.may();
+        let all = may.cluster_quietly(Operation::Describe);
+        let mut listed = ctx.groups.list(question(&request)).await;
+        if let (Ok(listed), false) = (&mut listed, all) {
+            listed.retain(|of| may.allow_quietly(Operation::Describe, ResourceKind::Group, of.group.as_str()));
+        }
+        answer(call.version, listed)
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! v2 isolation level · v4 leader epoch · v7 max timestamp (-3) · v8 earliest local (-4) · v9 latest
 //! tiered (-5) · v10 timeout · v11 earliest pending upload (-6; on the wire the same as v10).
-//! Nothing is tiered here: earliest local is earliest, latest tiered and pending upload are none.
+//! A topic needs DESCRIBE. Nothing is tiered here: earliest local is earliest, latest tiered and pending upload are none.
 
 use super::{Api, Call, Context, Versions, apart};
-use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId, TimestampMs};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, Operation, PartitionId, TimestampMs};
 use crate::partition::{Isolation, Partition};
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -37,9 +37,9 @@ impl Api for ListOffsets {
         let searches = |asked: &ListOffsetsPartition| asked.timestamp >= 0 || asked.timestamp == MAX_TIMESTAMP;
         // A search reads, and may open compressed batches; the ends of many partitions may open their logs.
         if asked > FEW || request.topics.iter().flat_map(|topic| &topic.partitions).any(searches) {
-            apart(move || respond(&ctx, call.version, &request)).await
+            apart(move || respond(&ctx, &call, &request)).await
         } else {
-            respond(&ctx, call.version, &request)
+            respond(&ctx, &call, &request)
         }
     }
 }
@@ -50,7 +50,8 @@ const OFFSET_NOT_AVAILABLE: i16 = 5;
 /// Partitions whose ends are looked up at once.
 const FEW: usize = 32;
 
-fn respond(ctx: &Context, version: i16, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+fn respond(ctx: &Context, call: &Call, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+    let version = call.version;
     let isolation = match request.isolation_level {
         // A follower is told of everything.
         _ if request.replica_id.0 >= 0 => None,
@@ -70,12 +71,15 @@ fn respond(ctx: &Context, version: i16, request: &ListOffsetsRequest) -> ListOff
         .topics
         .iter()
         .map(|topic| {
+            let may = call.may().topic(Operation::Describe, &topic.name);
             let partitions = topic
                 .partitions
                 .iter()
                 .map(|asked| {
                     let number = PartitionId(asked.partition_index);
-                    let found = if twice.contains(&(topic.name.as_str(), asked.partition_index)) {
+                    let found = if !may {
+                        Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+                    } else if twice.contains(&(topic.name.as_str(), asked.partition_index)) {
                         Err(ErrorCode::INVALID_REQUEST)
                     } else {
                         ctx.partition(topic.name.as_str(), number)

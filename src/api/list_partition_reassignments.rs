@@ -1,11 +1,12 @@
 //! ListPartitionReassignments (46), v0: partitions whose replicas are being moved.
 //!
 //! Only partitions in flight are listed, whether asked for by name or by asking for all; a topic or partition that
-//! does not exist is passed over without an error, as in Apache Kafka. On a single node there is none in flight.
+//! does not exist is passed over without an error, as in Apache Kafka. The cluster needs
+//! DESCRIBE.
 
-use super::{Api, Call, Context, Versions, text};
+use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::metadata::{Image, PartitionImage, TopicImage};
-use crate::model::PartitionId;
+use crate::model::{Operation, PartitionId};
 use kafka_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
 use kafka_protocol::messages::list_partition_reassignments_response::{
     OngoingPartitionReassignment, OngoingTopicReassignment,
@@ -22,11 +23,29 @@ impl Api for ListPartitionReassignments {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: ListPartitionReassignmentsRequest,
     ) -> ListPartitionReassignmentsResponse {
+        if let Err(error) = call.on_cluster(Operation::Describe) {
+            return refused(&request, error);
+        }
         respond(&ctx.metadata.image(), request.topics.as_deref())
     }
+}
+
+/// The partitions asked for, without what is known of them (`ListPartitionReassignmentsRequest.getErrorResponse`).
+fn refused(request: &ListPartitionReassignmentsRequest, error: ApiError) -> ListPartitionReassignmentsResponse {
+    let topics = request.topics.iter().flatten().map(|topic| {
+        let partition = |id: &i32| OngoingPartitionReassignment::default().with_partition_index(*id);
+        OngoingTopicReassignment::default()
+            .with_name(topic.name.clone())
+            .with_partitions(topic.partition_indexes.iter().map(partition).collect())
+    });
+    let (code, message) = text::error_fields(Err(error));
+    ListPartitionReassignmentsResponse::default()
+        .with_error_code(code)
+        .with_error_message(message)
+        .with_topics(topics.collect())
 }
 
 fn respond(image: &Image, asked: Option<&[ListPartitionReassignmentsTopics]>) -> ListPartitionReassignmentsResponse {

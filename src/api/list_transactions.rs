@@ -1,10 +1,11 @@
 //! ListTransactions (66), v0-2: the transactions that this broker coordinates.
 //!
 //! Versions: v1 filters by how long ago they began; v2 by a pattern that the whole transactional id has to match, in the
-//! syntax of RE2. A state that does not exist is named in the answer and lets nothing through. Left out: authorization.
+//! syntax of RE2. A state that does not exist is named in the answer and lets nothing through. Listed is what the client
+//! may DESCRIBE.
 
-use super::{Api, Call, Context, Versions, transactions};
-use crate::model::{ErrorCode, ProducerId};
+use super::{Api, Call, Context, Versions, distinct, transactions};
+use crate::model::{ErrorCode, Operation, ProducerId};
 use crate::txn::record::State;
 use crate::txn::request::{List, Listed};
 use kafka_protocol::messages::list_transactions_response::TransactionState;
@@ -23,13 +24,18 @@ impl Api for ListTransactions {
     const NAME: &'static str = "ListTransactions";
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
-    async fn handle(ctx: Arc<Context>, _: Call, request: ListTransactionsRequest) -> ListTransactionsResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: ListTransactionsRequest) -> ListTransactionsResponse {
         let pattern = match pattern(request.transactional_id_pattern.as_deref()) {
             Ok(pattern) => pattern,
             Err(error) => return ListTransactionsResponse::default().with_error_code(error.0),
         };
         let (list, unknown) = question(&request);
-        answer(ctx.transactions.list(list).await, pattern.as_ref()).with_unknown_state_filters(unknown)
+        let mut listed = ctx.transactions.list(list).await;
+        if let Ok(listed) = &mut listed {
+            let may = call.may();
+            listed.retain(|of| may.transactional_id(Operation::Describe, of.id.as_str()));
+        }
+        answer(listed, pattern.as_ref()).with_unknown_state_filters(unknown)
     }
 }
 
@@ -46,7 +52,8 @@ fn question(request: &ListTransactionsRequest) -> (List, Vec<StrBytes>) {
     let named = |name: &StrBytes| State::ALL.into_iter().find(|state| state.name() == name.as_str());
     // Those two of Kafka's exist, although nothing is ever in them that a list shows.
     let unseen = |name: &StrBytes| matches!(name.as_str(), "Dead" | "PrepareEpochFence");
-    let unknown = request.state_filters.iter().filter(|name| named(name).is_none() && !unseen(name)).cloned().collect();
+    let unknown = request.state_filters.iter().filter(|name| named(name).is_none() && !unseen(name));
+    let unknown = distinct::each_once(unknown).into_iter().cloned().collect();
     let list = List {
         states: request.state_filters.iter().filter_map(named).collect(),
         states_asked: !request.state_filters.is_empty(),
@@ -117,7 +124,7 @@ mod tests {
     #[test]
     fn a_state_that_does_not_exist_is_named_and_lets_nothing_through() {
         let request = ListTransactionsRequest::default()
-            .with_state_filters(["Ongoing", "ongoing", "Dead"].map(StrBytes::from_static_str).to_vec());
+            .with_state_filters(["Ongoing", "ongoing", "Dead", "ongoing"].map(StrBytes::from_static_str).to_vec());
         let (list, unknown) = question(&request);
         assert_eq!((list.states, list.states_asked), (vec![State::Ongoing], true));
         assert_eq!(unknown, [StrBytes::from_static_str("ongoing")]);

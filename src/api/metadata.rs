@@ -10,12 +10,15 @@
 //! exist last. A topic that is auto-created is answered with UNKNOWN_TOPIC_OR_PARTITION this once, as Apache Kafka
 //! does: creation runs while the client waits to ask again.
 //!
-//! Left out: authorization (a later issue); a topic asked for by neither name nor id is refused with
-//! INVALID_REQUEST, where Apache Kafka fails with UNKNOWN_SERVER_ERROR.
+//! A topic needs DESCRIBE: without it it is not among all topics, and TOPIC_AUTHORIZATION_FAILED, whether it exists or not,
+//! where it was named. To be created it needs CREATE, or the cluster does. Those refused come last.
+//!
+//! Left out: a topic asked for by neither name nor id is refused with INVALID_REQUEST, where Apache Kafka fails with
+//! UNKNOWN_SERVER_ERROR.
 
 use super::{Api, Call, Context, Peer, Versions, authorized, text, view};
 use crate::metadata::{Image, PartitionImage, TopicImage};
-use crate::model::{ErrorCode, NodeId, PartitionId, TopicId, TopicName};
+use crate::model::{ErrorCode, NodeId, Operation, PartitionId, ResourceKind, TopicId, TopicName};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -31,12 +34,12 @@ impl Api for Metadata {
     const VERSIONS: Versions = Versions { min: 0, max: 13 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: MetadataRequest) -> MetadataResponse {
-        let Answer { response, missing } = respond(&ctx.metadata.image(), &ctx.cluster_id, &call, &request);
-        if request.allow_auto_topic_creation && !missing.is_empty() {
-            let settings = ctx.settings();
-            if settings.topics.auto_create {
-                ctx.auto_topics.create(missing, &settings, &ctx.client);
-            }
+        let settings = ctx.settings();
+        let creates = settings.topics.auto_create && request.allow_auto_topic_creation;
+        let image = ctx.metadata.image();
+        let Answer { response, missing } = respond(&image, &ctx.cluster_id, creates, &call, &request);
+        if creates && !missing.is_empty() {
+            ctx.auto_topics.create(missing, &settings, &ctx.client);
         }
         response
     }
@@ -48,32 +51,51 @@ struct Answer {
     missing: Vec<TopicName>,
 }
 
-fn respond(image: &Image, cluster_id: &str, call: &Call, request: &MetadataRequest) -> Answer {
+/// `creates`: topics that do not exist are created.
+fn respond(image: &Image, cluster_id: &str, creates: bool, call: &Call, request: &MetadataRequest) -> Answer {
     if is_malformed(request, call.version) {
         return Answer { response: refused(request, call.version), missing: Vec::new() };
     }
     let shape = Shape::new(call);
-    let Asked { unknown_ids, names } = asked(request, call.version, image);
-    let (mut topics, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
+    let Asked { unknown_ids, names, by } = asked(request, call.version, image);
+    let may = call.may();
+    let (mut topics, mut missing, mut denied) = (Vec::with_capacity(names.len()), Vec::new(), Vec::new());
     for name in names {
+        let allowed = match by {
+            By::All => may.allow_quietly(Operation::Describe, ResourceKind::Topic, name.as_str()),
+            By::Name | By::Id => may.topic(Operation::Describe, name.as_str()),
+        };
         match image.topic(name.as_str()) {
+            // That it exists is not told, but for one that was named by its id, which is no secret.
+            topic if !allowed => denied.extend(refused_topic(by, &name, topic.map(|topic| topic.id))),
             Some(topic) => topics.push(shape.topic(image, topic)),
             None => missing.push(name),
         }
     }
+    if creates && !missing.is_empty() && !may.cluster_quietly(Operation::Create) {
+        missing.retain(|name| {
+            let may = may.topic(Operation::Create, name.as_str());
+            if !may {
+                let refused = refused_topic(By::Name, name, None);
+                denied.extend(refused.map(|topic| topic.with_is_internal(name.is_internal())));
+            }
+            may
+        });
+    }
     topics.extend(missing.iter().map(absent));
     if call.version >= 8 && request.include_topic_authorized_operations {
         for topic in &mut topics {
-            topic.topic_authorized_operations = authorized::TOPIC;
+            let name = topic.name.as_ref().map_or("", |name| name.as_str());
+            topic.topic_authorized_operations = may.operations(ResourceKind::Topic, name);
         }
     }
     let mut response = MetadataResponse::default()
         .with_brokers(brokers(image, &call.peer))
         .with_cluster_id(Some(text::text(cluster_id)))
         .with_controller_id(text::broker(view::controller(image, &call.peer).unwrap_or(NodeId(-1))))
-        .with_topics(unknown_ids.into_iter().map(unknown_id).chain(topics).collect());
+        .with_topics(unknown_ids.into_iter().map(unknown_id).chain(topics).chain(denied).collect());
     if (8..=10).contains(&call.version) && request.include_cluster_authorized_operations {
-        response.cluster_authorized_operations = authorized::CLUSTER;
+        response.cluster_authorized_operations = authorized::on_cluster(&may);
     }
     Answer { response, missing }
 }
@@ -105,6 +127,15 @@ struct Asked {
     unknown_ids: Vec<TopicId>,
     /// Each once.
     names: Vec<TopicName>,
+    by: By,
+}
+
+/// How topics were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    All,
+    Name,
+    Id,
 }
 
 fn asked(request: &MetadataRequest, version: i16, image: &Image) -> Asked {
@@ -112,12 +143,13 @@ fn asked(request: &MetadataRequest, version: i16, image: &Image) -> Asked {
         Some(topics) if version > 0 || !topics.is_empty() => topics,
         _ => {
             let names = image.topics_by_name.keys().cloned().collect();
-            return Asked { unknown_ids: Vec::new(), names };
+            return Asked { unknown_ids: Vec::new(), names, by: By::All };
         }
     };
-    let mut asked = Asked { unknown_ids: Vec::new(), names: Vec::new() };
+    let mut asked = Asked { unknown_ids: Vec::new(), names: Vec::new(), by: By::Name };
     // One id makes it a request by id: entries that only have a name are then passed over.
     if topics.iter().any(|topic| !topic.topic_id.is_nil()) {
+        asked.by = By::Id;
         let mut seen = HashSet::new();
         for id in topics.iter().map(|topic| TopicId(topic.topic_id)).filter(|id| !id.is_zero()) {
             if seen.insert(id) {
@@ -151,6 +183,16 @@ fn brokers(image: &Image, peer: &Peer) -> Vec<MetadataResponseBroker> {
 
 fn unknown_id(id: TopicId) -> MetadataResponseTopic {
     MetadataResponseTopic::default().with_error_code(ErrorCode::UNKNOWN_TOPIC_ID.0).with_name(None).with_topic_id(id.0)
+}
+
+/// What is said of a topic that the client may not see, if anything is.
+fn refused_topic(by: By, name: &TopicName, id: Option<TopicId>) -> Option<MetadataResponseTopic> {
+    let refused = MetadataResponseTopic::default().with_error_code(ErrorCode::TOPIC_AUTHORIZATION_FAILED.0);
+    match by {
+        By::All => None,
+        By::Name => Some(refused.with_name(Some(text::topic(name)))),
+        By::Id => Some(refused.with_name(None).with_topic_id(id.unwrap_or_default().0)),
+    }
 }
 
 fn absent(name: &TopicName) -> MetadataResponseTopic {
@@ -230,7 +272,7 @@ mod tests {
     }
 
     fn ask_with(image: &Image, version: i16, request: &MetadataRequest) -> Answer {
-        let answer = respond(image, "cluster", &call(version), request);
+        let answer = respond(image, "cluster", request.allow_auto_topic_creation, &call(version), request);
         encoded(version, &answer.response);
         answer
     }
@@ -354,7 +396,7 @@ mod tests {
         for version in 0..=13 {
             let mut call = call(version);
             call.peer = Arc::new(Peer { listener: "INTERNAL".into(), ..testing::peer() });
-            let response = respond(&image, "cluster", &call, &request).response;
+            let response = respond(&image, "cluster", false, &call, &request).response;
             let expected = if version >= 6 { ErrorCode::LISTENER_NOT_FOUND } else { ErrorCode::LEADER_NOT_AVAILABLE };
             assert_eq!(ErrorCode(response.topics[0].partitions[1].error_code), expected, "v{version}");
         }
@@ -382,8 +424,8 @@ mod tests {
             .with_include_cluster_authorized_operations(true)
             .with_include_topic_authorized_operations(true);
         let v10 = ask_with(&testing::image(), 10, &request).response;
-        assert_eq!(v10.cluster_authorized_operations, authorized::CLUSTER);
-        assert_eq!(v10.topics[0].topic_authorized_operations, authorized::TOPIC);
+        assert_eq!(v10.cluster_authorized_operations, 8096);
+        assert_eq!(v10.topics[0].topic_authorized_operations, 3576);
         let v11 = ask_with(&testing::image(), 11, &request).response;
         assert_eq!(v11.cluster_authorized_operations, authorized::NOT_ASKED);
     }

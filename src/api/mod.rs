@@ -10,6 +10,7 @@
 //! The list says, too, on which listeners an API is served, and which of them a broker sends on to the active controller
 //! ([`forward`]): handlers do not know.
 
+mod acls;
 mod alter;
 mod authorized;
 mod auto_topics;
@@ -19,15 +20,21 @@ mod distinct;
 mod forward;
 mod groups;
 mod loggers;
+mod mutations;
+#[cfg(test)]
+#[path = "tests/exactly_once/mod.rs"]
+mod exactly_once;
 #[cfg(test)]
 mod testing;
 mod text;
+mod tokens;
 mod transactions;
 mod view;
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod allocate_producer_ids;
+pub mod alter_client_quotas;
 pub mod alter_configs;
 pub mod alter_partition;
 pub mod alter_partition_reassignments;
@@ -39,13 +46,19 @@ pub mod broker_heartbeat;
 pub mod broker_registration;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
+pub mod create_acls;
+pub mod create_delegation_token;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_acls;
 pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
+pub mod describe_acls;
+pub mod describe_client_quotas;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_delegation_token;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
@@ -56,6 +69,7 @@ pub mod elect_leaders;
 pub mod describe_user_scram_credentials;
 pub mod end_txn;
 pub mod envelope;
+pub mod expire_delegation_token;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -75,6 +89,9 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod raft_voters;
+pub mod renew_delegation_token;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
@@ -87,11 +104,14 @@ pub use config_rules::ConfigRules;
 /// An error as a response carries it.
 pub use crate::controller::ApiError;
 
+use crate::access::quotas::{Client, Mute, Quotas};
+use crate::access::{Authorizer, Permissions, Subject};
 use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::model::{ErrorCode, PartitionId, Principal};
+use crate::model::{ErrorCode, Operation, PartitionId, Principal};
 use crate::partition::{self, Partition};
+use crate::rt::clock;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
 use crate::wire::header::QUORUM_KEY;
@@ -104,6 +124,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
@@ -117,11 +138,16 @@ pub struct Context {
     pub cluster_id: String,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: Arc<ProducerIds>,
+    /// What logins are checked against.
+    pub credentials: Arc<dyn crate::access::Credentials>,
     pub partitions: Arc<partition::Manager>,
     pub metrics: Arc<Metrics>,
+    pub quotas: Arc<Quotas>,
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
+    /// Who may do what; `None`: everybody may do everything (`authorizer.class.name` is not set).
+    pub authorizer: Option<Arc<Authorizer>>,
 }
 
 impl Context {
@@ -152,6 +178,11 @@ impl Context {
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(self.config.load().settings())
     }
+
+    /// What a client may do by a request of this name.
+    fn may<'a>(&'a self, peer: &'a Peer, request: &'static str) -> Permissions<'a> {
+        Permissions::new(self.authorizer.as_deref(), peer.subject(request))
+    }
 }
 
 /// Whom a listener is for.
@@ -170,6 +201,8 @@ pub enum Scope {
     Controller,
     /// On both, each with what it knows.
     Both,
+    /// On both: a broker does its part, and has the controller do what is left.
+    Shared,
     /// On both, and only the active controller can answer it: a broker sends it on.
     Forwarded,
 }
@@ -180,7 +213,7 @@ impl Scope {
         match self {
             Scope::Broker => matches!(side, Side::Broker),
             Scope::Controller => matches!(side, Side::Controller),
-            Scope::Both | Scope::Forwarded => true,
+            Scope::Both | Scope::Shared | Scope::Forwarded => true,
         }
     }
 }
@@ -199,8 +232,19 @@ pub struct Peer {
     pub principal: Principal,
     /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
     pub by_token: bool,
+    /// Another broker sent the request on, in an Envelope; `listener` and `protocol` are those that it came on.
+    pub forwarded: bool,
     /// The address by which it reached this broker, where that and nothing else is to be answered.
     pub reached: Option<Reached>,
+    /// Set by what answers its requests when it has to wait (KIP-219); the connection heeds it.
+    pub muted: Arc<Mute>,
+}
+
+impl Peer {
+    /// As quotas know it.
+    pub(crate) fn client<'a>(&'a self, client_id: Option<&'a str>) -> Client<'a> {
+        Client { user: self.principal.name(), id: client_id.unwrap_or_default() }
+    }
 }
 
 /// An address of this broker that is right for one client: see `server/reach.rs`.
@@ -214,9 +258,36 @@ pub struct Reached {
 /// One request, less its body.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// The API's name.
+    pub api: &'static str,
     pub version: i16,
     pub client_id: Option<String>,
     pub peer: Arc<Peer>,
+    pub authorizer: Option<Arc<Authorizer>>,
+}
+
+impl Peer {
+    fn subject(&self, request: &'static str) -> Subject<'_> {
+        Subject { principal: &self.principal, address: self.address.ip(), request }
+    }
+}
+
+impl Call {
+    /// What the client may do.
+    pub(crate) fn may(&self) -> Permissions<'_> {
+        Permissions::new(self.authorizer.as_deref(), self.peer.subject(self.api))
+    }
+
+    /// The answer to a request that the client may not make of this cluster.
+    fn needs(&self, operation: Operation) -> ApiError {
+        let text = format!("Request {} needs {} permission.", self.api, operation.name());
+        ApiError::new(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, text)
+    }
+
+    /// Nothing, if the client may do this to the cluster (`AuthHelper.authorizeClusterOperation`).
+    fn on_cluster(&self, operation: Operation) -> Result<(), ApiError> {
+        if self.may().cluster(operation) { Ok(()) } else { Err(self.needs(operation)) }
+    }
 }
 
 /// Inclusive range of versions that are served.
@@ -252,6 +323,14 @@ pub trait Api {
     /// The body is not what it says.
     fn decode(version: i16, body: Bytes) -> Result<Self::Request, wire::DecodeError> {
         wire::decode(version, body)
+    }
+
+    /// Whether a request that only the controller can answer is answered by the broker all the same: to refuse it, for what
+    /// nobody else can see.
+    #[must_use]
+    fn stays(call: &Call) -> bool {
+        let _ = call;
+        false
     }
 
     fn handle(
@@ -315,17 +394,42 @@ pub struct Served {
 struct Runner {
     run: Run,
     form: fn(i16) -> i16,
+    stays: fn(&Call) -> bool,
+    /// The throttle time of an answer that another node gave, header and body.
+    waits: fn(i16, &Bytes) -> i32,
 }
 
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
 
-/// Decodes, handles and encodes one request of `A`.
-fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, body: Bytes) -> Result<Later, String> {
+/// Sets `throttle_time_ms` of an answer, unless it is higher already.
+type Throttle<R> = fn(&mut R, i32);
+
+/// Decodes, handles and encodes one request of `A`. Without `throttle` its time does not count, as in Kafka for what brokers
+/// ask each other.
+fn run<A: Api + 'static>(
+    ctx: &Arc<Context>,
+    call: Call,
+    correlation_id: i32,
+    body: Bytes,
+    throttle: Option<Throttle<<A::Request as Request>::Response>>,
+) -> Result<Later, String> {
     let version = A::form(call.version);
     let request = A::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
-        let response = A::handle(ctx, call, request).await;
+        // Of what was sent on, whoever sent it on measures the time.
+        let measures = call.peer.side == Side::Broker && ctx.quotas.measures_time();
+        let response = match throttle.filter(|_| measures) {
+            None => A::handle(ctx, call, request).await,
+            Some(throttle) => {
+                let (peer, client_id) = (Arc::clone(&call.peer), call.client_id.clone());
+                let (mut response, worked) = timed(A::handle(Arc::clone(&ctx), call, request)).await;
+                let ms = ctx.quotas.worked(peer.client(client_id.as_deref()), worked);
+                peer.muted.extend(ms);
+                throttle(&mut response, millis(ms));
+                response
+            }
+        };
         let key = <A::Request as Request>::KEY;
         match wire::response(key, version, correlation_id, &response) {
             Ok(frame) => smallvec![Chunk::Bytes(frame)],
@@ -338,8 +442,37 @@ fn run<A: Api + 'static>(ctx: &Arc<Context>, call: Call, correlation_id: i32, bo
     }))
 }
 
+/// An answer that another node gave, header and body; `None`: it cannot be read.
+fn answered<A: Api>(version: i16, response: &Bytes) -> Option<<A::Request as Request>::Response> {
+    let version = A::form(version);
+    let length = wire::header::response_header_length(<A::Request as Request>::KEY, version, response).ok()?;
+    wire::decode_response::<A::Request>(version, response.slice(length..)).ok()
+}
+
+/// What comes of it, and how long we worked on it: the time that it waited does not count.
+async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
+    let mut future = std::pin::pin!(future);
+    let mut worked = Duration::ZERO;
+    let output = std::future::poll_fn(|cx| {
+        let began = clock::now();
+        let polled = future.as_mut().poll(cx);
+        worked += clock::now().saturating_duration_since(began);
+        polled
+    })
+    .await;
+    (output, worked)
+}
+
+/// `throttle_time_ms`, as answers have it.
+fn millis(ms: u64) -> i32 {
+    i32::try_from(ms).unwrap_or(i32::MAX)
+}
+
 macro_rules! apis {
-    ($($scope:ident: $($api:path),* $(,)?;)*) => {
+    (
+        [$($scope:ident: $($api:path),* $(,)?;)*]
+        without a throttle time: [$($where:ident: $($exempt:path),* $(,)?;)*]
+    ) => {
         const APIS: &[Served] = &[
             Served {
                 key: produce::KEY,
@@ -362,11 +495,28 @@ macro_rules! apis {
                 advertised_min: <$api as Api>::VERSIONS.min,
                 scope: Scope::$scope,
             },)*)*
+            $($(Served {
+                key: <<$exempt as Api>::Request as Request>::KEY,
+                name: <$exempt as Api>::NAME,
+                versions: <$exempt as Api>::VERSIONS,
+                advertised_min: <$exempt as Api>::VERSIONS.min,
+                scope: Scope::$where,
+            },)*)*
         ];
 
         fn runner(key: i16) -> Option<Runner> {
             $($(if key == <<$api as Api>::Request as Request>::KEY {
-                return Some(Runner { run: run::<$api>, form: <$api as Api>::form });
+                let run: Run = |ctx, call, id, body| {
+                    run::<$api>(ctx, call, id, body, Some(|response, ms| {
+                        response.throttle_time_ms = response.throttle_time_ms.max(ms);
+                    }))
+                };
+                let waits = |version, response: &Bytes| answered::<$api>(version, response).map_or(0, |r| r.throttle_time_ms);
+                return Some(Runner { run, form: <$api as Api>::form, stays: <$api as Api>::stays, waits });
+            })*)*
+            $($(if key == <<$exempt as Api>::Request as Request>::KEY {
+                let run: Run = |ctx, call, id, body| run::<$exempt>(ctx, call, id, body, None);
+                return Some(Runner { run, form: <$exempt as Api>::form, stays: <$exempt as Api>::stays, waits: |_, _| 0 });
             })*)*
             None
         }
@@ -374,64 +524,84 @@ macro_rules! apis {
 }
 
 apis! {
-    Broker:
-        list_offsets::ListOffsets,
-        metadata::Metadata,
-        offset_commit::OffsetCommit,
-        offset_fetch::OffsetFetch,
-        find_coordinator::FindCoordinator,
-        join_group::JoinGroup,
-        heartbeat::Heartbeat,
-        leave_group::LeaveGroup,
-        sync_group::SyncGroup,
-        describe_groups::DescribeGroups,
-        list_groups::ListGroups,
-        delete_records::DeleteRecords,
-        init_producer_id::InitProducerId,
-        offset_for_leader_epoch::OffsetForLeaderEpoch,
-        add_partitions_to_txn::AddPartitionsToTxn,
-        add_offsets_to_txn::AddOffsetsToTxn,
-        end_txn::EndTxn,
-        write_txn_markers::WriteTxnMarkers,
-        txn_offset_commit::TxnOffsetCommit,
-        alter_replica_log_dirs::AlterReplicaLogDirs,
-        describe_log_dirs::DescribeLogDirs,
-        delete_groups::DeleteGroups,
-        offset_delete::OffsetDelete,
-        describe_producers::DescribeProducers,
-        describe_transactions::DescribeTransactions,
-        list_transactions::ListTransactions,
-        consumer_group_heartbeat::ConsumerGroupHeartbeat,
-        consumer_group_describe::ConsumerGroupDescribe,
-        list_config_resources::ListConfigResources,
-        describe_topic_partitions::DescribeTopicPartitions;
-    Both:
-        api_versions::ApiVersions,
-        describe_configs::DescribeConfigs,
-        alter_configs::AlterConfigs,
-        incremental_alter_configs::IncrementalAlterConfigs,
-        describe_user_scram_credentials::DescribeUserScramCredentials,
-        describe_cluster::DescribeCluster;
-    Forwarded:
-        create_topics::CreateTopics,
-        delete_topics::DeleteTopics,
-        create_partitions::CreatePartitions,
-        elect_leaders::ElectLeaders,
-        alter_partition_reassignments::AlterPartitionReassignments,
-        list_partition_reassignments::ListPartitionReassignments,
-        alter_user_scram_credentials::AlterUserScramCredentials,
-        update_features::UpdateFeatures,
-        unregister_broker::UnregisterBroker,
-        describe_quorum::DescribeQuorum,
-        raft_voters::AddRaftVoter,
-        raft_voters::RemoveRaftVoter;
-    Controller:
-        alter_partition::AlterPartition,
-        envelope::Envelope,
-        broker_registration::BrokerRegistration,
-        broker_heartbeat::BrokerHeartbeat,
-        allocate_producer_ids::AllocateProducerIds,
-        assign_replicas_to_dirs::AssignReplicasToDirs;
+    [
+        Broker:
+            list_offsets::ListOffsets,
+            metadata::Metadata,
+            offset_commit::OffsetCommit,
+            offset_fetch::OffsetFetch,
+            find_coordinator::FindCoordinator,
+            join_group::JoinGroup,
+            heartbeat::Heartbeat,
+            leave_group::LeaveGroup,
+            sync_group::SyncGroup,
+            describe_groups::DescribeGroups,
+            list_groups::ListGroups,
+            delete_records::DeleteRecords,
+            init_producer_id::InitProducerId,
+            offset_for_leader_epoch::OffsetForLeaderEpoch,
+            add_partitions_to_txn::AddPartitionsToTxn,
+            add_offsets_to_txn::AddOffsetsToTxn,
+            end_txn::EndTxn,
+            txn_offset_commit::TxnOffsetCommit,
+            alter_replica_log_dirs::AlterReplicaLogDirs,
+            describe_log_dirs::DescribeLogDirs,
+            delete_groups::DeleteGroups,
+            offset_delete::OffsetDelete,
+            describe_delegation_token::DescribeDelegationToken,
+            describe_client_quotas::DescribeClientQuotas,
+            describe_producers::DescribeProducers,
+            describe_transactions::DescribeTransactions,
+            list_transactions::ListTransactions,
+            consumer_group_heartbeat::ConsumerGroupHeartbeat,
+            consumer_group_describe::ConsumerGroupDescribe,
+            list_config_resources::ListConfigResources,
+            describe_topic_partitions::DescribeTopicPartitions;
+        Both:
+            api_versions::ApiVersions,
+            describe_acls::DescribeAcls,
+            describe_configs::DescribeConfigs,
+            describe_user_scram_credentials::DescribeUserScramCredentials,
+            describe_cluster::DescribeCluster;
+        Shared:
+            alter_configs::AlterConfigs,
+            incremental_alter_configs::IncrementalAlterConfigs;
+        Forwarded:
+            create_topics::CreateTopics,
+            delete_topics::DeleteTopics,
+            create_acls::CreateAcls,
+            delete_acls::DeleteAcls,
+            create_partitions::CreatePartitions,
+            create_delegation_token::CreateDelegationToken,
+            renew_delegation_token::RenewDelegationToken,
+            expire_delegation_token::ExpireDelegationToken,
+            elect_leaders::ElectLeaders,
+            alter_partition_reassignments::AlterPartitionReassignments,
+            list_partition_reassignments::ListPartitionReassignments,
+            alter_client_quotas::AlterClientQuotas,
+            alter_user_scram_credentials::AlterUserScramCredentials,
+            update_features::UpdateFeatures,
+            unregister_broker::UnregisterBroker,
+            raft_voters::AddRaftVoter,
+            raft_voters::RemoveRaftVoter;
+        Controller:
+            broker_registration::BrokerRegistration,
+            broker_heartbeat::BrokerHeartbeat,
+            allocate_producer_ids::AllocateProducerIds;
+    ]
+    without a throttle time: [
+        Broker:
+            write_txn_markers::WriteTxnMarkers;
+        Both:
+            sasl_handshake::SaslHandshake,
+            sasl_authenticate::SaslAuthenticate;
+        Forwarded:
+            describe_quorum::DescribeQuorum;
+        Controller:
+            alter_partition::AlterPartition,
+            assign_replicas_to_dirs::AssignReplicasToDirs,
+            envelope::Envelope;
+    ]
 }
 
 /// Every API that is served on some listener, in the order of the list.
@@ -506,6 +676,10 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// connection without an answer (`SocketServer.processCompletedReceives`).
 pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
     if header.key == QUORUM_KEY && peer.side == Side::Controller {
+        if !ctx.may(peer, "Quorum").cluster(Operation::ClusterAction) {
+            // As Kafka's Vote and Fetch of the metadata. There is no answer to give, since no client asks this.
+            return Err(format!("{} may not take part in the quorum: it needs CLUSTER_ACTION", peer.principal));
+        }
         return Ok(Placement::Exclusive(quorum(ctx, header.correlation_id, body)));
     }
     let Some(api) = served_on(peer.side).find(|api| api.key == header.key) else {
@@ -521,17 +695,19 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         }
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
-    let Some(Runner { run, .. }) = runner(header.key) else {
+    let Some(Runner { run, stays, waits, .. }) = runner(header.key) else {
         return fetch::place(ctx, peer, header, &body);
     };
     let call = Call {
+        api: api.name,
         version: header.version,
         client_id: header.client_id.as_ref().map(|id| id.to_string()),
         peer: Arc::clone(peer),
+        authorizer: ctx.authorizer.clone(),
     };
-    if api.scope == Scope::Forwarded && peer.side == Side::Broker {
+    if api.scope == Scope::Forwarded && peer.side == Side::Broker && !stays(&call) {
         let request =
-            forward::Forwarded { ctx: Arc::clone(ctx), call, correlation_id: header.correlation_id, body, run };
+            forward::Forwarded { ctx: Arc::clone(ctx), call, correlation_id: header.correlation_id, body, run, waits };
         return request.place(header).map(Placement::Exclusive);
     }
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)

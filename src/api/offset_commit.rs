@@ -4,12 +4,13 @@
 //! consumer groups may use; v10 names topics by id.
 //!
 //! Topics and partitions that the cluster does not know are answered here (UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION);
-//! the coordinator is asked about the rest, if there is any. Left out: authorization.
+//! the coordinator is asked about the rest, if there is any. The group needs READ, and each topic too, which is asked for
+//! before whether it exists.
 
 use super::{Api, Call, Context, Versions, groups};
 use crate::group::request::{Commit, CommitOffset, Committed};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId, TopicId};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, Operation, PartitionId, TopicId};
 use crate::wire::{self, offsets};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
@@ -30,7 +31,7 @@ impl Api for OffsetCommit {
     }
 
     async fn handle(ctx: Arc<Context>, call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse {
-        let Sorted { commit, asked, mut answer } = sort(&ctx.metadata.load(), call.version, &request);
+        let Sorted { commit, asked, mut answer } = sort(&ctx.metadata.load(), &call, &request);
         if !asked.is_empty() {
             let committed = ctx.groups.commit(commit).await;
             answer.merge(&request, asked, &committed);
@@ -47,14 +48,22 @@ struct Sorted<'a> {
     answer: Answer<'a>,
 }
 
-fn sort<'a>(image: &Image, version: i16, request: &'a OffsetCommitRequest) -> Sorted<'a> {
+fn sort<'a>(image: &Image, call: &Call, request: &'a OffsetCommitRequest) -> Sorted<'a> {
+    let (version, may) = (call.version, call.may());
+    let may_commit = may.group(Operation::Read, &request.group_id);
     let by_id = version >= offsets::TOPIC_IDS;
     let mut answer = Answer { by_id, topics: Vec::new(), places: HashMap::new() };
     let (mut asked, mut committed) = (Vec::new(), Vec::new());
     for (at, topic) in request.topics.iter().enumerate() {
         let known = if by_id { image.topic_by_id(TopicId(topic.topic_id)) } else { image.topic(&topic.name) };
-        let Some(known) = known else {
-            let error = if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
+        let name = known.map_or(topic.name.as_str(), |known| known.name.as_str());
+        let error = match known {
+            _ if !may_commit => ErrorCode::GROUP_AUTHORIZATION_FAILED,
+            None if by_id => ErrorCode::UNKNOWN_TOPIC_ID,
+            _ if !may.topic(Operation::Read, name) => ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+            _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        };
+        let Some(known) = known.filter(|_| error == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) else {
             let partitions = answer.partitions(topic);
             partitions.extend(topic.partitions.iter().map(|partition| outcome(partition.partition_index, error)));
             continue;
@@ -171,7 +180,7 @@ mod tests {
 
     /// What the coordinator is asked, and the answer if it says `error` to all of it: topic, partition, error.
     fn run(version: i16, request: &OffsetCommitRequest, error: ErrorCode) -> (Commit, Vec<Shown>) {
-        let Sorted { commit, asked, mut answer } = sort(&testing::image(), version, request);
+        let Sorted { commit, asked, mut answer } = sort(&testing::image(), &testing::call(version), request);
         answer.merge(request, asked, &Committed(vec![error; commit.offsets.len()]));
         let response = answer.response();
         encoded(version, &response);
@@ -247,7 +256,7 @@ mod tests {
     #[test]
     fn an_offset_that_the_coordinator_does_not_speak_of_is_not_committed() {
         let request = request(vec![topic(9, "b", &[0, 1])]);
-        let Sorted { asked, mut answer, .. } = sort(&testing::image(), 9, &request);
+        let Sorted { asked, mut answer, .. } = sort(&testing::image(), &testing::call(9), &request);
         answer.merge(&request, asked, &Committed(vec![ErrorCode::NONE]));
         let errors: Vec<_> =
             answer.response().topics.iter().flat_map(|t| &t.partitions).map(|p| ErrorCode(p.error_code)).collect();
@@ -257,7 +266,7 @@ mod tests {
     #[test]
     fn retention_and_static_members_are_carried_over() {
         let request = request(vec![]).with_retention_time_ms(77).with_group_instance_id(Some("i".into()));
-        let commit = sort(&testing::image(), 7, &request).commit;
+        let commit = sort(&testing::image(), &testing::call(7), &request).commit;
         assert_eq!((commit.retention_ms, commit.instance), (77, Some(InstanceId::new("i"))));
     }
 }

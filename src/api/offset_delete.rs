@@ -1,12 +1,12 @@
 //! OffsetDelete (47), v0: deletes committed offsets of a group.
 //!
 //! Partitions that the cluster does not know are answered here; the coordinator is asked about the rest, be it nothing, and
-//! an error of the group replaces the whole answer. Left out: authorization.
+//! an error of the group replaces the whole answer. The group needs DELETE, and each topic READ.
 
 use super::{Api, Call, Context, Versions, groups};
 use crate::group::request::{DeleteOffsets, DeletedOffsets};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, PartitionId};
+use crate::model::{ErrorCode, Operation, PartitionId};
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse, TopicName as WireName};
 use std::collections::HashMap;
@@ -19,8 +19,11 @@ impl Api for OffsetDelete {
     const NAME: &'static str = "OffsetDelete";
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-        let Sorted { delete, asked, answer } = sort(&ctx.metadata.load(), &request);
+    async fn handle(ctx: Arc<Context>, call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
+        if !call.may().group(Operation::Delete, &request.group_id) {
+            return OffsetDeleteResponse::default().with_error_code(ErrorCode::GROUP_AUTHORIZATION_FAILED.0);
+        }
+        let Sorted { delete, asked, answer } = sort(&ctx.metadata.load(), &call, &request);
         let deleted = ctx.groups.delete_offsets(delete).await;
         answer.merge(asked, &deleted)
     }
@@ -34,17 +37,19 @@ struct Sorted<'a> {
     answer: Answer<'a>,
 }
 
-fn sort<'a>(image: &Image, request: &'a OffsetDeleteRequest) -> Sorted<'a> {
+fn sort<'a>(image: &Image, call: &Call, request: &'a OffsetDeleteRequest) -> Sorted<'a> {
     let (mut asked, mut partitions, mut answer) = (Vec::new(), Vec::new(), Answer::default());
     for topic in &request.topics {
-        let known = image.topic(&topic.name);
+        let may = call.may().topic(Operation::Read, &topic.name);
+        let known = image.topic(&topic.name).filter(|_| may);
+        let unknown = if may { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION } else { ErrorCode::TOPIC_AUTHORIZATION_FAILED };
         for partition in topic.partitions.iter().map(|partition| partition.partition_index) {
             match known.filter(|known| known.partition(PartitionId(partition)).is_some()) {
                 Some(known) => {
                     asked.push((&topic.name, partition));
                     partitions.push((known.name.clone(), PartitionId(partition)));
                 }
-                None => answer.add(&topic.name, partition, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                None => answer.add(&topic.name, partition, unknown),
             }
         }
     }
@@ -103,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_not_asked_and_the_rest_is() {
         let request = request(&[("gone", &[0]), ("b", &[0, 3, 2])]);
-        let Sorted { delete, asked, answer } = sort(&testing::image(), &request);
+        let Sorted { delete, asked, answer } = sort(&testing::image(), &testing::call(0), &request);
         assert_eq!(delete.group.as_str(), "g");
         assert_eq!(delete.partitions, [0, 2].map(|number| (TopicName::new("b"), PartitionId(number))));
         let subscribed = ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC;
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn an_error_of_the_group_is_the_whole_answer() {
         let request = request(&[("gone", &[0]), ("b", &[0])]);
-        let Sorted { asked, answer, .. } = sort(&testing::image(), &request);
+        let Sorted { asked, answer, .. } = sort(&testing::image(), &testing::call(0), &request);
         let response = answer.merge(asked, &DeletedOffsets { error: ErrorCode::NON_EMPTY_GROUP, partitions: vec![] });
         encoded(0, &response);
         assert_eq!((ErrorCode(response.error_code), response.topics.len()), (ErrorCode::NON_EMPTY_GROUP, 0));
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn the_group_is_asked_even_when_no_partition_is_left() {
         let request = request(&[("gone", &[0])]);
-        let Sorted { delete, asked, .. } = sort(&testing::image(), &request);
+        let Sorted { delete, asked, .. } = sort(&testing::image(), &testing::call(0), &request);
         assert!(delete.partitions.is_empty() && asked.is_empty());
     }
 }

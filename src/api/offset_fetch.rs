@@ -5,12 +5,13 @@
 //!
 //! A partition that comes twice, and a group of which everything is asked twice, are answered once: an offset has up to
 //! 4 KiB of metadata, and no answer is to be a thousand times as long as its request. Apache Kafka answers twice, which
-//! clients cannot tell apart. Left out: authorization.
+//! clients cannot tell apart. A group needs DESCRIBE, and so does each topic: of those that were not named nothing is told.
 
 use super::{Api, Call, Context, Versions, groups, text};
+use crate::access::Permissions;
 use crate::group::request::{FetchOffsets, FetchOffsetsTopic, FetchedOffset, FetchedOffsets, FetchedTopic};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, GroupId, LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
+use crate::model::{ErrorCode, GroupId, LeaderEpoch, Offset, Operation, PartitionId, TopicId, TopicName};
 use crate::wire::{self, offsets};
 use bytes::Bytes;
 use kafka_protocol::messages::offset_fetch_response::{
@@ -40,11 +41,20 @@ impl Api for OffsetFetch {
 
     async fn handle(ctx: Arc<Context>, call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
         let version = call.version;
-        let questions = questions(&ctx.metadata.load(), version, &request);
+        let may = call.may();
+        let questions = questions(&ctx.metadata.load(), version, &may, &request);
         let mut answers = Vec::with_capacity(questions.len());
-        for Question { fetch, unknown } in questions {
+        for Question { fetch, unknown, allowed } in questions {
+            let named = fetch.topics.is_some();
             let (group, asked) = (fetch.group.clone(), if version < TOP_ERROR { fetch.topics.clone() } else { None });
-            let fetched = ctx.groups.fetch_offsets(fetch).await;
+            let mut fetched = if allowed {
+                ctx.groups.fetch_offsets(fetch).await
+            } else {
+                FetchedOffsets { error: ErrorCode::GROUP_AUTHORIZATION_FAILED, topics: Vec::new() }
+            };
+            if !named {
+                fetched.topics.retain(|topic| may.topic(Operation::Describe, topic.topic.as_str()));
+            }
             answers.push((group, answer(&ctx.metadata.load(), version, asked, fetched, unknown)));
         }
         response(version, answers)
@@ -54,12 +64,14 @@ impl Api for OffsetFetch {
 /// What is asked of one group.
 struct Question {
     fetch: FetchOffsets,
-    /// Topics by ids that are not known.
+    /// Topics that the coordinator is not asked about: by ids that are not known, or not for this client to see.
     unknown: Vec<FetchedTopic>,
+    /// The client may see the group's offsets.
+    allowed: bool,
 }
 
-fn questions(image: &Image, version: i16, request: &OffsetFetchRequest) -> Vec<Question> {
-    let mut once = Once { version, image, partitions: HashSet::new(), whole: HashSet::new() };
+fn questions(image: &Image, version: i16, may: &Permissions<'_>, request: &OffsetFetchRequest) -> Vec<Question> {
+    let mut once = Once { version, image, may, partitions: HashSet::new(), whole: HashSet::new() };
     let question = |group: &StrBytes, member: Option<&StrBytes>, epoch: i32, asked: Asked| Question {
         fetch: FetchOffsets {
             version,
@@ -70,6 +82,7 @@ fn questions(image: &Image, version: i16, request: &OffsetFetchRequest) -> Vec<Q
             require_stable: request.require_stable,
         },
         unknown: asked.unknown,
+        allowed: asked.allowed,
     };
     if version < GROUPS {
         let id = &request.group_id.0;
@@ -95,12 +108,14 @@ fn questions(image: &Image, version: i16, request: &OffsetFetchRequest) -> Vec<Q
 struct Asked {
     topics: Option<Vec<FetchOffsetsTopic>>,
     unknown: Vec<FetchedTopic>,
+    allowed: bool,
 }
 
 /// Takes what is asked for the first time, and finds the names that belong to ids.
 struct Once<'a> {
     version: i16,
     image: &'a Image,
+    may: &'a Permissions<'a>,
     partitions: HashSet<(&'a str, &'a str, TopicId, i32)>,
     whole: HashSet<&'a str>,
 }
@@ -111,28 +126,34 @@ impl<'a> Once<'a> {
     where
         T: Iterator<Item = (&'a str, TopicId, &'a [i32])>,
     {
+        let allowed = self.may.group(Operation::Describe, group);
         let Some(topics) = topics else {
-            return self.whole.insert(group).then_some(Asked { topics: None, unknown: Vec::new() });
+            return self.whole.insert(group).then_some(Asked { topics: None, unknown: Vec::new(), allowed });
         };
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for (name, id, partitions) in topics {
             let fresh = partitions.iter().filter(|number| self.partitions.insert((group, name, id, **number)));
             let partitions = fresh.copied().map(PartitionId);
-            if self.version < offsets::TOPIC_IDS {
-                let topic = TopicName::new(name);
-                known.push(FetchOffsetsTopic { topic, topic_id: TopicId::ZERO, partitions: partitions.collect() });
+            let (topic, error) = if self.version < offsets::TOPIC_IDS {
+                (TopicName::new(name), None)
             } else if let Some(topic) = self.image.topic_by_id(id) {
-                known.push(FetchOffsetsTopic {
-                    topic: topic.name.clone(),
-                    topic_id: id,
-                    partitions: partitions.collect(),
-                });
+                (topic.name.clone(), None)
             } else {
-                let partitions = partitions.map(|number| nothing(number, ErrorCode::UNKNOWN_TOPIC_ID)).collect();
-                unknown.push(FetchedTopic { topic: TopicName::new(""), topic_id: id, partitions });
+                (TopicName::new(""), Some(ErrorCode::UNKNOWN_TOPIC_ID))
+            };
+            let denied = || {
+                let may = !allowed || self.may.topic(Operation::Describe, topic.as_str());
+                (!may).then_some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+            };
+            match error.or_else(denied) {
+                None => known.push(FetchOffsetsTopic { topic, topic_id: id, partitions: partitions.collect() }),
+                Some(error) => {
+                    let partitions = partitions.map(|number| nothing(number, error)).collect();
+                    unknown.push(FetchedTopic { topic, topic_id: id, partitions });
+                }
             }
         }
-        Some(Asked { topics: Some(known), unknown })
+        Some(Asked { topics: Some(known), unknown, allowed })
     }
 }
 
@@ -279,10 +300,12 @@ mod tests {
         coordinator: impl Fn(&FetchOffsets) -> FetchedOffsets,
     ) -> OffsetFetchResponse {
         let image = testing::image();
-        let answers = questions(&image, version, request).into_iter().map(|Question { fetch, unknown }| {
-            let said = coordinator(&fetch);
-            (fetch.group.clone(), answer(&image, version, fetch.topics, said, unknown))
-        });
+        let answers = questions(&image, version, &Permissions::everything(), request).into_iter().map(
+            |Question { fetch, unknown, .. }| {
+                let said = coordinator(&fetch);
+                (fetch.group.clone(), answer(&image, version, fetch.topics, said, unknown))
+            },
+        );
         let response = response(version, answers.collect());
         encoded(version, &response);
         response
@@ -344,7 +367,7 @@ mod tests {
     #[test]
     fn everything_is_asked_for_with_null() {
         for version in 2..=10 {
-            let questions = questions(&testing::image(), version, &one(version, None));
+            let questions = questions(&testing::image(), version, &Permissions::everything(), &one(version, None));
             assert_eq!(questions.iter().map(|q| q.fetch.topics.clone()).collect::<Vec<_>>(), [None], "v{version}");
         }
     }
@@ -392,7 +415,7 @@ mod tests {
         assert_eq!(partitions.iter().map(|(_, number, ..)| *number).collect::<Vec<_>>(), [0, 1, 2]);
         let mut twice = one(9, None);
         twice.groups.extend(one(9, None).groups);
-        assert_eq!(questions(&testing::image(), 9, &twice).len(), 1);
+        assert_eq!(questions(&testing::image(), 9, &Permissions::everything(), &twice).len(), 1);
     }
 
     #[test]
@@ -406,7 +429,7 @@ mod tests {
         };
         let groups = vec![group("g", Some("m"), 3), group("h", None, -1)];
         let request = OffsetFetchRequest::default().with_groups(groups).with_require_stable(true);
-        let questions = questions(&testing::image(), 9, &request);
+        let questions = questions(&testing::image(), 9, &Permissions::everything(), &request);
         let shown: Vec<_> = questions
             .iter()
             .map(|q| {

@@ -1,9 +1,10 @@
 //! OffsetForLeaderEpoch (23), v2-4: the end of a leader epoch (KIP-101, KIP-320).
 //!
-//! v3 replica id · v4 flexible. An epoch that is not known answers epoch and offset -1, no error.
+//! v3 replica id · v4 flexible. An epoch that is not known answers epoch and offset -1, no error. Brokers have
+//! CLUSTER_ACTION; for anybody else a topic needs DESCRIBE.
 
 use super::{Api, Call, Context, Versions};
-use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionId};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, Operation, PartitionId};
 use crate::storage::EpochEnd as End;
 use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
@@ -20,14 +21,17 @@ impl Api for OffsetForLeaderEpoch {
 
     async fn handle(
         ctx: Arc<Context>,
-        _call: Call,
+        call: Call,
         request: OffsetForLeaderEpochRequest,
     ) -> OffsetForLeaderEpochResponse {
+        let may = call.may();
+        let all = may.cluster_quietly(Operation::ClusterAction);
         let topics = request
             .topics
             .into_iter()
             .map(|topic| {
-                let partitions = topic.partitions.iter().map(|asked| answer(&ctx, &topic.topic, asked)).collect();
+                let may = all || may.topic(Operation::Describe, &topic.topic);
+                let partitions = topic.partitions.iter().map(|asked| answer(&ctx, may, &topic.topic, asked)).collect();
                 OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
             })
             .collect();
@@ -35,9 +39,10 @@ impl Api for OffsetForLeaderEpoch {
     }
 }
 
-fn answer(ctx: &Context, topic: &TopicName, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+fn answer(ctx: &Context, may: bool, topic: &TopicName, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
     let response = EpochEndOffset::default().with_partition(asked.partition);
-    match find(ctx, topic, asked) {
+    let found = if may { find(ctx, topic, asked) } else { Err(ErrorCode::TOPIC_AUTHORIZATION_FAILED) };
+    match found {
         Ok(end) => response.with_leader_epoch(end.epoch.0).with_end_offset(end.end.0),
         Err(error) => {
             ctx.metrics.api(23).error(error);

@@ -6,17 +6,21 @@
 //!
 //! v7 zstd · v8 record errors and message · v10 leader hints · v13 topic ids. Versions 0-2 are
 //! advertised but refused (KAFKA-18659). acks=0 has no answer; an error then closes the connection.
-//! Batches of transactions are admitted first (`admission`).
+//! Batches of transactions are admitted first (`admission`). A topic needs WRITE, a transactional id too, which else fails
+//! the whole request.
 
 mod admission;
 
 use super::view::Hints;
-use super::{Answer, Chunk, Context, Later, Peer, Versions};
-use crate::model::{ErrorCode, Offset, PartitionId, TimestampMs, TopicId, TopicName};
+use super::{Answer, Chunk, Context, Later, Peer, Versions, millis};
+use crate::access::Permissions;
+use crate::model::{ErrorCode, Offset, Operation, PartitionId, ResourceKind, TimestampMs, TopicId, TopicName};
 use crate::partition::{Acks, CommitWait, Outcome, Partition};
 use crate::record::{self, Batch, BatchHeader, Compression, Rules};
 use crate::rt::clock;
-use crate::wire::produce::{PartitionResponse, ProduceResponse, TopicResponse, encode_response, parse};
+use crate::wire::produce::{
+    PartitionData, PartitionResponse, ProduceRequest, ProduceResponse, TopicData, TopicResponse, encode_response, parse,
+};
 use crate::wire::{EncodeError, RequestHeader, TopicRef};
 use admission::Transactional;
 use bytes::{Bytes, BytesMut};
@@ -33,6 +37,9 @@ const HINTS: i16 = 10;
 
 /// The admin client may write to internal topics; its client id is how Kafka knows it.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Bytes of a request's header, less the client's id.
+const HEADER: usize = 10;
 
 /// A topic as the answer names it; outlives the request's frame.
 #[derive(Clone, Debug)]
@@ -58,8 +65,20 @@ pub struct Placed {
     acks: i16,
     timeout: Duration,
     topics: SmallVec<[(Named, SmallVec<[PartitionResponse; 1]>); 1]>,
+    /// Where some client has a quota: what this one is to be charged with.
+    charge: Option<Box<Charge>>,
+    throttle_ms: u64,
     /// What is appended but not committed: topic and partition in `topics`, and what to wait for.
     waits: Vec<(usize, usize, CommitWait)>,
+}
+
+/// What a request takes from its client's quotas.
+#[derive(Debug)]
+struct Charge {
+    peer: Arc<Peer>,
+    client_id: Option<String>,
+    bytes: usize,
+    worked: Duration,
 }
 
 /// A batch on its way into a partition.
@@ -100,6 +119,7 @@ impl Placer {
     ) -> Result<Option<Later>, String> {
         let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
         let now = clock::now_ms();
+        let began = ctx.quotas.any().then(clock::now);
         let index = self.requests.len();
         let first_entry = self.entries.len();
         let acks = match request.acks {
@@ -114,8 +134,12 @@ impl Placer {
             acks: request.acks,
             timeout: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
             topics: SmallVec::new(),
+            charge: None,
+            throttle_ms: 0,
             waits: Vec::new(),
         };
+        let may = ctx.may(peer, NAME);
+        let refused = transactional(&may, &request);
         let is_admin = header.client_id.as_ref().is_some_and(|id| &**id == ADMIN_CLIENT_ID);
         for (t, topic) in request.topics.iter().enumerate() {
             let known = match topic.topic {
@@ -130,9 +154,15 @@ impl Placer {
             if let Some(known) = &known {
                 known.metrics().produce_requests.inc();
             }
+            let refused = if refused.is_err() {
+                refused
+            } else {
+                writable(&may, topic, known.as_ref().map(|known| known.name()))
+            };
             let mut answers = SmallVec::with_capacity(topic.partitions.len());
             for (slot, data) in topic.partitions.iter().enumerate() {
                 let checked = match acks {
+                    _ if refused.is_err() => Err(PartitionResponse::failed(data.partition, refused)),
                     None => Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_REQUIRED_ACKS)),
                     Some(_) if known.as_ref().is_some_and(|k| k.name().is_internal()) && !is_admin => {
                         Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_TOPIC_EXCEPTION))
@@ -170,6 +200,12 @@ impl Placer {
             }
             placed.topics.push((named, answers));
         }
+        if let Some(began) = began {
+            let client_id = header.client_id.as_ref().map(|id| id.to_string());
+            let worked = clock::now().saturating_duration_since(began);
+            let bytes = HEADER + client_id.as_ref().map_or(0, String::len) + body.len();
+            placed.charge = Some(Box::new(Charge { peer: Arc::clone(peer), client_id, bytes, worked }));
+        }
         self.requests.push(placed);
         let Some(admission) = self.admit(ctx, request.transactional_id, first_entry) else { return Ok(None) };
         if acks == Some(Acks::None) {
@@ -195,6 +231,7 @@ impl Placer {
             self.entries.sort_by_key(|entry| Arc::as_ptr(&entry.partition));
         }
         let now = clock::now_ms();
+        let began = ctx.quotas.any().then(clock::now);
         let mut from = 0;
         while from < self.entries.len() {
             let first = &self.entries[from];
@@ -212,7 +249,25 @@ impl Placer {
             from = to;
         }
         self.entries.clear();
+        if let Some(began) = began {
+            let took = clock::now().saturating_duration_since(began);
+            self.charge(ctx, took);
+        }
         self.requests.drain(..)
+    }
+
+    /// Charges the clients; `took`: what all requests together cost besides what each did.
+    fn charge(&mut self, ctx: &Context, took: Duration) {
+        let share = took / u32::try_from(self.requests.len()).unwrap_or(u32::MAX).max(1);
+        for placed in &mut self.requests {
+            let Some(charge) = placed.charge.take() else { continue };
+            let client = charge.peer.client(charge.client_id.as_deref());
+            let bytes_ms = ctx.quotas.produced(client, charge.bytes);
+            // As in Kafka, the time of a request that has no answer is free.
+            let time_ms = if placed.acks == 0 { 0 } else { ctx.quotas.worked(client, charge.worked + share) };
+            placed.throttle_ms = bytes_ms.max(time_ms);
+            charge.peer.muted.extend(placed.throttle_ms);
+        }
     }
 
     fn append(&mut self, ctx: &Context, from: usize, to: usize, now: TimestampMs) {
@@ -328,7 +383,7 @@ impl Placed {
             names.push(name);
             parts.push(partitions);
         }
-        let mut response = ProduceResponse::default();
+        let mut response = ProduceResponse { throttle_time_ms: millis(self.throttle_ms), ..ProduceResponse::default() };
         for (name, partitions) in names.iter().zip(parts) {
             response.topics.push(TopicResponse { topic: name.as_ref(), partitions });
         }
@@ -336,6 +391,34 @@ impl Placed {
             response.node_endpoints = &hints.endpoints;
         }
         encode_response(out, version, correlation_id, &response)
+    }
+}
+
+/// What becomes of a request with records of a transaction.
+fn transactional(may: &Permissions<'_>, request: &ProduceRequest<'_>) -> ErrorCode {
+    let Some(id) = request.transactional_id.filter(|_| !may.are_unlimited()) else { return ErrorCode::NONE };
+    let is_transactional = |data: &PartitionData| {
+        let records = data.records.as_deref().unwrap_or_default();
+        BatchHeader::parse(records).is_ok_and(|header| header.attributes.is_transactional())
+    };
+    let any = request.topics.iter().flat_map(|topic| &topic.partitions).any(is_transactional);
+    if any && !may.transactional_id(Operation::Write, id) {
+        return ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
+    ErrorCode::NONE
+}
+
+/// Whether the client may write to the topic. An id that is not known stands for none, and is answered later.
+fn writable(may: &Permissions<'_>, topic: &TopicData<'_>, known: Option<&TopicName>) -> ErrorCode {
+    let name = match (topic.topic, known) {
+        (TopicRef::Name(name), _) => name,
+        (TopicRef::Id(_), Some(known)) => known.as_str(),
+        (TopicRef::Id(_), None) => return ErrorCode::NONE,
+    };
+    if may.allow_counted(Operation::Write, ResourceKind::Topic, name, topic.partitions.len()) {
+        ErrorCode::NONE
+    } else {
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
     }
 }
 
@@ -366,7 +449,11 @@ fn validated(
             refused.error_message = rejected.message;
             refused.record_errors = rejected.records;
         }
-        refused.log_start = Offset::NONE;
+        // Kafka says where the log begins but where it expects nothing else of a record than to be refused.
+        let expected = [ErrorCode::CORRUPT_MESSAGE, ErrorCode::MESSAGE_TOO_LARGE, ErrorCode::RECORD_LIST_TOO_LARGE];
+        if !expected.contains(&refused.error) {
+            refused.log_start = partition.positions().map_or(Offset::NONE, |positions| positions.log_start);
+        }
         refused
     })
 }

@@ -1,10 +1,10 @@
 //! AddRaftVoter (80) and RemoveRaftVoter (81), v0 of both: who votes on the metadata.
 //!
-//! The change is in the metadata log; what a controller reads there beats `controller.quorum.voters`.
+//! The change is in the metadata log; what a controller reads there beats `controller.quorum.voters`. The cluster needs ALTER.
 
 use super::{Api, Call, Context, Versions, text};
 use crate::controller::ApiError;
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, Operation};
 use crate::quorum::{ProposeError, Quorum, Voter};
 use kafka_protocol::messages::{
     AddRaftVoterRequest, AddRaftVoterResponse, RemoveRaftVoterRequest, RemoveRaftVoterResponse,
@@ -20,13 +20,14 @@ impl Api for AddRaftVoter {
     const NAME: &'static str = "AddRaftVoter";
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
-        let (code, message) = text::error_fields(add(&ctx, &request).await);
+    async fn handle(ctx: Arc<Context>, call: Call, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
+        let (code, message) = text::error_fields(add(&ctx, &call, &request).await);
         AddRaftVoterResponse::default().with_error_code(code).with_error_message(message)
     }
 }
 
-async fn add(ctx: &Context, request: &AddRaftVoterRequest) -> Result<(), ApiError> {
+async fn add(ctx: &Context, call: &Call, request: &AddRaftVoterRequest) -> Result<(), ApiError> {
+    may_alter(call)?;
     let quorum = ctx.controller.quorum();
     let id = NodeId(request.voter_id);
     if is_voter(ctx, request.cluster_id.as_ref(), quorum, id)? {
@@ -52,13 +53,14 @@ impl Api for RemoveRaftVoter {
     const NAME: &'static str = "RemoveRaftVoter";
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: RemoveRaftVoterRequest) -> RemoveRaftVoterResponse {
-        let (code, message) = text::error_fields(remove(&ctx, &request).await);
+    async fn handle(ctx: Arc<Context>, call: Call, request: RemoveRaftVoterRequest) -> RemoveRaftVoterResponse {
+        let (code, message) = text::error_fields(remove(&ctx, &call, &request).await);
         RemoveRaftVoterResponse::default().with_error_code(code).with_error_message(message)
     }
 }
 
-async fn remove(ctx: &Context, request: &RemoveRaftVoterRequest) -> Result<(), ApiError> {
+async fn remove(ctx: &Context, call: &Call, request: &RemoveRaftVoterRequest) -> Result<(), ApiError> {
+    may_alter(call)?;
     let quorum = ctx.controller.quorum();
     let id = NodeId(request.voter_id);
     if !is_voter(ctx, request.cluster_id.as_ref(), quorum, id)? {
@@ -66,6 +68,11 @@ async fn remove(ctx: &Context, request: &RemoveRaftVoterRequest) -> Result<(), A
         return Err(ApiError::new(ErrorCode::VOTER_NOT_FOUND, text));
     }
     quorum.remove_voter(id).await.map_err(|error| refused(&error))
+}
+
+/// As Kafka says it: with the message of the code, not of the check.
+fn may_alter(call: &Call) -> Result<(), ApiError> {
+    call.on_cluster(Operation::Alter).map_err(|error| text::explained(ApiError::bare(error.code)))
 }
 
 /// Whether `id` votes; an error if that is not for this node to say, or asked of another cluster.

@@ -1,11 +1,11 @@
 //! SyncGroup (14), v0-5: the leader brings the assignment of a rebalance, every member takes its own away.
 //!
 //! Versions: v3 has static members; v5 the protocol's type and name, both of which must then be there. The answer of a member
-//! whose leader has not synced yet is waited for. Left out: authorization.
+//! whose leader has not synced yet is waited for. The group needs READ.
 
 use super::{Api, Call, Context, Versions, groups};
 use crate::group::request::{Sync, Synced};
-use crate::model::{ErrorCode, Generation};
+use crate::model::{ErrorCode, Generation, Operation};
 use bytes::Bytes;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ impl Api for SyncGroup {
 
     async fn handle(ctx: Arc<Context>, call: Call, request: SyncGroupRequest) -> SyncGroupResponse {
         let synced = match question(&call, &request) {
+            Ok(_) if !call.may().group(Operation::Read, &request.group_id) => {
+                ErrorCode::GROUP_AUTHORIZATION_FAILED.into()
+            }
             Ok(sync) => {
                 drop(request);
                 ctx.groups.sync(sync).await

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Call, ConfigRules, Peer, Side};
+use crate::access;
 use crate::config;
 use crate::controller::{self, Client, Service};
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
-use crate::model::{LeaderEpoch, NodeId, Offset, Principal, TopicId, TopicName};
+use crate::model::{AclRequest, Asked, AskedPattern, LeaderEpoch, NodeId, Offset, Principal, TopicId, TopicName};
 use crate::peer::{LinkSettings, Pool};
 use crate::quorum;
 use crate::rt::fs::sim::SimFs;
@@ -28,11 +29,48 @@ pub(super) fn peer() -> Peer {
         address: ([127, 0, 0, 1], 50_001).into(),
         principal: Principal::anonymous(),
         by_token: false,
+        forwarded: false,
+        muted: Arc::default(),
     }
 }
 
 pub(super) fn call(version: i16) -> Call {
-    Call { version, client_id: Some("test".into()), peer: Arc::new(peer()) }
+    Call { api: "Test", version, client_id: Some("test".into()), peer: Arc::new(peer()), authorizer: None }
+}
+
+/// A call by `User:<name>` of a cluster with an authorizer whose super user is `root`. There are no entries.
+pub(super) fn call_of(name: &str, version: i16) -> Call {
+    call_with(name, version, &[])
+}
+
+/// As [`call_of`], with these entries (`access::testing::acl`).
+pub(super) fn call_with(name: &str, version: i16, acls: &[&str]) -> Call {
+    let authorizer = access::testing::authorizer(acls.iter().map(|text| access::testing::acl(text)), false);
+    let peer = Peer { principal: Principal::user(name), ..peer() };
+    Call { peer: Arc::new(peer), authorizer: Some(Arc::new(authorizer)), ..call(version) }
+}
+
+/// The image of [`image`], with these entries.
+pub(super) fn with_acls(acls: &[&str]) -> Image {
+    Image { acls: access::testing::image(acls.iter().map(|text| access::testing::acl(text))).acls.clone(), ..image() }
+}
+
+/// Has the controller create these entries.
+pub(super) async fn create_acls(controller: &Service, acls: &[&str]) {
+    let wanted = |text: &&str| {
+        let acl = access::testing::acl(text);
+        AclRequest {
+            resource: Asked::Is(acl.resource),
+            name: acl.name.to_string(),
+            pattern: AskedPattern::Is(acl.pattern),
+            principal: acl.principal.to_string(),
+            host: acl.host.to_string(),
+            operation: Asked::Is(acl.operation),
+            permission: Asked::Is(acl.permission),
+        }
+    };
+    let created = controller.create_acls(acls.iter().map(wanted).collect()).await;
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
 }
 
 /// A broker without any configuration.
@@ -91,9 +129,13 @@ pub(super) fn unregistered_client() -> Arc<Client> {
 }
 
 fn unregistered(controller: &Arc<Service>) -> Arc<Client> {
-    let peers = config().load().settings().peers.clone();
-    let pool = || Pool::new(LinkSettings::plaintext(peers.clone(), "test".into()), Arc::new(|_| None));
     Arc::new(Client::new(Service::clone(controller), pool, Duration::from_secs(1)))
+}
+
+/// Links to brokers that nobody finds.
+pub(super) fn pool() -> Pool {
+    let peers = config().load().settings().peers.clone();
+    Pool::new(LinkSettings::plaintext(peers, "test".into()), Arc::new(|_| None))
 }
 
 /// As [`controller`], with topics of two partitions.

@@ -4,11 +4,12 @@
 //! generation, member and instance ids; v4 knows TRANSACTION_ABORTABLE; v5 joins the group's partition of
 //! `__consumer_offsets` to the transaction, which older producers have done by AddOffsetsToTxn (KIP-890).
 //!
-//! Topics and partitions that the cluster does not know are answered here. Left out: authorization.
+//! Topics and partitions that the cluster does not know are answered here. The transactional id needs WRITE, the group and
+//! each topic READ.
 
 use super::{Api, Call, Context, Versions, groups, transactions};
 use crate::group::request::{Commit, CommitOffset, Committed};
-use crate::model::{ErrorCode, LeaderEpoch, Offset, TopicName};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, Operation, TopicName};
 use crate::partition::Verified;
 use crate::txn::Joining;
 use crate::txn::request::Producer;
@@ -31,13 +32,25 @@ impl Api for TxnOffsetCommit {
     const VERSIONS: Versions = Versions { min: 0, max: 5 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
+        let may = call.may();
+        let refused = if !may.transactional_id(Operation::Write, &request.transactional_id) {
+            Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        } else if !may.group(Operation::Read, &request.group_id) {
+            Some(ErrorCode::GROUP_AUTHORIZATION_FAILED)
+        } else {
+            None
+        };
         let (offsets, mut errors) = {
             let image = ctx.metadata.load();
             let (mut offsets, mut errors) = (Vec::new(), Vec::new());
             for topic in &request.topics {
+                let readable = refused.is_some() || may.topic(Operation::Read, &topic.name);
+                let refused = refused.or((!readable).then_some(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
                 for partition in &topic.partitions {
                     let known = transactions::exists(&image, &topic.name, partition.partition_index);
-                    errors.push(known.is_none().then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+                    let known = known.filter(|_| refused.is_none());
+                    let unknown = refused.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                    errors.push(known.is_none().then_some(unknown));
                     let Some((name, number)) = known else { continue };
                     offsets.push(CommitOffset {
                         topic_id: image.topic(name.as_str()).map(|topic| topic.id).unwrap_or_default(),

@@ -1,7 +1,7 @@
-//! UnregisterBroker (64), v0: removes a broker that is gone for good.
+//! UnregisterBroker (64), v0: removes a broker that is gone for good. The cluster needs ALTER.
 
 use super::{Api, Call, Context, Versions, text};
-use crate::model::NodeId;
+use crate::model::{NodeId, Operation};
 use kafka_protocol::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use std::sync::Arc;
 
@@ -12,8 +12,12 @@ impl Api for UnregisterBroker {
     const NAME: &'static str = "UnregisterBroker";
     const VERSIONS: Versions = Versions { min: 0, max: 0 };
 
-    async fn handle(ctx: Arc<Context>, _call: Call, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse {
-        let (code, message) = text::error_fields(ctx.controller.unregister_broker(NodeId(request.broker_id.0)).await);
+    async fn handle(ctx: Arc<Context>, call: Call, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse {
+        let outcome = match call.on_cluster(Operation::Alter) {
+            Ok(()) => ctx.controller.unregister_broker(NodeId(request.broker_id.0)).await,
+            Err(error) => Err(error),
+        };
+        let (code, message) = text::error_fields(outcome);
         UnregisterBrokerResponse::default().with_error_code(code).with_error_message(message)
     }
 }

@@ -3,10 +3,11 @@
 //! Versions: v0 has a flag that allows a downgrade (taken as a safe one), v1 an upgrade type and `validate_only`;
 //! up to v1 the answer lists the features when all went well, v2 has only the error at the top.
 //!
-//! `timeout_ms` has no effect, as in Apache Kafka. Left out: authorization.
+//! `timeout_ms` has no effect, as in Apache Kafka. The cluster needs ALTER.
 
 use super::{Api, Call, Context, Versions, text};
 use crate::controller::{FeatureUpdate, Service, UpgradeType};
+use crate::model::Operation;
 use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::update_features_response::UpdatableFeatureResult;
 use kafka_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
@@ -22,6 +23,10 @@ impl Api for UpdateFeatures {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse {
+        if let Err(error) = call.on_cluster(Operation::Alter) {
+            let (code, message) = text::error_fields(Err(error));
+            return UpdateFeaturesResponse::default().with_error_code(code).with_error_message(message);
+        }
         respond(&ctx.controller, call.version, &request).await
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! From the coordinators of other brokers, and from `kafka-transactions abort`, which ends a transaction that its
 //! coordinator does not know of. v2 says by which `transaction.version` the epoch is to be judged; the crate does not
-//! have it, so nobody is offered it. Left out: authorization.
+//! have it, so nobody is offered it. The cluster needs ALTER or CLUSTER_ACTION.
 
 use super::{Api, Call, Context, Versions, transactions};
-use crate::model::{ErrorCode, PartitionId, TopicName};
+use crate::model::{ErrorCode, Operation, PartitionId, TopicName};
 use crate::partition::TransactionEnd;
 use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
 use kafka_protocol::messages::write_txn_markers_response::{
@@ -21,7 +21,13 @@ impl Api for WriteTxnMarkers {
     const NAME: &'static str = "WriteTxnMarkers";
     const VERSIONS: Versions = Versions { min: 1, max: 1 };
 
-    async fn handle(ctx: Arc<Context>, _: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
+    async fn handle(ctx: Arc<Context>, call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
+        if !call.may().cluster_quietly(Operation::Alter)
+            && let Err(error) = call.on_cluster(Operation::ClusterAction)
+        {
+            let refused = |marker| refused(marker, error.code);
+            return WriteTxnMarkersResponse::default().with_markers(request.markers.iter().map(refused).collect());
+        }
         let mut results = Vec::with_capacity(request.markers.len());
         for marker in request.markers {
             let end = TransactionEnd {
@@ -38,11 +44,19 @@ impl Api for WriteTxnMarkers {
                     topic.partition_indexes.iter().map(move |number| (name.clone(), PartitionId(*number)))
                 })
                 .collect();
-            let answers = ctx.transactions.markers().write_here(&end, &targets).await;
-            results.push(result(&marker, answers));
+            // As in Kafka, nothing is said of nothing.
+            if !targets.is_empty() {
+                let answers = ctx.transactions.markers().write_here(&end, &targets).await;
+                results.push(result(&marker, answers));
+            }
         }
         WriteTxnMarkersResponse::default().with_markers(results)
     }
+}
+
+fn refused(marker: &WritableTxnMarker, error: ErrorCode) -> WritableTxnMarkerResult {
+    let count = marker.topics.iter().map(|topic| topic.partition_indexes.len()).sum();
+    result(marker, vec![error; count])
 }
 
 fn result(marker: &WritableTxnMarker, answers: Vec<ErrorCode>) -> WritableTxnMarkerResult {

@@ -95,6 +95,16 @@ impl BrokerConfig {
         (BrokerConfig { given, cluster, broker, effective, settings, topic_defaults }, left_out)
     }
 
+    /// As [`BrokerConfig::with_dynamic`], where all dynamic values of this broker (`per_broker`), or of all, become these.
+    #[must_use]
+    pub fn proposed(&self, proposed: &Values, per_broker: bool) -> (BrokerConfig, Vec<String>) {
+        if per_broker {
+            self.with_dynamic(self.cluster.clone(), proposed.clone())
+        } else {
+            self.with_dynamic(proposed.clone(), self.broker.clone())
+        }
+    }
+
     #[must_use]
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings

@@ -16,7 +16,7 @@ use super::broker_keys_security as security;
 use super::broker_keys_share as share;
 use super::broker_keys_txn as txn;
 use super::key::{Check, Key};
-use super::value::Type::{Int, Long, String};
+use super::value::Type::{Boolean, Int, Long, String};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -26,38 +26,35 @@ pub(super) mod reasons {
     pub(in crate::config) const POOLS: &str = "Work runs on one pool of threads, one for each core.";
     pub(in crate::config) const ALONE: &str = "A broker on its own has no other nodes to talk to.";
     pub(in crate::config) const INSTRUMENTS: &str = "Metrics are counters and histograms on admin.listener.";
+    pub(in crate::config) const ELECTIONS: &str = "Elections are timed by controller.quorum.fetch.timeout.ms.";
     pub(in crate::config) const METALOG: &str = "The metadata log manages its own files.";
     pub(in crate::config) const PURGATORY: &str = "Requests that wait are cleared the moment they are answered.";
-    pub(in crate::config) const NOAUTH: &str = "Listeners are PLAINTEXT, so there is no login that could fail.";
+    pub(in crate::config) const JAVATLS: &str = "There is one implementation of TLS here.";
+    pub(in crate::config) const TLSKIND: &str = "ssl.enabled.protocols says which versions are spoken.";
     pub(in crate::config) const REPORTERS: &str = "Java classes cannot be loaded; metrics are on admin.listener.";
     pub(in crate::config) const UNDELAYED: &str = "What a group coordinator decides is written at once.";
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
     pub(in crate::config) const SHARE: &str = "Share groups are not served yet.";
     pub(in crate::config) const TXN: &str = "A first write is woken when the transaction before it is settled.";
-    pub(in crate::config) const QUOTAS: &str = "Quotas are not enforced yet.";
+    pub(in crate::config) const QUOTAS: &str = "Copies between brokers and directories are not throttled yet.";
     pub(in crate::config) const TIERED: &str = "Tiered storage is off.";
 
     pub(in crate::config) const JAVA: &str = "remove it: Klamm cannot load Java classes";
-    pub(in crate::config) const ACLS: &str =
-        "remove it: ACLs are not supported yet, and every client may do everything";
     pub(in crate::config) const UNSTABLE: &str = "set it to false: only released versions are offered";
-    pub(in crate::config) const TLS: &str =
-        "remove the ssl.* settings and use PLAINTEXT listeners: TLS is not supported yet";
-    pub(in crate::config) const SASL: &str =
-        "remove the sasl.* settings and use PLAINTEXT listeners: SASL is not supported yet";
-    pub(in crate::config) const TOKENS: &str = "remove it: delegation tokens are not supported yet";
-    pub(in crate::config) const CONNRATE: &str =
-        "remove it and bound connections with max.connections and max.connections.per.ip";
-    pub(in crate::config) const INTERBROKER: &str = "set it to PLAINTEXT: TLS and SASL are not supported yet";
+    pub(in crate::config) const KERBEROS: &str = "remove it: Kerberos (GSSAPI) is not supported";
+    pub(in crate::config) const LOGIN: &str = "remove it: brokers do not log in to others by OAUTHBEARER";
     pub(in crate::config) const CORDONED: &str = "remove it: cordoned log directories are not supported yet";
 }
+
+/// `admin.listener`, where nobody says.
+pub(super) const ADMIN_DEFAULT: &str = "127.0.0.1:9644";
 
 /// Keys that only we have. Not shown by DescribeConfigs unless set, so that tools print what they print for Kafka.
 const OURS: &[Key] = &[
     Key::new(
         "admin.listener",
         String,
-        Some("127.0.0.1:9644"),
+        Some(ADMIN_DEFAULT),
         "Address of the HTTP endpoint with /metrics, /healthz and /readyz; empty turns it off.",
     )
     .internal(),
@@ -68,6 +65,26 @@ const OURS: &[Key] = &[
         "Without advertised.listeners: the port that a container's port is published as; -1: the same.",
     )
     .check(Check::Between(-1, 65535))
+    .internal(),
+    Key::new(
+        "connections.login.timeout.ms",
+        Long,
+        Some("30000"),
+        "A connection whose TLS handshake or login takes longer than this is closed.",
+    )
+    .check(Check::AtLeast(1))
+    .internal(),
+];
+
+/// Keys of Kafka's authorizer. Kafka's server itself does not know them, and shows them as what it does not know.
+const AUTHORIZER: &[Key] = &[
+    Key::new("super.users", String, Some(""), "Principals that may do everything, between semicolons.").internal(),
+    Key::new(
+        "allow.everyone.if.no.acl.found",
+        Boolean,
+        Some("false"),
+        "Whether everybody may do everything to a resource that no ACL is about.",
+    )
     .internal(),
 ];
 
@@ -110,6 +127,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         remote::KEYS,
         security::KEYS,
         DYNAMIC_ONLY,
+        AUTHORIZER,
         OURS,
     ];
     areas.into_iter().flatten()
@@ -126,6 +144,11 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// Whether a key is one of those that exist only as dynamic settings.
 pub(super) fn is_dynamic_only(name: &str) -> bool {
     DYNAMIC_ONLY.iter().any(|key| key.name == name)
+}
+
+/// Whether a key is one that only the authorizer knows.
+pub(super) fn is_the_authorizers(name: &str) -> bool {
+    AUTHORIZER.iter().any(|key| key.name == name)
 }
 
 /// The part after `listener.name.<listener>.`, if the name has that prefix.
@@ -147,7 +170,7 @@ mod tests {
         let names: Vec<&str> = all().map(|key| key.name).collect();
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len(), "a key stands twice");
-        assert_eq!(names.len(), 363 + OURS.len());
+        assert_eq!(names.len(), 363 + AUTHORIZER.len() + OURS.len());
         // Of the 360 static keys 20 are internal; DescribeConfigs shows the rest.
         let shown = all().filter(|key| !key.internal).count();
         assert_eq!(shown, 340);

@@ -1,6 +1,6 @@
 //! Broker keys: Listeners and connections.
 
-use super::broker_keys::reasons::{CONNRATE, NOAUTH, POOLS};
+use super::broker_keys::reasons::POOLS;
 use super::key::{Check, Key};
 use super::value::Type::{Int, List, Long, String};
 
@@ -26,14 +26,12 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("max.connections", Int, Some("2147483647"), "Most connections in all; may be set per listener with its prefix.")
         .check(Check::AtLeast(0))
         .cluster_wide(),
-    Key::new("max.connection.creation.rate", Int, Some("2147483647"), "Most new connections a second.")
+    Key::new("max.connection.creation.rate", Int, Some("2147483647"), "Most new connections a second; may be set per listener with its prefix.")
         .check(Check::AtLeast(0))
-        .cluster_wide()
-        .refused(CONNRATE),
+        .cluster_wide(),
     Key::new("connections.max.idle.ms", Long, Some("600000"), "A connection that is silent for this long is closed; negative: never."),
     Key::new("connection.failed.authentication.delay.ms", Int, Some("100"), "How long the answer to a failed login is held back.")
-        .check(Check::AtLeast(0))
-        .no_effect(NOAUTH),
+        .check(Check::AtLeast(0)),
     Key::new("queued.max.requests", Int, Some("500"), "Most requests that wait for a thread.")
         .check(Check::AtLeast(1))
         .no_effect("Requests in flight are bounded in bytes, by queued.max.request.bytes."),

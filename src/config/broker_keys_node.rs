@@ -1,6 +1,6 @@
 //! Broker keys: General settings, the node and the metadata log.
 
-use super::broker_keys::reasons::{ACLS, INSTRUMENTS, JAVA, METALOG, POOLS, SASL, UNSTABLE};
+use super::broker_keys::reasons::{ALONE, INSTRUMENTS, JAVA, METALOG, POOLS, UNSTABLE};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, List, Long, String};
 
@@ -99,7 +99,7 @@ pub(super) const KEYS: &[Key] = &[
         .check(Check::Distinct { may_be_empty: true })
         .cluster_wide()
         .refused(JAVA),
-    Key::new("authorizer.class.name", String, Some(""), "The class that decides who may do what.").refused(ACLS),
+    Key::new("authorizer.class.name", String, Some(""), "The authorizer: StandardAuthorizer, or none."),
     Key::new("early.start.listeners", List, None, "Listeners that open before the others.")
         .check(Check::Distinct { may_be_empty: true })
         .no_effect("All listeners open together, once the broker can answer."),
@@ -151,7 +151,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::Distinct { may_be_empty: true }),
     Key::new("sasl.mechanism.controller.protocol", String, Some("GSSAPI"), "The SASL mechanism towards controllers.")
-        .refused(SASL),
+        .no_effect(ALONE),
     Key::new(
         "controller.performance.sample.period.ms",
         Long,

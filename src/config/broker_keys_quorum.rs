@@ -1,5 +1,6 @@
 //! Broker keys: The controllers' quorum.
 
+use super::broker_keys::reasons::ELECTIONS;
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, List};
 
@@ -26,7 +27,8 @@ pub(super) const KEYS: &[Key] = &[
         Some("1000"),
         "How long a controller waits for the leader before it stands for election.",
     )
-    .check(Check::AtLeast(0)),
+    .check(Check::AtLeast(0))
+    .no_effect(ELECTIONS),
     Key::new(
         "controller.quorum.fetch.timeout.ms",
         Int,
@@ -35,7 +37,8 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::AtLeast(0)),
     Key::new("controller.quorum.election.backoff.max.ms", Int, Some("1000"), "Longest pause between elections.")
-        .check(Check::AtLeast(0)),
+        .check(Check::AtLeast(0))
+        .no_effect(ELECTIONS),
     Key::new(
         "controller.quorum.append.linger.ms",
         Int,

@@ -6,8 +6,7 @@ use super::value::Type::{Class, Int, List, Long, String};
 
 pub(super) const KEYS: &[Key] = &[
     Key::new("quota.window.num", Int, Some("11"), "Samples over which client quotas are measured.")
-        .check(Check::AtLeast(1))
-        .no_effect(QUOTAS),
+        .check(Check::AtLeast(1)),
     Key::new("replication.quota.window.num", Int, Some("11"), "Samples over which replication quotas are measured.")
         .check(Check::AtLeast(1))
         .no_effect(QUOTAS),
@@ -25,11 +24,9 @@ pub(super) const KEYS: &[Key] = &[
         Some("11"),
         "Samples over which quotas on topic changes are measured.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(QUOTAS),
+    .check(Check::AtLeast(1)),
     Key::new("quota.window.size.seconds", Int, Some("1"), "Length of a sample of client quotas.")
-        .check(Check::AtLeast(1))
-        .no_effect(QUOTAS),
+        .check(Check::AtLeast(1)),
     Key::new("replication.quota.window.size.seconds", Int, Some("1"), "Length of a sample of replication quotas.")
         .check(Check::AtLeast(1))
         .no_effect(QUOTAS),
@@ -42,8 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     .check(Check::AtLeast(1))
     .no_effect(QUOTAS),
     Key::new("controller.quota.window.size.seconds", Int, Some("1"), "Length of a sample of quotas on topic changes.")
-        .check(Check::AtLeast(1))
-        .no_effect(QUOTAS),
+        .check(Check::AtLeast(1)),
     Key::new("client.quota.callback.class", Class, None, "The class that decides which quota applies to a client.")
         .refused(JAVA),
     Key::new("metrics.num.samples", Int, Some("2"), "Samples that a rate is computed from.")

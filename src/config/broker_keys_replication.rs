@@ -1,6 +1,6 @@
 //! Broker keys: Replication, elections and traffic between brokers.
 
-use super::broker_keys::reasons::{ALONE, INTERBROKER, PURGATORY, TIERED};
+use super::broker_keys::reasons::{ALONE, PURGATORY, TIERED};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, Long, String};
 
@@ -89,8 +89,7 @@ pub(super) const KEYS: &[Key] = &[
         Some("PLAINTEXT"),
         "Security protocol between brokers, where no listener is named for it.",
     )
-    .check(Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]))
-    .refused(INTERBROKER),
+    .check(Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])),
     Key::new("inter.broker.listener.name", String, None, "The listener that brokers use among themselves."),
     Key::new("replica.selector.class", String, None, "How the replica is chosen that a consumer reads from.").check(
         Check::OneOf(&[

@@ -5,9 +5,10 @@ use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
 use super::quorum;
+use super::security::{self, Security};
 use super::settings::*;
 use super::value::Value;
-use crate::model::NodeId;
+use crate::model::{NodeId, Principal};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         controller_names: &read.list("controller.listener.names"),
         roles,
         inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
+        inter_broker_protocol: values.get("security.inter.broker.protocol").map(|text| text.trim()),
         hostname,
     })?;
     let quorum = quorum::settings(&read, node_id, roles)?;
@@ -57,8 +59,12 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        authorization: authorization(&read)?,
+        tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum,
     };
+    between_nodes(&settings)?;
     across(&read, &settings)?;
     if let Some(fault) = groups::fault(values) {
         return Err(ConfigError::new(format!("{fault}: change one of them.")));
@@ -91,6 +97,9 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        authorization: old.authorization.clone(),
+        tokens: tokens(&read),
+        quotas: quotas(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -182,6 +191,55 @@ fn roles(read: &Read<'_>) -> Roles {
     Roles { broker: has("broker"), controller: has("controller") }
 }
 
+/// The one class that `authorizer.class.name` may name.
+const STANDARD_AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+
+fn authorization(read: &Read<'_>) -> Result<Option<Authorization>, ConfigError> {
+    let class = read.text("authorizer.class.name");
+    let class = class.trim();
+    if class.is_empty() {
+        return Ok(None);
+    }
+    if class != STANDARD_AUTHORIZER {
+        return Err(ConfigError::new(format!(
+            "authorizer.class.name is {class:?}, and Klamm cannot load Java classes: set it to {STANDARD_AUTHORIZER}, \
+             whose rules Klamm has itself, or remove it."
+        )));
+    }
+    let mut super_users = Vec::new();
+    for user in read.text("super.users").split(';').map(str::trim).filter(|user| !user.is_empty()) {
+        match Principal::parse(user) {
+            Some(principal) => super_users.push(principal),
+            None => {
+                return Err(ConfigError::new(format!(
+                    "super.users has {user:?}: write TYPE:NAME, for example User:admin, and semicolons between them."
+                )));
+            }
+        }
+    }
+    Ok(Some(Authorization { super_users, allow_if_no_acl: read.is_true("allow.everyone.if.no.acl.found") }))
+}
+
+fn quotas(read: &Read<'_>) -> Quotas {
+    let windows = |count: &str, size: &str| Windows {
+        count: u16::try_from(read.long(count)).unwrap_or(u16::MAX).max(1),
+        size: read.long(size).saturating_mul(1000).max(1),
+    };
+    Quotas {
+        clients: windows("quota.window.num", "quota.window.size.seconds"),
+        mutations: windows("controller.quota.window.num", "controller.quota.window.size.seconds"),
+    }
+}
+
+fn tokens(read: &Read<'_>) -> Tokens {
+    Tokens {
+        secret: read.optional_text("delegation.token.secret.key").map(Into::into),
+        lifetime_max_ms: read.long("delegation.token.max.lifetime.ms"),
+        renewal_ms: read.long("delegation.token.expiry.time.ms"),
+        check_interval: read.ms("delegation.token.expiry.check.interval.ms"),
+    }
+}
+
 fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {
     let request_bytes_max = read.size("socket.request.max.bytes");
     let request_bytes_in_flight_max = match read.long("queued.max.request.bytes") {
@@ -203,14 +261,18 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         ));
     }
     let idle = read.long("connections.max.idle.ms");
-    let connections_per_listener = listeners
-        .listeners
-        .iter()
-        .filter_map(|listener| {
-            let key = format!("listener.name.{}.max.connections", listener.name.as_str().to_lowercase());
+    let per_listener = |setting: &str| {
+        let of = |listener: &Listener| {
+            let key = format!("listener.name.{}.{setting}", listener.name.as_str().to_lowercase());
             Some((listener.name.clone(), read.0.get(&key)?.trim().parse().ok()?))
-        })
-        .collect();
+        };
+        listeners.listeners.iter().filter_map(of).collect()
+    };
+    let connections_per_listener = per_listener("max.connections");
+    let connection_rates_per_listener = per_listener("max.connection.creation.rate");
+    let all = listeners.listeners.iter().chain(&listeners.controller_listeners);
+    let security: Vec<Security> = all.map(|listener| security::of(read.0, listener)).collect();
+    security::between_brokers(read.0, &security, &listeners.inter_broker)?;
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
@@ -219,7 +281,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         controller_listeners: listeners.controller_listeners,
         controller_protocol: listeners.controller_protocol,
         inter_broker_listener: listeners.inter_broker,
-        admin: admin(read)?,
+        security,
+        admin: admin_listener(&read.text("admin.listener"))?,
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
             .size_or_system("socket.receive.buffer.bytes")
@@ -231,7 +294,11 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         connections_per_ip_max,
         connections_per_ip_overrides,
         connections_per_listener,
+        connection_rate_max: read.size("max.connection.creation.rate"),
+        connection_rates_per_listener,
         idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
+        failed_login_delay: read.ms("connection.failed.authentication.delay.ms"),
+        login_max: read.ms("connections.login.timeout.ms"),
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })
@@ -247,12 +314,12 @@ fn peers(read: &Read<'_>) -> Peers {
     }
 }
 
-fn admin(read: &Read<'_>) -> Result<Option<(String, u16)>, ConfigError> {
-    let text = read.text("admin.listener");
+/// `admin.listener`; `None`: turned off.
+pub(super) fn admin_listener(text: &str) -> Result<Option<(String, u16)>, ConfigError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match listeners::host_and_port(&text) {
+    match listeners::host_and_port(text) {
         Some((host, port)) => Ok(Some((host.to_owned(), port))),
         None => Err(ConfigError::new(format!(
             "admin.listener is {text:?}: write HOST:PORT, for example 127.0.0.1:9644, or leave it empty to turn it off."
@@ -363,6 +430,23 @@ fn transactions(read: &Read<'_>) -> Transactions {
         producer_id_expiration_check_interval: read.ms("producer.id.expiration.check.interval.ms"),
         verify_partitions: read.is_true("transaction.partition.verification.enable"),
         settle_wait: read.ms("add.partitions.to.txn.retry.backoff.max.ms"),
+    }
+}
+
+/// Nodes talk to each other without TLS and logins for now: what is set otherwise is not passed over.
+fn between_nodes(settings: &Settings) -> Result<(), ConfigError> {
+    let network = &settings.network;
+    let brokers = network.listeners.iter().find(|listener| listener.name == network.inter_broker_listener);
+    let brokers = brokers.map(|listener| (&listener.name, listener.protocol));
+    let controllers = network.controller_protocol.as_ref().map(|(name, protocol)| (name, *protocol));
+    let guarded = [brokers, controllers].into_iter().flatten().find(|(_, of)| *of != SecurityProtocol::Plaintext);
+    match guarded {
+        Some((name, protocol)) if !settings.is_solo() => Err(ConfigError::new(format!(
+            "The nodes of this cluster would talk to each other on {name} by {protocol}, which is not supported yet: give \
+             them a PLAINTEXT listener of their own (inter.broker.listener.name, controller.listener.names) in a network \
+             that clients do not reach."
+        ))),
+        _ => Ok(()),
     }
 }
 

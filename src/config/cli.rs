@@ -4,7 +4,7 @@ use super::broker::Values;
 use super::topic_keys;
 use super::{ConfigError, broker_keys};
 use crate::model::TopicName;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -60,6 +60,15 @@ pub(super) struct Cli {
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(super) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(super) instead: Option<Instead>,
+}
+
+/// What is done instead of running a broker.
+#[derive(Debug, Subcommand)]
+pub(super) enum Instead {
+    /// Ask the broker of this configuration whether it serves clients; exit code 1 if not
+    Health,
 }
 
 /// What the command line asks for.

@@ -149,14 +149,15 @@ pub fn broker_loggers<'a>(levels: impl IntoIterator<Item = (&'a str, &'a str)>) 
 }
 
 fn broker_entry(config: &BrokerConfig, name: &str, value: Option<String>, per_broker: bool) -> Entry {
-    let key = key_of(name);
+    let known = |key: &&Key| !broker_keys::is_the_authorizers(key.name);
+    let key = key_of(name).filter(known);
     // What we do not know may be a secret.
     let sensitive = key.is_none_or(Key::is_sensitive);
     let mut synonyms = broker_synonyms(config, name, sensitive);
     if !per_broker {
         synonyms.retain(|synonym| synonym.source == Source::DynamicDefaultBroker);
     }
-    let own = broker_keys::find(name);
+    let own = broker_keys::find(name).filter(known);
     Entry {
         name: name.to_owned(),
         value: value.filter(|_| !sensitive),

@@ -74,9 +74,7 @@ pub fn validate_dynamic_broker(config: &BrokerConfig, proposed: &Values, per_bro
     for (name, text) in proposed {
         supported(config, name, text)?;
     }
-    let (cluster, broker) =
-        if per_broker { (config.cluster.clone(), proposed.clone()) } else { (proposed.clone(), config.broker.clone()) };
-    let (next, left_out) = config.with_dynamic(cluster, broker);
+    let (next, left_out) = config.proposed(proposed, per_broker);
     if let Some(fault) = left_out.into_iter().next() {
         return Err(BadValue(fault));
     }
@@ -162,6 +160,8 @@ mod tests {
             ("message.max.bytes", "2000"),
             ("max.connections", "100"),
             ("listener.name.plaintext.max.connections", "10"),
+            ("max.connection.creation.rate", "5"),
+            ("listener.name.plaintext.max.connection.creation.rate", "5"),
             ("log.cleaner.threads", "2"),
             ("num.io.threads", "16"),
             ("leader.replication.throttled.rate", "1000"),
@@ -251,7 +251,6 @@ mod tests {
     fn what_we_cannot_do_is_refused_with_what_to_do() {
         for (name, value, expected) in [
             ("listeners", "PLAINTEXT://localhost:9999", "restart the broker"),
-            ("max.connection.creation.rate", "5", "is not supported"),
             ("cordoned.log.dirs", "/data", "is not supported"),
             ("config.providers", "file", "is not supported"),
         ] {

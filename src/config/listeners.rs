@@ -2,7 +2,7 @@
 //! way in which these can be at odds.
 //!
 //! Several listeners, in any order, with a `CONTROLLER` listener among them on any address: that is
-//! what Docker images and Testcontainers set. TLS and SASL listeners are refused.
+//! what Docker images and Testcontainers set.
 
 use super::ConfigError;
 use super::settings::{Listener, ListenerName, Roles, SecurityProtocol};
@@ -18,6 +18,8 @@ pub(super) struct Given<'a> {
     pub(super) controller_names: &'a [String],
     pub(super) roles: Roles,
     pub(super) inter_broker_name: Option<&'a str>,
+    /// `security.inter.broker.protocol`, if somebody set it.
+    pub(super) inter_broker_protocol: Option<&'a str>,
     /// Advertised for a listener on all interfaces.
     pub(super) hostname: &'a str,
 }
@@ -38,15 +40,6 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
     let protocols = protocols(given, &controllers)?;
     let all = endpoints("listeners", given.listeners, &protocols)?;
     distinct_ports(&all)?;
-    for listener in &all {
-        if listener.protocol != SecurityProtocol::Plaintext {
-            return Err(ConfigError::new(format!(
-                "The listener {listener} uses {}, which is not supported yet: use PLAINTEXT, or put a proxy that \
-                 ends TLS in front of it.",
-                listener.protocol
-            )));
-        }
-    }
     let controller_protocol = controller_protocol(&controllers, &protocols)?;
     let (controller_listeners, listeners) = by_role(given.roles, all, &controllers)?;
     if !given.roles.broker {
@@ -67,14 +60,16 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
         // Kafka goes by security.inter.broker.protocol: the listener of that name. Without one we take the
         // first, as a broker on its own uses none.
         None => {
-            let plaintext = ListenerName::new("PLAINTEXT");
-            if listeners.iter().any(|l| l.name == plaintext) { plaintext } else { listeners[0].name.clone() }
+            let named = ListenerName::new(given.inter_broker_protocol.unwrap_or("PLAINTEXT"));
+            let exists = listeners.iter().any(|listener| listener.name == named);
+            if exists || given.inter_broker_protocol.is_some() { named } else { listeners[0].name.clone() }
         }
     };
     if !advertised.iter().any(|listener| listener.name == inter_broker) {
         let names: Vec<&str> = advertised.iter().map(|listener| listener.name.as_str()).collect();
         return Err(ConfigError::new(format!(
-            "inter.broker.listener.name is {inter_broker}, which is not advertised: set it to one of {}.",
+            "The listener between brokers is {inter_broker}, which is not advertised: set inter.broker.listener.name to \
+             one of {}.",
             names.join(", ")
         )));
     }
@@ -325,6 +320,7 @@ mod tests {
             controller_names: &controllers,
             roles: Roles { broker: true, controller: true },
             inter_broker_name: keys.inter_broker,
+            inter_broker_protocol: None,
             hostname: "box.example",
         })
         .map_err(|fault| fault.to_string())
@@ -418,12 +414,6 @@ mod tests {
             (Keys { listeners: "localhost:9092", ..PLAIN }, "write NAME://HOST:PORT"),
             (Keys { listeners: "PLAINTEXT://h:99999", ..PLAIN }, "write NAME://HOST:PORT"),
             (Keys { listeners: "INSIDE://h:1", ..PLAIN }, "add INSIDE:PLAINTEXT to listener.security.protocol.map"),
-            (Keys { listeners: "SSL://h:1", ..PLAIN }, "uses SSL, which is not supported yet"),
-            (Keys { listeners: "SASL_SSL://h:1", ..PLAIN }, "uses SASL_SSL, which is not supported yet"),
-            (
-                Keys { listeners: "X://h:1", map: Some("X:SASL_PLAINTEXT"), ..PLAIN },
-                "uses SASL_PLAINTEXT, which is not supported yet",
-            ),
             (Keys { listeners: "PLAINTEXT://h:1,PLAINTEXT://h:2", ..PLAIN }, "two listeners named PLAINTEXT"),
             (Keys { map: Some("PLAINTEXT=PLAINTEXT"), ..PLAIN }, "write NAME:PROTOCOL"),
             (Keys { map: Some("PLAINTEXT:QUIC"), ..PLAIN }, "write NAME:PROTOCOL"),
@@ -435,7 +425,7 @@ mod tests {
             (Keys { controllers: "PLAINTEXT", ..PLAIN }, "add a listener for clients"),
             (Keys { advertised: Some("SSL://h:1"), ..PLAIN }, "SSL, which is not in listeners"),
             (Keys { advertised: Some("PLAINTEXT://0.0.0.0:9092"), ..PLAIN }, "--advertise HOST:PORT"),
-            (Keys { inter_broker: Some("INSIDE"), ..PLAIN }, "set it to one of PLAINTEXT"),
+            (Keys { inter_broker: Some("INSIDE"), ..PLAIN }, "set inter.broker.listener.name to one of PLAINTEXT"),
         ];
         for (keys, expected) in cases {
             let (listeners, advertised) = (keys.listeners, keys.advertised);

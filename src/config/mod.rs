@@ -32,8 +32,10 @@ pub mod key;
 mod listeners;
 mod properties;
 mod quorum;
+pub mod security;
 pub mod settings;
 mod startup;
+mod storage_cli;
 #[cfg(test)]
 mod startup_tests;
 pub mod topic;
@@ -45,7 +47,7 @@ pub use cli::{LogFormat, TopicToCreate};
 pub use dynamic::validate_dynamic_broker;
 pub use groups::GroupConfig;
 pub use settings::{Cleaner, Listener, ListenerName, Roles, SecurityProtocol, Settings};
-pub use startup::{Command, Startup, Surroundings, load};
+pub use startup::{Command, FormatCommand, Startup, StorageCommand, Surroundings, load};
 pub use topic::TopicConfig;
 pub use value::BadValue;
 

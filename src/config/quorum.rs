@@ -52,9 +52,7 @@ pub(super) fn settings(read: &Read<'_>, node_id: NodeId, roles: Roles) -> Result
     Ok(Quorum {
         voters,
         bootstrap,
-        election_timeout: read.ms("controller.quorum.election.timeout.ms"),
         fetch_timeout: read.ms("controller.quorum.fetch.timeout.ms"),
-        election_backoff_max: read.ms("controller.quorum.election.backoff.max.ms"),
         request_timeout: read.ms("controller.quorum.request.timeout.ms"),
         retry_backoff: read.ms("controller.quorum.retry.backoff.ms"),
         fetch_bytes_max: read.size("controller.quorum.fetch.max.bytes"),

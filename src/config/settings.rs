@@ -4,7 +4,9 @@
 //! we accept without effect is only in the table. Settings that can change while the broker runs
 //! come in a new `Settings` ([`super::Live`]).
 
-use crate::model::NodeId;
+use super::security::Security;
+use crate::model::{NodeId, Principal};
+use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -135,6 +137,10 @@ pub struct Settings {
     pub membership: Membership,
     pub groups: Groups,
     pub transactions: Transactions,
+    /// `authorizer.class.name` and what belongs to it; `None`: everybody may do everything.
+    pub authorization: Option<Authorization>,
+    pub tokens: Tokens,
+    pub quotas: Quotas,
     pub quorum: Quorum,
 }
 
@@ -143,6 +149,44 @@ impl Settings {
     #[must_use]
     pub fn is_solo(&self) -> bool {
         self.roles.controller && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
+    }
+}
+
+/// How often and for how long something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// At least 1.
+    pub count: u16,
+    /// Milliseconds; not 0.
+    pub size: i64,
+}
+
+/// How client quotas are measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quotas {
+    /// `quota.window.num` and `quota.window.size.seconds`: bytes, the time of requests, connections.
+    pub clients: Windows,
+    /// `controller.quota.window.num` and `controller.quota.window.size.seconds`: changes of topics.
+    pub mutations: Windows,
+}
+
+/// Delegation tokens.
+#[derive(Clone, PartialEq)]
+pub struct Tokens {
+    /// `delegation.token.secret.key`; `None`: there are no tokens.
+    pub secret: Option<Bytes>,
+    /// `delegation.token.max.lifetime.ms`
+    pub lifetime_max_ms: i64,
+    /// `delegation.token.expiry.time.ms`: how long a token is valid without renewal.
+    pub renewal_ms: i64,
+    /// `delegation.token.expiry.check.interval.ms`
+    pub check_interval: Duration,
+}
+
+impl fmt::Debug for Tokens {
+    /// Never the secret: this may end in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("enabled", &self.secret.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -165,6 +209,8 @@ pub struct Network {
     /// How this node talks to controllers: the first of `controller.listener.names`. `None`: it names none.
     pub controller_protocol: Option<(ListenerName, SecurityProtocol)>,
     pub inter_broker_listener: ListenerName,
+    /// How clients of each of `listeners`, then of `controller_listeners`, show who they are, in the same order.
+    pub security: Vec<Security>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
@@ -183,8 +229,16 @@ pub struct Network {
     pub connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     /// `listener.name.<name>.max.connections`
     pub connections_per_listener: Vec<(ListenerName, usize)>,
+    /// `max.connection.creation.rate`, of the whole broker.
+    pub connection_rate_max: usize,
+    /// `listener.name.<name>.max.connection.creation.rate`
+    pub connection_rates_per_listener: Vec<(ListenerName, usize)>,
     /// `connections.max.idle.ms`; `None`: never closed for being idle.
     pub idle_max: Option<Duration>,
+    /// `connection.failed.authentication.delay.ms`
+    pub failed_login_delay: Duration,
+    /// `connections.login.timeout.ms`: of a TLS handshake and a login together.
+    pub login_max: Duration,
     /// `request.timeout.ms`
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`
@@ -207,6 +261,14 @@ impl Peers {
     #[must_use]
     pub fn setup_timeout_after(&self, failures: u32) -> Duration {
         self.setup_timeout.saturating_mul(1 << failures.min(16)).min(self.setup_timeout_max.max(self.setup_timeout))
+    }
+}
+
+impl Network {
+    /// The brokers' own listener, if it is one of several: what clients do on the others cannot shut it.
+    #[must_use]
+    pub fn is_protected(&self, listener: &ListenerName) -> bool {
+        self.listeners.len() > 1 && self.inter_broker_listener == *listener
     }
 }
 
@@ -369,6 +431,15 @@ pub struct Transactions {
     pub settle_wait: Duration,
 }
 
+/// What the authorizer is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authorization {
+    /// `super.users`
+    pub super_users: Vec<Principal>,
+    /// `allow.everyone.if.no.acl.found`
+    pub allow_if_no_acl: bool,
+}
+
 /// `controller.quorum.*` and the metadata log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quorum {
@@ -376,12 +447,8 @@ pub struct Quorum {
     pub voters: Vec<(NodeId, String, u16)>,
     /// `controller.quorum.bootstrap.servers`: host and port.
     pub bootstrap: Vec<(String, u16)>,
-    /// `controller.quorum.election.timeout.ms`: without a leader this long, a voter stands for election.
-    pub election_timeout: Duration,
     /// `controller.quorum.fetch.timeout.ms`: not heard from for this long, a leader counts as gone.
     pub fetch_timeout: Duration,
-    /// `controller.quorum.election.backoff.max.ms`
-    pub election_backoff_max: Duration,
     /// `controller.quorum.request.timeout.ms`
     pub request_timeout: Duration,
     /// `controller.quorum.retry.backoff.ms`

@@ -4,15 +4,20 @@
 //! checked where it is known from where it came, so that a fault names the line or the variable.
 
 use super::broker::{BrokerConfig, Values, key_of, refusal};
-use super::cli::{self, Cli, LogFormat, Parsed, TopicToCreate};
+use super::broker_keys::ADMIN_DEFAULT;
+use super::build::admin_listener;
+use super::cli::{self, Cli, Instead, LogFormat, Parsed, TopicToCreate};
 use super::key::Support;
 use super::listeners::host_and_port;
+use super::settings::Settings;
+use super::storage_cli;
 use super::{ConfigError, broker_keys, environment, properties, value};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the process finds around it. Given as values, so that tests can say what it is.
 pub struct Surroundings<'a> {
@@ -30,6 +35,30 @@ pub enum Command {
     Run(Box<Startup>),
     /// Print this and end: `--help`, `--version`.
     Print(String),
+    /// `klamm health`: ask the broker whose `admin.listener` has this host and port.
+    Health(String, u16),
+    Storage(StorageCommand),
+}
+
+/// What `klamm storage` is to do.
+#[derive(Debug)]
+pub enum StorageCommand {
+    RandomUuid,
+    Info(Arc<Settings>),
+    Format(Box<FormatCommand>),
+}
+
+/// `klamm storage format`
+#[derive(Debug)]
+pub struct FormatCommand {
+    pub settings: Arc<Settings>,
+    pub cluster_id: String,
+    pub ignore_formatted: bool,
+    pub release: Option<String>,
+    /// Each `name=level`.
+    pub features: Vec<String>,
+    /// Each as `--add-scram` has it.
+    pub scram: Vec<String>,
 }
 
 /// Everything a broker starts with.
@@ -70,6 +99,9 @@ type Collected = BTreeMap<String, (String, Origin)>;
 
 /// Reads the command line, the environment and the file it names.
 pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
+    if around.args.get(1).is_some_and(|word| word == "storage") {
+        return storage(around);
+    }
     let cli = match cli::parse(around.args)? {
         Parsed::Print(text) => return Ok(Command::Print(text)),
         Parsed::Run(cli) => cli,
@@ -84,6 +116,15 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
         }
     }
     let ephemeral = from_command_line(&cli, around.fresh_temporary_dir, &mut collected)?;
+    if let Some(Instead::Health) = cli.instead {
+        // Nothing else of the configuration need be known, or be right, from here.
+        let given = collected.get("admin.listener").map(|(text, _)| text.clone());
+        let address = admin_listener(given.as_deref().unwrap_or(ADMIN_DEFAULT))?;
+        let (host, port) = address.ok_or_else(|| {
+            ConfigError::new("admin.listener is empty, so nobody can be asked: give it an address, as 127.0.0.1:9644.")
+        })?;
+        return Ok(Command::Health(host, port));
+    }
     check(&collected)?;
     let (warnings, notes) = remarks(&collected);
     let variable =
@@ -107,6 +148,37 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
         warnings,
         notes,
     })))
+}
+
+/// `klamm storage`: as Kafka's tool does, it goes by the file alone.
+fn storage(around: Surroundings<'_>) -> Result<Command, ConfigError> {
+    let args = std::iter::once(OsString::from("klamm storage")).chain(around.args.into_iter().skip(2));
+    let command = match storage_cli::parse(args)? {
+        Ok(command) => command,
+        Err(text) => return Ok(Command::Print(text)),
+    };
+    let settings = |path: &Path| {
+        let mut collected = Collected::new();
+        from_file(path, around.read_file, &mut collected)?;
+        check(&collected)?;
+        let given: Values = collected.into_iter().map(|(key, (text, _))| (key, text)).collect();
+        BrokerConfig::for_host(given, &around.hostname, None).map(|config| Arc::clone(config.settings()))
+    };
+    Ok(Command::Storage(match command {
+        storage_cli::Command::RandomUuid => StorageCommand::RandomUuid,
+        storage_cli::Command::Info { config } => StorageCommand::Info(settings(&config)?),
+        storage_cli::Command::Format(format) => {
+            storage_cli::refuse_clusters(&format)?;
+            StorageCommand::Format(Box::new(FormatCommand {
+                settings: settings(&format.config)?,
+                cluster_id: format.cluster_id,
+                ignore_formatted: format.ignore_formatted,
+                release: format.release_version,
+                features: format.feature,
+                scram: format.add_scram,
+            }))
+        }
+    }))
 }
 
 fn from_file(

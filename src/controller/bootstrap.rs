@@ -6,7 +6,7 @@
 use super::machine::{self, Decision, RECORDS_MAX};
 use super::request::{ApiError, ConfigRules, Defaults, Registration};
 use super::service::{Parts, Service};
-use crate::metadata::{Record, Store};
+use crate::metadata::Store;
 use crate::quorum::{self, ProposeError, Quorum, QuorumError};
 use crate::rt::clock;
 use crate::rt::fs::Fs;
@@ -78,7 +78,7 @@ pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
             let image = now.view.image;
             let mut records = Vec::new();
             if replayed.in_transaction {
-                records.push(Record::AbortTransaction { reason: Some("Controller failover".into()) });
+                records.push(super::service::abandoned());
             }
             if image.feature(METADATA_VERSION) == 0 {
                 records.extend(machine::features::bootstrap(formatted, defaults.min_insync_replicas));

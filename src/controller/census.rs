@@ -17,7 +17,7 @@ impl Service {
         }
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let fenced = image.brokers.values().filter(|broker| broker.fenced).count();
-        sample.gauges.extend([
+        sample.gauges([
             ("active_controller", "Whether this node is the active controller.", i64::from(self.is_active())),
             ("cluster_brokers_active", "Brokers that are unfenced.", count(image.brokers.len() - fenced)),
             ("cluster_brokers_fenced", "Brokers that are fenced.", count(fenced)),
@@ -28,7 +28,7 @@ impl Service {
             ("cluster_partitions_imbalanced", "Partitions not led by their first replica.", imbalanced),
         ]);
         let (elections, unclean) = self.elections();
-        sample.counters.extend([
+        sample.counters([
             ("controller_elections", "Leaders that this node elected as the controller.", elections),
             ("controller_unclean_elections", "Those of them that may lack committed records.", unclean),
         ]);

@@ -1,5 +1,5 @@
 //! What the active controller does unasked: it founds the cluster, fences brokers that went silent, gives partitions back
-//! to their first replicas, elects leaders where that may lose records and is allowed to.
+//! to their first replicas, elects leaders where that may lose records and is allowed to, and removes delegation tokens that are over.
 //!
 //! One task per node; it sleeps while another node decides. What it does is decided in `machine/`; here is only when.
 
@@ -22,6 +22,8 @@ pub struct Duties {
     pub balance: Option<Duration>,
     /// `unclean.leader.election.interval.ms`
     pub unclean: Duration,
+    /// `delegation.token.expiry.check.interval.ms`; `None`: there are no tokens.
+    pub tokens: Option<Duration>,
     /// What a new cluster begins with, if it was formatted.
     pub formatted: Option<Vec<Record>>,
 }
@@ -57,9 +59,11 @@ async fn while_active(service: &Service, duties: &Duties) {
     let never = Duration::from_secs(u64::from(u32::MAX));
     let (mut balance, mut unclean) =
         (tokio::time::interval(duties.balance.unwrap_or(never)), tokio::time::interval(duties.unclean));
+    let mut tokens = tokio::time::interval(duties.tokens.unwrap_or(never));
     // The first tick is at once; a new controller waits until brokers had time to say that they are there.
     balance.reset();
     unclean.reset();
+    tokens.reset();
     let mut fence = after(Duration::ZERO);
     loop {
         let outcome = tokio::select! {
@@ -68,6 +72,7 @@ async fn while_active(service: &Service, duties: &Duties) {
             }),
             _ = balance.tick() => service.balance_leaders().await,
             _ = unclean.tick() => service.elect_unclean().await,
+            _ = tokens.tick() => service.sweep_tokens().await,
         };
         if let Err(error) = outcome {
             if error.code == ErrorCode::NOT_CONTROLLER {

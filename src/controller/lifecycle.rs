@@ -81,6 +81,13 @@ impl Lifecycle {
         let _ = self.shared.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
+    /// Whether the controller has taken the broker in since it started.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        let machine = self.shared.machine.lock();
+        machine.epoch().is_some() || machine.phase() > Phase::Starting
+    }
+
     /// The broker's partitions are open and its listeners answer: it may be unfenced.
     pub fn set_ready(&self) {
         self.shared.machine.lock().set_ready();

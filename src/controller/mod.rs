@@ -17,6 +17,7 @@ mod bootstrap;
 mod census;
 mod client;
 mod duty;
+pub mod format;
 mod lifecycle;
 mod machine;
 pub mod refusal;
@@ -32,6 +33,7 @@ pub use client::Client;
 pub use duty::{Duties, attend};
 pub use lifecycle::{Lifecycle, Offline, Phase};
 pub use machine::features::{FEATURES, Feature};
+pub use machine::tokens::hmac as token_hmac;
 pub use request::{
     AlterOp, ApiError, Assignment, ConfigChange, ConfigRules, ConfigSet, CreateTopics, CreatedTopic, Defaults,
     DeletedTopic, ElectLeaders, Elected, ElectionType, FeatureUpdate, Heartbeat, IsrProposal, IsrVerdict,
@@ -39,7 +41,7 @@ pub use request::{
     TopicSelector, UpgradeType,
 };
 pub use security::{
-    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, ScramDeletion, ScramUpsertion, TokenSettings,
+    AlterScram, AskedEntity, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, ScramDeletion, ScramUpsertion,
     UserOutcomes,
 };
 pub use service::{Parts, Service, supported_features};

@@ -50,29 +50,14 @@ pub type UserOutcomes = Vec<(String, Result<(), ApiError>)>;
 /// What a client says a quota belongs to: kinds and names in its order, to be checked.
 pub type AskedEntity = Vec<(String, QuotaName)>;
 
+/// One outcome for each entity that an AlterClientQuotas request names.
+pub type QuotaOutcomes = Vec<(AskedEntity, Result<(), ApiError>)>;
+
 /// The quotas to set (`Some`) or to remove (`None`) of one entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaAlteration {
     pub entity: AskedEntity,
     pub ops: Vec<(String, Option<f64>)>,
-}
-
-/// What decisions about delegation tokens take from the settings.
-#[derive(Clone)]
-pub struct TokenSettings {
-    /// `delegation.token.secret.key`; `None`: there are no tokens.
-    pub secret: Option<Bytes>,
-    /// `delegation.token.max.lifetime.ms`.
-    pub lifetime_max_ms: i64,
-    /// `delegation.token.expiry.time.ms`.
-    pub renewal_ms: i64,
-}
-
-impl fmt::Debug for TokenSettings {
-    /// Not the secret: this may end in a log.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenSettings").field("enabled", &self.secret.is_some()).finish_non_exhaustive()
-    }
 }
 
 /// A CreateDelegationToken request, of a client that may have the token.

@@ -14,9 +14,10 @@ use super::machine::view::View;
 use super::machine::{self, Decision, Draw, RECORDS_MAX};
 use super::refusal;
 use super::request::*;
-use super::security::{AlterScram, UserOutcomes};
+use super::security::{AlterScram, CreateToken, CreatedToken, QuotaAlteration, QuotaOutcomes, UserOutcomes};
+use crate::config::settings::Tokens;
 use crate::metadata::{Change, ConfigResource, Image, Record, Store};
-use crate::model::{ErrorCode, NodeId, Offset, TopicId};
+use crate::model::{Acl, AclFilter, AclRequest, ErrorCode, NodeId, Offset, Principal, TimestampMs, TopicId};
 use crate::quorum::{ProposeError, Quorum, QuorumError, Term, Ticket};
 use crate::rt::{clock, rand};
 use machine::features::METADATA_VERSION;
@@ -288,6 +289,54 @@ impl Service {
         one(self.decide(|now| machine::isr::alter(broker, broker_epoch, proposals, &now.view))).await
     }
 
+    /// Sets and removes client quotas; one outcome per entity, or one error for all.
+    pub async fn alter_client_quotas(
+        &self,
+        alterations: Vec<QuotaAlteration>,
+        validate_only: bool,
+    ) -> Result<QuotaOutcomes, ApiError> {
+        one(self.decide(|now| machine::quotas::alter(&alterations, validate_only, now.view.image))).await
+    }
+
+    /// Makes a delegation token, for a client that may have it.
+    pub async fn create_token(&self, request: CreateToken, settings: &Tokens) -> Result<CreatedToken, ApiError> {
+        let (id, now) = (TopicId(rand::uuid()).to_string(), clock::now_ms());
+        one(self.decide(|at| machine::tokens::create(&request, id, now, settings, at.view.image))).await
+    }
+
+    /// Prolongs a delegation token; answers until when.
+    pub async fn renew_token(
+        &self,
+        hmac: &[u8],
+        period_ms: i64,
+        by: &Principal,
+        settings: &Tokens,
+    ) -> Result<TimestampMs, ApiError> {
+        let now = clock::now_ms();
+        one(self.decide(|at| machine::tokens::renew(hmac, period_ms, by, now, settings, at.view.image))).await
+    }
+
+    /// Ends a delegation token, at once or later; answers when.
+    pub async fn expire_token(
+        &self,
+        hmac: &[u8],
+        period_ms: i64,
+        by: &Principal,
+        settings: &Tokens,
+    ) -> Result<TimestampMs, ApiError> {
+        let now = clock::now_ms();
+        one(self.decide(|at| machine::tokens::expire(hmac, period_ms, by, now, settings, at.view.image))).await
+    }
+
+    /// Removes delegation tokens that are over.
+    ///
+    /// # Errors
+    /// Some are still there, and go with the next sweep.
+    pub async fn sweep_tokens(&self) -> Result<(), ApiError> {
+        while one(self.decide(|now| machine::tokens::sweep(clock::now_ms(), now.view.image))).await? > 0 {}
+        Ok(())
+    }
+
     /// Notes in which of its directories a broker put replicas; one answer each, in order.
     pub async fn assign_directories(
         &self,
@@ -354,6 +403,16 @@ impl Service {
         }
     }
 
+    /// Creates access control entries; one answer per entry, in order.
+    pub async fn create_acls(&self, entries: Vec<AclRequest>) -> Vec<Result<(), ApiError>> {
+        each(self.decide(|now| machine::acls::create(&entries, now.view.image, rand::uuid)), entries.len()).await
+    }
+
+    /// Deletes the access control entries that the filters match; for each filter, in order, those it matched.
+    pub async fn delete_acls(&self, filters: Vec<AclFilter>) -> Vec<Result<Vec<Arc<Acl>>, ApiError>> {
+        each(self.decide(|now| machine::acls::delete(&filters, now.view.image)), filters.len()).await
+    }
+
     /// Decides on the head and proposes the records. The ticket says when the answer may leave.
     pub(super) fn decide<T>(&self, decide: impl FnOnce(&mut Now<'_>) -> Decision<T>) -> Result<(T, Ticket), ApiError> {
         self.decide_then(decide, |_, _, _| {})
@@ -381,6 +440,10 @@ impl Service {
             let image = store.image();
             let sessions = Sessions::of(&image, defaults.node, *session_timeout_ms, now_ms);
             *head = Head { term, image, sessions };
+            if let Some(term) = term.filter(|_| quorum.in_transaction()) {
+                tracing::warn!("the controller before this one left a metadata transaction open; it is aborted");
+                propose(quorum, term, &mut head, vec![abandoned()])?;
+            }
         }
         let term = head.term.ok_or_else(|| api_error(&ProposeError::TermOver))?;
         let image = Arc::clone(&head.image);
@@ -400,7 +463,11 @@ impl Service {
     }
 }
 
-/// What must be there whole or not at all is bounded where it is decided; the rest goes in pieces that a batch can hold.
+/// What a controller writes that finds the transaction of another, in Kafka's words.
+pub(super) fn abandoned() -> Record {
+    Record::AbortTransaction { reason: Some("Controller failover".into()) }
+}
+
 /// Leaders that records elect, and how many of them may lack records.
 fn elections(records: &[Record], image: &Image) -> (u64, u64) {
     let (mut all, mut unclean) = (0, 0);
@@ -416,6 +483,7 @@ fn elections(records: &[Record], image: &Image) -> (u64, u64) {
     (all, unclean)
 }
 
+/// What must be there whole or not at all is bounded where it is decided; the rest goes in pieces that a batch can hold.
 fn propose(quorum: &Quorum, term: Term, head: &mut Head, mut records: Vec<Record>) -> Result<Ticket, ApiError> {
     while records.len() > RECORDS_MAX {
         let rest = records.split_off(RECORDS_MAX);

@@ -12,9 +12,11 @@ use super::load;
 use super::shard::{Asked, Shard};
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, Image, Publisher, Store};
+use crate::metrics::CoordinatorMetrics;
 use crate::model::{ErrorCode, NodeId, PartitionId, ProducerEpoch, ProducerId, TimestampMs};
 use crate::partition::{Manager, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
+use crate::rt::{blocking, clock};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -78,6 +80,7 @@ pub struct Runtime<H: Host> {
     changing: Mutex<()>,
     alarms: Alarms,
     loads: Semaphore,
+    metrics: Arc<CoordinatorMetrics>,
     tasks: TaskTracker,
     stopping: CancellationToken,
     /// The metadata changes on a thread of its own.
@@ -96,6 +99,7 @@ impl<H: Host> Runtime<H> {
             changing: Mutex::default(),
             alarms: Alarms::default(),
             loads: Semaphore::new(LOADS_AT_ONCE),
+            metrics: Arc::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             handle: Handle::current(),
@@ -190,6 +194,21 @@ impl<H: Host> Runtime<H> {
         &self.host
     }
 
+    pub fn metrics(&self) -> &Arc<CoordinatorMetrics> {
+        &self.metrics
+    }
+
+    /// Looks at every machine that is here and loaded, each under its lock: for metrics, at a scrape. How many shards are
+    /// in which phase.
+    pub fn look(&self, mut look: impl FnMut(&H::Machine)) -> BTreeMap<&'static str, i64> {
+        // A phase that no shard is in is shown too.
+        let mut phases = BTreeMap::from(["loading", "active", "failed"].map(|phase| (phase, 0)));
+        for shard in self.shards.load().values() {
+            *phases.entry(shard.look(&mut look)).or_default() += 1;
+        }
+        phases
+    }
+
     pub(super) fn alarms(&self) -> &Alarms {
         &self.alarms
     }
@@ -215,9 +234,10 @@ impl<H: Host> Runtime<H> {
             if !shard.awaits_load(life) {
                 return;
             }
+            let began = clock::now();
             let (reader, read) = (Arc::clone(&runtime), Arc::clone(&shard));
             // Tracked of its own: when the runtime stops, the log is not closed under it.
-            let reading = runtime.tasks.spawn_blocking(move || {
+            let reading = blocking::run(&runtime.tasks, move || {
                 let given_up = || reader.stopping.is_cancelled() || !read.awaits_load(life);
                 load::replay(&read.partition, reader.host.machine(), &reader.host.limits(), given_up)
             });
@@ -225,6 +245,12 @@ impl<H: Host> Runtime<H> {
                 Ok(loaded) => loaded.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
+            match &loaded {
+                Ok(_) => runtime.metrics.load.observe(clock::now().saturating_duration_since(began)),
+                Err(_) if shard.awaits_load(life) => runtime.metrics.failed_loads.inc(),
+                // Nobody wants it any more.
+                Err(_) => {}
+            }
             shard.loaded(&runtime, life, loaded);
         });
     }

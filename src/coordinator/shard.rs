@@ -154,6 +154,19 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
         }
     }
 
+    /// Shows the machine, if it is loaded, and says in which phase the shard is.
+    pub(super) fn look(&self, look: impl FnOnce(&M)) -> &'static str {
+        match &self.state.lock().phase {
+            Phase::Loading => "loading",
+            Phase::Failed => "failed",
+            Phase::Active(machine) => {
+                look(machine);
+                "active"
+            }
+            Phase::Resigned => "resigned",
+        }
+    }
+
     /// Appends the end of a transaction and tells the machine. Answers what to wait for; `None`: it is committed.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! `CoordinatorOperationExceptionHelper`).
 
 use super::machine::{Env, Groups};
+use super::metrics::Census;
 use super::request::{
     Commit, Committed, ConsumerHeartbeat, ConsumerHeartbeaten, DeleteOffsets, DeletedOffsets, DescribedClassic,
     DescribedConsumer, FetchOffsets, FetchedOffsets, Heartbeat, Join, Joined, Leave, Left, List, Listed, Refusal,
@@ -12,11 +13,14 @@ use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
 use crate::coordinator::{Host, Limits, Runtime, partition_for};
 use crate::metadata::Store;
+use crate::metrics::{Count, Metrics};
 use crate::model::{
     ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicName,
 };
 use crate::partition::{self, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
+#[cfg(test)]
+use crate::rt::planted;
 use crate::rt::rand;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,6 +32,8 @@ const CLIENT_MAKES_MEMBER_ID: i16 = 1;
 /// The coordinator of all groups whose partition of `__consumer_offsets` this broker leads.
 pub struct GroupCoordinator {
     runtime: Arc<Runtime<Shards>>,
+    /// Offsets that were committed, transactions' included.
+    commits: Count,
 }
 
 impl GroupCoordinator {
@@ -40,7 +46,7 @@ impl GroupCoordinator {
     ) -> Arc<GroupCoordinator> {
         let node = config.load().settings().node_id;
         let runtime = Runtime::new(Shards { config, metadata }, node, partitions);
-        Arc::new(GroupCoordinator { runtime })
+        Arc::new(GroupCoordinator { runtime, commits: Count::default() })
     }
 
     /// Loads what the metadata says is coordinated here, and follows it. The partitions must follow it already.
@@ -132,7 +138,7 @@ impl GroupCoordinator {
     pub async fn commit(&self, commit: Commit) -> Committed {
         let offsets = commit.offsets.len();
         match self.ask(&commit.group.clone(), Request::Commit(commit)).await {
-            Ok(Reply::Commit(committed)) => committed,
+            Ok(Reply::Commit(committed)) => self.counted(committed),
             other => Committed(vec![fault("OffsetCommit", other); offsets]),
         }
     }
@@ -148,9 +154,27 @@ impl GroupCoordinator {
         let shard = self.partition_for(&commit.group);
         let request = Request::TxnCommit(producer.0, producer.1, commit);
         match self.runtime.ask_within(shard, request, Some((producer, verified))).await.map_err(for_clients) {
-            Ok(Reply::Commit(committed)) => committed,
+            Ok(Reply::Commit(committed)) => self.counted(committed),
             other => Committed(vec![fault("TxnOffsetCommit", other); offsets]),
         }
+    }
+
+    fn counted(&self, committed: Committed) -> Committed {
+        self.commits.add(committed.0.iter().filter(|error| **error == ErrorCode::NONE).count() as u64);
+        committed
+    }
+
+    /// Has metrics show what is coordinated here.
+    pub fn measured(self: &Arc<Self>, metrics: &Metrics) {
+        metrics.coordinator("group", self.runtime.metrics());
+        let coordinator = Arc::clone(self);
+        metrics.register(Box::new(move |sample| {
+            let mut census = Census::default();
+            sample.coordinator_partitions("group", coordinator.runtime.look(|groups| census.count(groups)));
+            census.show(sample);
+            let commits = i64::try_from(coordinator.commits.get()).unwrap_or(i64::MAX);
+            sample.counter("group_offset_commits", "Offsets that groups committed.", [(Vec::new(), commits)]);
+        }));
     }
 
     /// The partition of `__consumer_offsets` that a group's offsets are written to, if it is here.
@@ -171,6 +195,11 @@ impl GroupCoordinator {
     /// OffsetFetch of one group; the empty one is allowed. Older consumers do not know what other APIs answer where the
     /// log is not committed in time: they are sent to look for the coordinator again.
     pub async fn fetch_offsets(&self, fetch: FetchOffsets) -> FetchedOffsets {
+        #[cfg(test)]
+        let fetch = match planted::is_planted(planted::Bug::PendingOffsetsIgnored) {
+            true => FetchOffsets { require_stable: false, ..fetch },
+            false => fetch,
+        };
         match self.ask_raw(&fetch.group.clone(), Request::FetchOffsets(fetch)).await {
             Ok(Reply::FetchOffsets(fetched)) => fetched,
             other => {

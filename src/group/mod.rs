@@ -5,6 +5,7 @@
 
 pub mod coordinator;
 pub mod machine;
+mod metrics;
 pub mod protocol;
 pub mod record;
 pub mod request;

@@ -5,12 +5,13 @@
 use super::delta::{Delta, TopicDelta};
 use super::image::{ConfigResource, Image, PartitionImage, ResourceType, TopicImage};
 use super::record::{
-    BadRecord, BrokerChange, ClientQuota, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker,
+    AclRecord, BadRecord, BrokerChange, ClientQuota, Opaque, PartitionChange, PartitionRecord, Record, RegisterBroker,
     UserScramCredential, kind,
 };
 use crate::model::{NodeId, Offset, PartitionId, ProducerId, ScramMechanism, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The features' own feature: the level of the records.
 pub(super) const METADATA_VERSION: &str = "metadata.version";
@@ -34,6 +35,10 @@ pub enum ApplyError {
     Partition(TopicName, PartitionId, BadRecord),
     #[error("a record names broker {0:?} with epoch {1}, which is not registered")]
     UnknownBroker(NodeId, i64),
+    #[error("the access control entry {0} is there already")]
+    AclExists(Uuid),
+    #[error("a record names the access control entry {0}, which does not exist")]
+    UnknownAcl(Uuid),
     #[error("a record removes the {1} credential of user '{0}', who has none")]
     UnknownCredential(String, ScramMechanism),
     #[error("producer ids up to {0:?} are handed out again: the next would be {1:?}")]
@@ -94,6 +99,16 @@ impl Change {
                 let old = self.broker(*broker, *epoch)?;
                 self.next.brokers.remove(broker);
                 self.delta.brokers.entry(*broker).or_insert(Some(old));
+            }
+            Record::Acl(AclRecord { id, acl }) => {
+                if !self.next.acls.insert(*id, acl) {
+                    return Err(ApplyError::AclExists(*id));
+                }
+                self.delta.acls.insert(acl.resource);
+            }
+            Record::RemoveAcl { id } => {
+                let acl = self.next.acls.remove(*id).ok_or(ApplyError::UnknownAcl(*id))?;
+                self.delta.acls.insert(acl.resource);
             }
             Record::ScramCredential(record) => self.set_credential(record),
             Record::RemoveScramCredential { user, mechanism } => self.remove_credential(user, *mechanism)?,
@@ -391,7 +406,8 @@ impl Image {
             })
         });
         let tokens = self.tokens.values().map(|token| Record::DelegationToken(token.as_ref().clone()));
-        scram.chain(quotas).chain(tokens)
+        let acls = self.acls.iter().map(|(id, acl)| Record::Acl(AclRecord { id, acl: acl.as_ref().clone() }));
+        scram.chain(quotas).chain(tokens).chain(acls)
     }
 
     /// The configs of a topic, broker, group…; shorthand for [`Image::config`].

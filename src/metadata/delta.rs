@@ -2,7 +2,7 @@
 
 use super::image::{BrokerImage, ConfigResource, Image, TopicImage};
 use super::security::QuotaEntity;
-use crate::model::{NodeId, PartitionId, TopicId};
+use crate::model::{NodeId, PartitionId, ResourceKind, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct Delta {
     pub features: BTreeMap<String, i16>,
     /// A block of producer ids was handed out.
     pub producer_ids: bool,
+    /// Kinds of resources whose access control entries changed.
+    pub acls: BTreeSet<ResourceKind>,
     /// Users whose SCRAM credentials were set or removed.
     pub scram: BTreeSet<String>,
     /// Entities whose quotas were set or removed.
@@ -53,6 +55,7 @@ impl Delta {
             delta.configs.insert(resource.clone(), set.keys().cloned().collect());
         }
         delta.brokers = image.brokers.keys().map(|id| (*id, None)).collect();
+        delta.acls = image.acls.iter().map(|(_, acl)| acl.resource).collect();
         delta.features = image.features.keys().map(|name| (name.clone(), 0)).collect();
         delta.scram = image.scram.keys().cloned().collect();
         delta.quotas = image.quotas.keys().cloned().collect();
@@ -101,6 +104,7 @@ impl Delta {
             && self.brokers.is_empty()
             && self.features.is_empty()
             && !self.producer_ids
+            && self.acls.is_empty()
             && self.scram.is_empty()
             && self.quotas.is_empty()
             && self.tokens.is_empty()

@@ -1,9 +1,10 @@
-//! What the cluster is at one offset of its log: topics, configs, brokers, features, producer ids, users and their
-//! quotas.
+//! What the cluster is at one offset of its log: topics, configs, brokers, features, producer ids, users with their
+//! quotas, and what they may do.
 //!
 //! Immutable. [`SortedMap`]s and `Arc`s keep a copy cheap: a new image shares with the old one
 //! everything that the records between them did not touch.
 
+use super::acls::Acls;
 use super::record::Opaque;
 use super::security::{DelegationToken, QuotaEntity, Quotas, UserCredentials};
 use super::sorted::SortedMap;
@@ -207,6 +208,7 @@ pub struct Image {
     pub features: BTreeMap<String, i16>,
     /// The first producer id not handed out yet.
     pub next_producer_id: ProducerId,
+    pub acls: Acls,
     /// By user name.
     pub scram: SortedMap<String, Arc<UserCredentials>>,
     pub quotas: SortedMap<QuotaEntity, Arc<Quotas>>,
@@ -227,6 +229,7 @@ impl Default for Image {
             brokers: BTreeMap::new(),
             features: BTreeMap::new(),
             next_producer_id: ProducerId(0),
+            acls: Acls::default(),
             scram: SortedMap::default(),
             quotas: SortedMap::default(),
             tokens: SortedMap::default(),

@@ -9,6 +9,7 @@
 //! gives a new one that shares everything untouched with the old. [`Delta`] lists the difference.
 //! [`Store`] holds the newest image and tells its publishers, in order, before any answer leaves.
 
+mod acls;
 mod apply;
 mod delta;
 mod image;
@@ -18,6 +19,7 @@ mod security;
 mod sorted;
 mod store;
 
+pub use acls::Acls;
 pub use apply::{ApplyError, Change};
 pub use delta::{Delta, TopicDelta};
 pub use image::{

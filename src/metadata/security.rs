@@ -46,7 +46,8 @@ pub enum QuotaType {
 }
 
 impl QuotaType {
-    pub const ALL: [QuotaType; 3] = [QuotaType::User, QuotaType::ClientId, QuotaType::Ip];
+    /// In the order of Kafka's answers.
+    pub const ALL: [QuotaType; 3] = [QuotaType::ClientId, QuotaType::User, QuotaType::Ip];
 
     /// Kafka's word for it.
     #[must_use]

@@ -144,16 +144,25 @@ pub enum Rejection {
     Idle,
     /// An error of the socket itself at accept.
     Accept,
+    /// A TLS handshake that failed.
+    Tls,
+    /// A login that failed, or a request before it.
+    Login,
+    /// `connections.login.timeout.ms`
+    LoginTimeout,
 }
 
 impl Rejection {
-    pub(super) const ALL: [Rejection; 6] = [
+    pub(super) const ALL: [Rejection; 9] = [
         Rejection::MaxConnections,
         Rejection::MaxConnectionsPerIp,
         Rejection::BadFrame,
         Rejection::BadRequest,
         Rejection::Idle,
         Rejection::Accept,
+        Rejection::Tls,
+        Rejection::Login,
+        Rejection::LoginTimeout,
     ];
 
     pub(super) fn label(self) -> &'static str {
@@ -164,8 +173,53 @@ impl Rejection {
             Rejection::BadRequest => "bad_request",
             Rejection::Idle => "idle",
             Rejection::Accept => "accept",
+            Rejection::Tls => "tls",
+            Rejection::Login => "login",
+            Rejection::LoginTimeout => "login_timeout",
         }
     }
+}
+
+/// Why a client was told to wait: the kind of quota that it exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttled {
+    Produce,
+    Fetch,
+    Request,
+    ControllerMutation,
+    /// `max.connection.creation.rate`, of the broker or of a listener.
+    Connections,
+    /// `connection_creation_rate` of an address.
+    Address,
+}
+
+impl Throttled {
+    pub(super) const ALL: [Throttled; 6] = [
+        Throttled::Produce,
+        Throttled::Fetch,
+        Throttled::Request,
+        Throttled::ControllerMutation,
+        Throttled::Connections,
+        Throttled::Address,
+    ];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Throttled::Produce => "produce",
+            Throttled::Fetch => "fetch",
+            Throttled::Request => "request",
+            Throttled::ControllerMutation => "controller_mutation",
+            Throttled::Connections => "connections",
+            Throttled::Address => "address",
+        }
+    }
+}
+
+/// How often one kind of quota was exceeded, and for how long clients were told to wait.
+#[derive(Debug, Default)]
+pub struct ThrottleMetrics {
+    pub times: Count,
+    pub milliseconds: Count,
 }
 
 /// Flushes of logs to disk.
@@ -197,6 +251,15 @@ pub struct CleanerMetrics {
     pub uncleanable_partitions: Level,
     /// When a thread last looked for something to clean, in seconds since the epoch.
     pub last_run: Level,
+}
+
+/// The coordinators of one kind: a runtime's (`CoordinatorRuntimeMetrics`, `TransactionStateManager`).
+#[derive(Debug, Default)]
+pub struct CoordinatorMetrics {
+    /// How long it took to load each partition; its count is the number of loads.
+    pub load: Histogram,
+    /// Loads that failed. Each is tried again.
+    pub failed_loads: Count,
 }
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ mod handles;
 mod histogram;
 mod render;
 
-pub use handles::{ApiMetrics, CleanerMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection, TopicMetrics};
+pub use handles::{
+    ApiMetrics, CleanerMetrics, CoordinatorMetrics, Count, FlushMetrics, Level, ListenerMetrics, Rejection,
+    ThrottleMetrics, Throttled, TopicMetrics,
+};
 pub use histogram::Histogram;
-pub use render::{CONTENT_TYPE, PartitionSample, Sample};
+pub use render::{CONTENT_TYPE, PartitionSample, Sample, Series};
 
 use crate::model::{TimestampMs, TopicName};
 use dashmap::DashMap;
@@ -32,11 +35,13 @@ pub struct Metrics {
     topics: DashMap<TopicName, Arc<TopicMetrics>>,
     listeners: Mutex<Vec<(String, Arc<ListenerMetrics>)>>,
     rejected: [Count; Rejection::ALL.len()],
+    throttled: [ThrottleMetrics; Throttled::ALL.len()],
     /// Bytes granted to requests that are not answered yet (`queued.max.request.bytes`): for large frames, and for
     /// what bodies were decoded to.
     pub request_bytes_in_flight: Level,
     pub flush: Arc<FlushMetrics>,
     pub cleaner: CleanerMetrics,
+    coordinators: Mutex<Vec<(&'static str, Arc<CoordinatorMetrics>)>>,
     started: TimestampMs,
     collectors: Mutex<Vec<Collect>>,
 }
@@ -65,9 +70,11 @@ impl Metrics {
             topics: DashMap::new(),
             listeners: Mutex::new(Vec::new()),
             rejected: std::array::from_fn(|_| Count::default()),
+            throttled: Default::default(),
             request_bytes_in_flight: Level::default(),
             flush: Arc::default(),
             cleaner: CleanerMetrics::default(),
+            coordinators: Mutex::default(),
             started,
             collectors: Mutex::new(Vec::new()),
         })
@@ -104,9 +111,21 @@ impl Metrics {
         fresh
     }
 
+    /// Shows what a runtime of coordinators counts, under the name of what they coordinate.
+    pub fn coordinator(&self, of: &'static str, metrics: &Arc<CoordinatorMetrics>) {
+        self.coordinators.lock().push((of, Arc::clone(metrics)));
+    }
+
     /// A connection was turned away or cut off.
     pub fn rejected(&self, why: Rejection) {
         self.rejected[why as usize].inc();
+    }
+
+    /// A client exceeded a quota, and has to wait for so long.
+    pub fn throttled(&self, of: Throttled, milliseconds: u64) {
+        let metrics = &self.throttled[of as usize];
+        metrics.times.inc();
+        metrics.milliseconds.add(milliseconds);
     }
 
     /// Adds a closure that every scrape calls.

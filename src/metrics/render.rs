@@ -3,7 +3,7 @@
 //! Built on `prometheus_client`'s encoder; one collector walks the handles, so nothing is
 //! registered, hashed or locked while the broker works.
 
-use super::handles::{ApiMetrics, Rejection, TopicMetrics};
+use super::handles::{ApiMetrics, Rejection, Throttled, TopicMetrics};
 use super::{Histogram, Metrics};
 use crate::model::{Offset, TopicPartition};
 use crate::rt::process;
@@ -11,6 +11,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::fmt::{self, Error};
 use std::sync::Arc;
 
@@ -32,10 +33,61 @@ pub struct PartitionSample {
 #[derive(Debug, Default)]
 pub struct Sample {
     pub partitions: Vec<PartitionSample>,
-    /// Gauges of their own: name without the `klamm_` prefix, help, value.
-    pub gauges: Vec<(&'static str, &'static str, i64)>,
-    /// Counters of their own, as the gauges; `_total` is added to the name.
-    pub counters: Vec<(&'static str, &'static str, u64)>,
+    pub series: Vec<Series>,
+}
+
+/// A value with its labels.
+type Line = (Vec<(&'static str, &'static str)>, i64);
+
+/// A metric of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Without the `klamm_` prefix.
+    pub name: &'static str,
+    pub help: &'static str,
+    /// It only ever rises.
+    pub counts: bool,
+    pub values: Vec<Line>,
+}
+
+impl Sample {
+    /// What goes up and down.
+    pub fn gauge(&mut self, name: &'static str, help: &'static str, values: impl IntoIterator<Item = Line>) {
+        self.add(name, help, false, values);
+    }
+
+    /// Gauges without labels: name, help, value.
+    pub fn gauges(&mut self, of: impl IntoIterator<Item = (&'static str, &'static str, i64)>) {
+        for (name, help, value) in of {
+            self.gauge(name, help, [(Vec::new(), value)]);
+        }
+    }
+
+    /// Counters without labels: name, help, value.
+    pub fn counters(&mut self, of: impl IntoIterator<Item = (&'static str, &'static str, u64)>) {
+        for (name, help, value) in of {
+            self.counter(name, help, [(Vec::new(), i64::try_from(value).unwrap_or(i64::MAX))]);
+        }
+    }
+
+    /// What only rises.
+    pub fn counter(&mut self, name: &'static str, help: &'static str, values: impl IntoIterator<Item = Line>) {
+        self.add(name, help, true, values);
+    }
+
+    /// A name comes once in a scrape.
+    fn add(&mut self, name: &'static str, help: &'static str, counts: bool, values: impl IntoIterator<Item = Line>) {
+        match self.series.iter_mut().find(|series| series.name == name) {
+            Some(known) => known.values.extend(values),
+            None => self.series.push(Series { name, help, counts, values: values.into_iter().collect() }),
+        }
+    }
+
+    /// In which phases the partitions of coordinators are.
+    pub fn coordinator_partitions(&mut self, of: &'static str, phases: BTreeMap<&'static str, i64>) {
+        let lines = phases.into_iter().map(|(phase, n)| (vec![("coordinator", of), ("state", phase)], n));
+        self.gauge("coordinator_partitions", "Partitions of coordinators on this broker, by their state.", lines);
+    }
 }
 
 impl Metrics {
@@ -126,6 +178,7 @@ impl Collector for Scrape {
         connections(metrics, &mut to)?;
         flushes(metrics, &mut to)?;
         cleaner(metrics, &mut to)?;
+        coordinators(metrics, &mut to)?;
         process_facts(metrics, &mut to)?;
         sampled(metrics, &mut to)
     }
@@ -188,6 +241,16 @@ fn connections(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), 
     for why in Rejection::ALL {
         rejected.counter(&[("reason", why.label())], metrics.rejected[why as usize].get())?;
     }
+    let help = "How often clients were told to wait, by the quota that they exceeded.";
+    let mut times = family(to, "throttled", help, MetricType::Counter)?;
+    for of in Throttled::ALL {
+        times.counter(&[("quota", of.label())], metrics.throttled[of as usize].times.get())?;
+    }
+    let help = "Milliseconds that clients were told to wait, by the quota that they exceeded.";
+    let mut waits = family(to, "throttle_milliseconds", help, MetricType::Counter)?;
+    for of in Throttled::ALL {
+        waits.counter(&[("quota", of.label())], metrics.throttled[of as usize].milliseconds.get())?;
+    }
     let help = "Bytes of requests being handled now (bounded by queued.max.request.bytes).";
     family(to, "request_bytes_in_flight", help, MetricType::Gauge)?.gauge(&[], metrics.request_bytes_in_flight.get())
 }
@@ -239,6 +302,21 @@ fn cleaner(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Erro
     Ok(())
 }
 
+fn coordinators(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    let coordinators = metrics.coordinators.lock();
+    let help = "Time to load a partition of coordinators, by what they coordinate.";
+    let mut loads = family(to, "coordinator_load_duration_seconds", help, MetricType::Histogram)?;
+    for (of, coordinator) in coordinators.iter() {
+        loads.histogram(&[("coordinator", of)], &coordinator.load)?;
+    }
+    let help = "Partitions of coordinators that could not be loaded; each is tried again.";
+    let mut failed = family(to, "coordinator_load_failures", help, MetricType::Counter)?;
+    for (of, coordinator) in coordinators.iter() {
+        failed.counter(&[("coordinator", of)], coordinator.failed_loads.get())?;
+    }
+    Ok(())
+}
+
 fn process_facts(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
     let help = "Start of the process, in seconds since the Unix epoch.";
     family(to, "process_start_time_seconds", help, MetricType::Gauge)?.gauge(&[], metrics.started.0 / 1000)?;
@@ -274,11 +352,15 @@ fn sampled(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Erro
             family.gauge(&[("topic", sample.partition.topic.as_str()), ("partition", &number)], value(sample))?;
         }
     }
-    for (name, help, value) in sample.gauges {
-        family(to, name, help, MetricType::Gauge)?.gauge(&[], value)?;
-    }
-    for (name, help, value) in sample.counters {
-        family(to, name, help, MetricType::Counter)?.counter(&[], value)?;
+    for Series { name, help, counts, values } in sample.series {
+        let mut family = family(to, name, help, if counts { MetricType::Counter } else { MetricType::Gauge })?;
+        for (labels, value) in values {
+            if counts {
+                family.counter(&labels, u64::try_from(value).unwrap_or_default())?;
+            } else {
+                family.gauge(&labels, value)?;
+            }
+        }
     }
     Ok(())
 }
@@ -287,6 +369,7 @@ fn sampled(metrics: &Metrics, to: &mut DescriptorEncoder<'_>) -> Result<(), Erro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::metrics::CoordinatorMetrics;
     use crate::model::{ErrorCode, PartitionId, TimestampMs, TopicName};
     use std::time::Duration;
 
@@ -346,11 +429,14 @@ mod tests {
         listener.connections.inc();
         listener.accepted.inc();
         metrics.rejected(Rejection::MaxConnectionsPerIp);
+        metrics.throttled(Throttled::Produce, 250);
         let text = metrics.render();
         has(&text, r#"klamm_connections{listener="PLAINTEXT"} 1"#);
         has(&text, r#"klamm_connections_accepted_total{listener="PLAINTEXT"} 1"#);
         has(&text, r#"klamm_connections_rejected_total{reason="max_connections_per_ip"} 1"#);
         has(&text, r#"klamm_connections_rejected_total{reason="idle"} 0"#);
+        has(&text, r#"klamm_throttled_total{quota="produce"} 1"#);
+        has(&text, r#"klamm_throttle_milliseconds_total{quota="produce"} 250"#);
     }
 
     #[test]
@@ -360,8 +446,12 @@ mod tests {
             let partition = TopicPartition::new(TopicName::new("orders"), PartitionId(3));
             let (log_start, log_end) = (Offset(5), Offset(17));
             sample.partitions.push(PartitionSample { partition, size_bytes: 99, log_start, log_end, leader: true });
-            sample.gauges.push(("topics", "Topics.", 1));
-            sample.counters.push(("elections", "Elections.", 7));
+            sample.gauges([("topics", "Topics.", 1)]);
+            sample.counters([("elections", "Elections.", 7)]);
+            sample.gauge("groups", "Groups.", [(vec![("state", "Empty")], 2), (vec![("state", "Dead")], 0)]);
+            sample.counter("ends", "Ends.", [(vec![("how", "well")], 3)]);
+            sample.coordinator_partitions("group", BTreeMap::from([("active", 5)]));
+            sample.coordinator_partitions("transaction", BTreeMap::from([("active", 6)]));
         }));
         let text = metrics.render();
         has(&text, "klamm_partitions 1");
@@ -371,6 +461,24 @@ mod tests {
         has(&text, r#"klamm_log_end_offset{topic="orders",partition="3"} 17"#);
         has(&text, "klamm_topics 1");
         has(&text, "klamm_elections_total 7");
+        has(&text, r#"klamm_groups{state="Empty"} 2"#);
+        has(&text, r#"klamm_groups{state="Dead"} 0"#);
+        has(&text, r#"klamm_ends_total{how="well"} 3"#);
+        has(&text, r#"klamm_coordinator_partitions{coordinator="group",state="active"} 5"#);
+        has(&text, r#"klamm_coordinator_partitions{coordinator="transaction",state="active"} 6"#);
+        assert_eq!(text.matches("# TYPE klamm_coordinator_partitions").count(), 1);
+    }
+
+    #[test]
+    fn coordinators_show_how_long_they_took_to_load() {
+        let metrics = metrics();
+        let groups = Arc::new(CoordinatorMetrics::default());
+        metrics.coordinator("group", &groups);
+        groups.load.observe(Duration::from_millis(3));
+        groups.failed_loads.inc();
+        let text = metrics.render();
+        has(&text, r#"klamm_coordinator_load_duration_seconds_count{coordinator="group"} 1"#);
+        has(&text, r#"klamm_coordinator_load_failures_total{coordinator="group"} 1"#);
     }
 
     #[test]

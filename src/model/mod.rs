@@ -3,6 +3,7 @@
 //! Everything here is plain data. A bare integer never stands for an offset, an epoch or an id
 //! outside this module and the edges that encode it.
 
+mod acl;
 mod error_code;
 mod groups;
 mod ids;
@@ -10,6 +11,10 @@ mod position;
 mod principal;
 mod scram;
 
+pub use acl::{
+    Acl, AclFilter, AclRequest, Asked, AskedPattern, CLUSTER_NAME, Coded, Operation, Pattern, Permission, ResourceKind,
+    WILDCARD,
+};
 pub use error_code::ErrorCode;
 pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId, TransactionalId};
 pub use ids::{NodeId, PartitionId, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName, TopicPartition};

@@ -56,7 +56,7 @@ pub(super) fn register_collectors(
             i64::try_from(standings.iter().filter(|standing| holds(standing)).count()).unwrap_or(i64::MAX)
         };
         let lag = fetchers.lags().into_iter().map(|(_, lag)| lag).max().unwrap_or(0);
-        sample.gauges.extend([
+        sample.gauges([
             (
                 "under_replicated_partitions",
                 "Led here, with replicas that are not in sync.",
@@ -76,7 +76,7 @@ pub(super) fn register_collectors(
             ("replica_fetcher_max_lag", "Records that a partition followed here is behind its leader, at most.", lag),
         ]);
         let counts = manager.isr_counts();
-        sample.counters.extend([
+        sample.counters([
             ("isr_shrinks", "Replicas taken out of the in-sync replicas by leaders here.", counts.shrinks.get()),
             ("isr_expands", "Replicas taken into the in-sync replicas by leaders here.", counts.expands.get()),
             (

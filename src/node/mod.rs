@@ -7,9 +7,12 @@
 
 mod banner;
 mod follow;
+pub mod format;
 mod links;
 mod open;
 
+use crate::access::quotas::Quotas;
+use crate::access::{Authorizer, Known};
 use crate::admin::{Admin, Health, Stage};
 use crate::api::{self, Side};
 use crate::config::{BrokerConfig, Listener, Live, Settings, Startup, TopicToCreate};
@@ -23,8 +26,8 @@ use crate::partition::fetch_sessions::FetchSessions;
 use crate::quorum;
 use crate::replica::{self, Fetchers};
 use crate::rt::fs::disk::disk;
-use crate::rt::{clock, process};
-use crate::server::{Bound, Limits, Listeners};
+use crate::rt::{clock, process, rand};
+use crate::server::{Bound, Guarded, Limits, Listeners};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
 use follow::DynamicConfig;
@@ -32,7 +35,7 @@ use open::Opened;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -121,7 +124,11 @@ fn new_topic(topic: TopicToCreate) -> NewTopic {
 pub struct Node {
     ctx: Arc<api::Context>,
     lifecycle: Lifecycle,
+    /// When a broker that no controller took in gives up (`initial.broker.registration.timeout.ms`).
+    register_by: Instant,
     addresses: Vec<SocketAddr>,
+    /// Where the listeners for controllers and brokers are bound.
+    controller_addresses: Vec<SocketAddr>,
     listeners: Vec<Listeners>,
     admin: Option<Admin>,
     health: Arc<Health>,
@@ -150,6 +157,7 @@ impl Node {
         let bound = bind(&network.listeners, Side::Broker)?;
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
         let for_controllers = bind(&network.controller_listeners, Side::Controller)?;
+        let controller_addresses = for_controllers.iter().map(|bound| bound.address).collect();
         let served = api::served().iter().map(|api| (api.key, api.name));
         let metrics = Metrics::new(served, clock::now_ms());
         let health = Arc::new(Health::default());
@@ -161,6 +169,16 @@ impl Node {
             None => None,
         };
         let live = Arc::new(Live::new(config));
+        let mut pepper = [0; 32];
+        rand::fill(&mut pepper);
+        let guard = |bound: Vec<Bound>| -> Result<Vec<(Bound, Arc<Guarded>)>, Error> {
+            let guarded = |bound: Bound| {
+                let guarded = Guarded::new(&bound.listener.name, &live, disk(), Arc::from(pepper))?;
+                Ok((bound, Arc::new(guarded)))
+            };
+            bound.into_iter().map(guarded).collect::<Result<_, _>>().map_err(Error)
+        };
+        let (bound, for_controllers) = (guard(bound)?, guard(for_controllers)?);
         let listeners = open::listeners(&settings, &addresses);
         let opened = {
             let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
@@ -183,7 +201,18 @@ impl Node {
             Arc::clone(&peers),
         );
         let fetchers = links::fetchers(&settings, &client, &manager, peers);
+        let quotas = Arc::new(Quotas::new(&settings.quotas, Arc::clone(&metrics)));
+        let authorizer = settings
+            .authorization
+            .as_ref()
+            .map(|rules| Arc::new(Authorizer::new(rules.super_users.iter().cloned(), rules.allow_if_no_acl)));
+        // These follow the metadata from the beginning, empty as it may be: nobody is let in by what is not known yet.
+        store.subscribe(Arc::clone(&quotas) as Arc<dyn Publisher>);
+        if let Some(authorizer) = &authorizer {
+            store.subscribe(Arc::clone(authorizer) as Arc<dyn Publisher>);
+        }
         let ctx = Arc::new(api::Context {
+            credentials: Arc::new(Known::new(Arc::clone(&store), Arc::clone(&live))),
             metadata: store,
             producer_ids,
             controller,
@@ -193,17 +222,23 @@ impl Node {
             auto_topics: Arc::default(),
             partitions: Arc::clone(&manager),
             metrics: Arc::clone(&metrics),
+            quotas: Arc::clone(&quotas),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            authorizer,
         });
         follow::register_collectors(&metrics, &manager, &fetchers, &ctx.controller);
-        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics));
+        ctx.groups.measured(&metrics);
+        ctx.transactions.measured(&metrics);
+        let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&quotas));
         let lifecycle = links::lifecycle(&client, registration, &settings, &dirs);
         let mut node = Node {
             ctx,
             lifecycle,
+            register_by: clock::now() + settings.membership.registration_timeout,
             addresses,
+            controller_addresses,
             // Controllers talk to each other before anybody knows what the cluster is.
             listeners: Vec::new(),
             admin,
@@ -297,6 +332,14 @@ impl Node {
                 error = self.ctx.controller.failed() => return sentence(error),
                 () = tokio::time::sleep(TICK) => {}
             }
+            let settings = self.ctx.settings();
+            if settings.roles.broker && clock::now() > self.register_by && !self.lifecycle.is_registered() {
+                return Error(format!(
+                    "no controller took this broker in within {:?} (initial.broker.registration.timeout.ms); see that a \
+                     majority of the controllers runs and can be reached, and start again",
+                    settings.membership.registration_timeout
+                ));
+            }
             if !self.manager.offline_failed_dirs() {
                 return Error(
                     "every log directory has failed; see the errors above, mend the disk and start again".into(),
@@ -365,6 +408,7 @@ impl Node {
         let duties = Duties {
             balance: settings.membership.balance_interval,
             unclean: settings.membership.unclean_election_interval,
+            tokens: settings.tokens.secret.is_some().then_some(settings.tokens.check_interval),
             formatted: formatted.unwrap_or_else(|error| {
                 warn!(%error, "what kafka-storage left is not used");
                 None

@@ -10,6 +10,8 @@ use crate::metrics::TopicMetrics;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
 use crate::rt::clock;
 use crate::rt::fs::Fs;
+#[cfg(test)]
+use crate::rt::planted;
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
 use crate::storage::{AbortedTransaction, EpochEnd, Log, ProducerView, StorageError, TimestampedOffset};
@@ -337,6 +339,11 @@ impl State {
         let high_watermark = self.visibility.high_watermark();
         let unstable = log.first_unstable_offset().map_err(|error| error.code())?;
         let last_stable = unstable.map_or(high_watermark, |first| first.min(high_watermark));
+        #[cfg(test)]
+        let last_stable = match planted::is_planted(planted::Bug::EarlyLastStable) {
+            true => high_watermark,
+            false => last_stable,
+        };
         let positions = Positions {
             log_start: log.log_start(),
             last_stable,

@@ -78,6 +78,15 @@ pub(super) fn parse(
     if footer { Ok(head) } else { Err(damaged(pos, "the snapshot has no footer".into())) }
 }
 
+/// Writes the records with which a cluster is to begin, as `kafka-storage format` does.
+pub(super) fn write_bootstrap(fs: &dyn Fs, path: &Path, level: i16, records: &[Record]) -> io::Result<()> {
+    let file = fs.open(path, Open::Truncate)?;
+    let id = Id { end: Offset::ZERO, epoch: LeaderEpoch(0) };
+    let bytes = encode_records(id, level, records.iter().cloned(), NO_TAGS).map_err(io::Error::other)?;
+    file.write_all_at(&mut [IoSlice::new(&bytes)], 0)?;
+    file.sync_data()
+}
+
 /// Writes a snapshot of `image`. If it cannot be written nothing of it stays.
 pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<(), WriteError> {
     let bytes = encode(id, image, NO_TAGS).map_err(|bad| WriteError::Undone(io::Error::other(bad)))?;
@@ -108,7 +117,10 @@ pub(super) const NO_TAGS: &[u8] = &[0];
 /// # Errors
 /// A record is too large for a batch.
 pub(super) fn encode(id: Id, image: &Image, tags: &[u8]) -> Result<Vec<u8>, BadBatch> {
-    let level = image.feature("metadata.version");
+    encode_records(id, image.feature("metadata.version"), image.records(), tags)
+}
+
+fn encode_records(id: Id, level: i16, records: impl Iterator<Item = Record>, tags: &[u8]) -> Result<Vec<u8>, BadBatch> {
     let (mut out, mut next) = (Vec::new(), Offset::ZERO);
     let mut append = |batch: BatchBuilder, next: &mut Offset| -> Result<(), BadBatch> {
         let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
@@ -122,7 +134,7 @@ pub(super) fn encode(id: Id, image: &Image, tags: &[u8]) -> Result<Vec<u8>, BadB
     append(control(next, id.epoch, ControlType::SnapshotHeader, &header), &mut next)?;
     let mut batch = BatchBuilder::new(next).leader_epoch(id.epoch);
     let mut value = Vec::new();
-    for record in image.records() {
+    for record in records {
         value.clear();
         record.encode(level, &mut value);
         batch.push(TimestampMs(0), None, Some(&value), &[]);

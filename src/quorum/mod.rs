@@ -277,12 +277,22 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+const BOOTSTRAP: &str = "bootstrap.checkpoint";
+
+/// Writes what [`bootstrap_records`] reads, in the form of a cluster at this level of `metadata.version`.
+///
+/// # Errors
+/// The disk refused.
+pub fn write_bootstrap(fs: &dyn Fs, dir: &Path, level: i16, records: &[Record]) -> io::Result<()> {
+    checkpoint::write_bootstrap(fs, &dir.join(BOOTSTRAP), level, records)
+}
+
 /// The records with which `kafka-storage format` wants a cluster in `dir` to begin, if it left any.
 ///
 /// # Errors
 /// The file is there and cannot be read.
 pub fn bootstrap_records(fs: &dyn Fs, dir: &Path) -> Result<Option<Vec<Record>>, QuorumError> {
-    let path = dir.join("bootstrap.checkpoint");
+    let path = dir.join(BOOTSTRAP);
     if !fs.exists(&path) {
         return Ok(None);
     }
@@ -455,6 +465,16 @@ impl Quorum {
     #[must_use]
     pub fn replayed(&self) -> Replayed {
         self.replayed
+    }
+
+    /// Whether the records so far end inside a metadata transaction (KIP-868) whose controller is gone: whoever decides next
+    /// aborts it first. Of a node alone, [`Quorum::replayed`] says it.
+    #[must_use]
+    pub fn in_transaction(&self) -> bool {
+        match &self.part {
+            Part::Voter(member) => member.in_transaction(),
+            Part::Solo(_) | Part::Observer(_) => false,
+        }
     }
 
     /// Proposes records, all or nothing, in the form a cluster at `metadata_version` writes. The

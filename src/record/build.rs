@@ -128,12 +128,22 @@ impl BatchBuilder {
 }
 
 /// Header and payload as one batch: sets the length and the CRC.
-pub(super) fn finish(mut header: BatchHeader, payload: &[u8]) -> Result<Bytes, BadBatch> {
-    let size = HEADER_LEN + payload.len();
+pub(super) fn finish(header: BatchHeader, payload: &[u8]) -> Result<Bytes, BadBatch> {
+    finish_pieces(header, payload.len(), [payload])
+}
+
+/// As [`finish`], of a payload of `len` bytes in pieces.
+pub(super) fn finish_pieces<'a>(
+    mut header: BatchHeader,
+    len: usize,
+    payload: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Bytes, BadBatch> {
+    let size = HEADER_LEN + len;
     header.batch_length = i32::try_from(size - LOG_OVERHEAD).map_err(|_| BadBatch::TooLarge(i32::MAX as usize))?;
     let mut all = Vec::with_capacity(size);
     all.extend_from_slice(&header.to_bytes());
-    all.extend_from_slice(payload);
+    payload.into_iter().for_each(|piece| all.extend_from_slice(piece));
+    debug_assert_eq!(all.len(), size, "the pieces are not as long as was said");
     let crc = crc::crc32c(&all[ATTRIBUTES_AT..]);
     all[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
     Ok(Bytes::from(all))

@@ -246,6 +246,73 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// What compaction has to know of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline<'a> {
+    pub offset: Offset,
+    pub timestamp: TimestampMs,
+    pub key: Option<&'a [u8]>,
+    pub has_value: bool,
+    /// Where its bytes end in the payload. They begin where those of the record before end.
+    pub end: usize,
+}
+
+/// Shows `see` every record in outline. As [`Records`], and several times as fast.
+///
+/// # Errors
+/// As [`Records`]; `see` may have seen some of the records.
+pub fn outline<'a>(header: &BatchHeader, payload: &'a [u8], mut see: impl FnMut(Outline<'a>)) -> Result<(), BadBatch> {
+    let mut records = Records::new(header, payload)?;
+    let mut at = 0;
+    while records.left > 0 {
+        let Some(outline) = outline_fast(&records, payload, at) else { break };
+        at = outline.end;
+        records.left -= 1;
+        see(outline);
+    }
+    if records.left == 0 {
+        return if at == payload.len() { Ok(()) } else { Err(BadBatch::Records("bytes behind the last record")) };
+    }
+    // From the record on that is not as most are: whether it is one at all is said there.
+    records.at = Cursor { bytes: payload.get(at..).unwrap_or_default() };
+    for record in records {
+        let record = record?;
+        at += record.bytes.len();
+        let Record { offset, timestamp, key, value, .. } = record;
+        see(Outline { offset, timestamp, key, has_value: value.is_some(), end: at });
+    }
+    Ok(())
+}
+
+/// The record at `start`, unless it is an odd one.
+#[inline(always)]
+fn outline_fast<'a>(batch: &Records<'a>, payload: &'a [u8], start: usize) -> Option<Outline<'a>> {
+    let mut at = start;
+    let len = usize::try_from(varint(payload, &mut at)?).ok()?;
+    let end = at.checked_add(len)?;
+    let record = payload.get(..end)?;
+    // The attributes: no bit has a meaning.
+    at += 1;
+    let timestamp = TimestampMs(batch.base_timestamp.0.wrapping_add(varlong(record, &mut at)?));
+    let offset = batch.base_offset.plus(i64::from(varint(record, &mut at)?));
+    let key = match usize::try_from(varint(record, &mut at)?) {
+        Ok(len) => {
+            let from = at;
+            at = at.checked_add(len)?;
+            Some(record.get(from..at)?)
+        }
+        Err(_) => None,
+    };
+    let value = varint(record, &mut at)?;
+    at = at.checked_add(usize::try_from(value).unwrap_or_default())?;
+    let headers = usize::try_from(varint(record, &mut at)?).ok()?;
+    if headers > 0 {
+        skip_headers(record, &mut at, headers)?;
+    }
+    let timestamp = batch.append_time.unwrap_or(timestamp);
+    (at == end).then_some(Outline { offset, timestamp, key, has_value: value >= 0, end })
+}
+
 /// The records' bytes of a whole batch: a slice of it, or what it decompresses to, which is refused
 /// as soon as it exceeds `limit`. Does not check the CRC.
 ///

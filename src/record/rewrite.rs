@@ -10,6 +10,44 @@ use super::records::Records;
 use super::{Compression, compression};
 use crate::model::TimestampMs;
 use bytes::Bytes;
+use std::ops::Range;
+
+/// As [`with_records`], without a horizon, for who has looked at the records: `kept` says where in the payload those lie
+/// that stay, `count` how many they are, `max` what the largest of their timestamps is.
+///
+/// # Errors
+/// As [`with_records`].
+pub fn with_pieces(
+    header: &BatchHeader,
+    payload: &[u8],
+    kept: &[Range<usize>],
+    count: i32,
+    max: TimestampMs,
+) -> Result<Bytes, BadBatch> {
+    let mut rewritten = *header;
+    rewritten.record_count = count;
+    rewritten.attributes.0 &= Attributes::KNOWN;
+    if !header.attributes.is_log_append_time() {
+        rewritten.max_timestamp = max;
+    }
+    let len = kept.iter().map(ExactSizeIterator::len).sum();
+    if kept.iter().any(|piece| piece.start > piece.end || piece.end > payload.len()) {
+        return Err(BadBatch::Truncated);
+    }
+    let pieces = kept.iter().map(|piece| &payload[piece.clone()]);
+    match header.attributes.is_compressed() {
+        false => build::finish_pieces(rewritten, len, pieces),
+        true => sealed(rewritten, &pieces.collect::<Vec<_>>().concat()),
+    }
+}
+
+/// Compressed as the header says, and sealed.
+fn sealed(header: BatchHeader, plain: &[u8]) -> Result<Bytes, BadBatch> {
+    match header.attributes.codec()? {
+        None => build::finish(header, plain),
+        Some(codec) => build::finish(header, &compression::compress(codec, codec.default_level(), plain)?),
+    }
+}
 
 /// The batch with those of its records that `kept` names by their place. `horizon`: the delete horizon that is to be
 /// set; one that is set already stays.
@@ -56,10 +94,7 @@ pub fn with_records(
         body.encoded(headers);
         body.finish(&mut plain);
     }
-    match header.attributes.codec()? {
-        None => build::finish(rewritten, &plain),
-        Some(codec) => build::finish(rewritten, &compression::compress(codec, codec.default_level(), &plain)?),
-    }
+    sealed(rewritten, &plain)
 }
 
 /// The batch without any record: what remains of it says who wrote it and where the producer's sequence was
@@ -80,7 +115,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::model::{Offset, ProducerEpoch, ProducerId, Sequence};
-    use crate::record::records::open;
+    use crate::record::records::{open, outline};
     use crate::record::{BatchBuilder, verify};
 
     type Seen = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>, usize);
@@ -134,6 +169,24 @@ mod tests {
                 );
                 assert_eq!((after.max_timestamp, after.attributes.compression()), (TimestampMs(1030), codec));
             }
+        }
+    }
+
+    #[test]
+    fn pieces_make_the_batch_that_their_records_make() {
+        for codec in [None, Some(Compression::Lz4)] {
+            let original = batch(codec);
+            let header = verify(&original).unwrap();
+            let payload = open(&header, &original, 1 << 20).unwrap();
+            let (mut ends, mut times) = (vec![0], Vec::new());
+            outline(&header, &payload, |record| {
+                ends.push(record.end);
+                times.push(record.timestamp);
+            })
+            .unwrap();
+            let pieces = [ends[1]..ends[2], ends[3]..ends[4]];
+            let pieced = with_pieces(&header, &payload, &pieces, 2, times[1].max(times[3])).unwrap();
+            assert_eq!(pieced, rewrite(&original, &KEPT, None), "{codec:?}");
         }
     }
 

@@ -4,8 +4,11 @@
 //! moves itself or a disk that loses what was not synced. Nothing above this module names
 //! `std::fs`, `std::time::SystemTime`, `Instant::now` or a random number source.
 
+pub mod blocking;
 pub mod clock;
 pub mod fs;
 pub mod logging;
+#[cfg(test)]
+pub(crate) mod planted;
 pub mod process;
 pub mod rand;

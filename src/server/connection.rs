@@ -7,18 +7,22 @@
 
 use super::incoming::Incoming;
 use super::limits::{DECODED_FREE, FREE, Grant, Limits};
+use super::login::{self, Login, Next, Turn};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
-use crate::api::{self, Answer, Peer, Placement};
+use crate::access::machine;
+use crate::api::{self, Answer, Chunk, Peer, Placement};
 use crate::metrics::Rejection;
 use crate::rt::clock;
 use crate::wire::{Cost, FrameCodec, FrameError, header};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 
 /// Requests of one connection that were placed and not answered; Kafka has one. Past this the
@@ -48,6 +52,15 @@ pub(super) enum Closed {
     NoAnswer,
     #[error("the broker stops")]
     Stopping,
+    /// And whether the answer to it is held back.
+    #[error("the login failed: {why}")]
+    Login { why: String, delayed: bool },
+    #[error("it did not log in within {0:?}")]
+    NoLogin(Duration),
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(String),
+    #[error("its session is over")]
+    SessionOver,
     #[error("{0}")]
     BadFrame(#[from] FrameError),
     #[error("{0}")]
@@ -69,6 +82,12 @@ pub(super) struct Connection<S> {
     stream: S,
     ctx: Arc<api::Context>,
     peer: Arc<Peer>,
+    /// Where clients must log in.
+    login: Option<Box<Login>>,
+    /// When it was accepted.
+    began: Instant,
+    /// What was given to the stream may still be in it.
+    unflushed: bool,
     codec: FrameCodec,
     incoming: Incoming,
     placer: api::produce::Placer,
@@ -87,6 +106,8 @@ pub(super) struct Connection<S> {
     grant: Option<Grant>,
     /// Next to be placed, once there is memory for what its body becomes.
     parked: Option<Parked>,
+    /// Something was not placed, or not read, since the client must wait (KIP-219).
+    held_back: bool,
     /// A request was refused: answer what was placed, then close.
     refused: Option<Closed>,
     stopping: CancellationToken,
@@ -101,13 +122,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         stream: S,
         ctx: Arc<api::Context>,
         peer: Arc<Peer>,
+        login: Option<Box<Login>>,
         limits: Arc<Limits>,
         stopping: CancellationToken,
     ) -> Connection<S> {
-        let network = &ctx.settings().network;
+        let settings = ctx.settings();
+        let network = &settings.network;
+        let frame_max = if login.is_some() { login::receive_max(&settings, &peer) } else { network.request_bytes_max };
         Connection {
             stream,
-            codec: FrameCodec::new(network.request_bytes_max),
+            login,
+            began: clock::now(),
+            unflushed: false,
+            codec: FrameCodec::new(frame_max),
             idle_max: network.idle_max,
             frame_memory: PollSemaphore::new(limits.frames.semaphore()),
             decoded_memory: PollSemaphore::new(limits.decoded.semaphore()),
@@ -123,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             limits,
             grant: None,
             parked: None,
+            held_back: false,
             refused: None,
             stopping,
             used_at: clock::now(),
@@ -136,12 +164,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stopping = self.stopping.clone();
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
+        let mut unmute: Option<Pin<Box<Sleep>>> = None;
         let closed = loop {
             if !draining && let Err(why) = self.place() {
                 // What was placed before is still answered, if the client takes it in time.
+                let held = match &why {
+                    Closed::Login { delayed: true, .. } => self.ctx.settings().network.failed_login_delay,
+                    _ => Duration::ZERO,
+                };
                 self.refused = Some(why);
                 draining = true;
-                timer.as_mut().reset(after(DRAIN_MAX));
+                timer.as_mut().reset(after(DRAIN_MAX + held));
             }
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
@@ -149,6 +182,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 if let Poll::Ready(step) = self.poll_step(cx, draining) {
                     return Poll::Ready(step);
+                }
+                if self.held_back && !draining {
+                    let Some(until) = self.peer.muted.until().map(tokio::time::Instant::from_std) else {
+                        self.held_back = false;
+                        return Poll::Ready(Step::Progress);
+                    };
+                    let sleep = unmute.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+                    if sleep.deadline() != until {
+                        sleep.as_mut().reset(until);
+                    }
+                    if sleep.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Step::Progress);
+                    }
                 }
                 if timer.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Step::Tick);
@@ -172,11 +218,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Ok(next) => timer.as_mut().reset(after(next)),
                     Err(why) => break why,
                 },
-                Step::Closed(why) => break why,
+                Step::Closed(why) => break self.refused.take().unwrap_or(why),
             }
         };
         self.incoming.give_back(&self.limits.buffers);
+        // TLS says good-bye, if there is room for that.
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
         match &closed {
+            Closed::Login { .. } => self.ctx.metrics.rejected(Rejection::Login),
+            Closed::NoLogin(_) => self.ctx.metrics.rejected(Rejection::LoginTimeout),
             Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
             Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
             _ => {}
@@ -188,6 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// look again.
     fn tick(&mut self) -> Result<Duration, Closed> {
         self.incoming.shrink(&self.limits.buffers);
+        if self.login.as_ref().is_some_and(|login| !login.is_in()) {
+            return self.wait_for_login();
+        }
         let quiet = self.quiet_for();
         if quiet < QUIET {
             return Ok(QUIET - quiet);
@@ -216,6 +269,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
     }
 
+    /// A connection that has not logged in is closed in time, whatever it does.
+    fn wait_for_login(&mut self) -> Result<Duration, Closed> {
+        let max = self.ctx.settings().network.login_max;
+        match max.checked_sub(clock::now().saturating_duration_since(self.began)) {
+            Some(left) if !left.is_zero() => Ok(left.min(QUIET)),
+            _ => Err(Closed::NoLogin(max)),
+        }
+    }
+
     /// For how long no byte was read or sent.
     fn quiet_for(&mut self) -> Duration {
         let now = clock::now();
@@ -226,8 +288,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         now.saturating_duration_since(self.used_at.max(self.read_at))
     }
 
-    fn may_place(&self) -> bool {
-        self.parked.is_none()
+    fn may_place(&mut self) -> bool {
+        let is_muted = self.peer.muted.until().is_some();
+        self.held_back |= is_muted;
+        !is_muted
+            && self.parked.is_none()
             && !self.queue.is_exclusive()
             && self.queue.len() < IN_FLIGHT_MAX
             && self.outgoing.buffered() < BACKLOG_MAX
@@ -246,6 +311,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             };
             let grant = self.grant.take();
+            let turn = match &mut self.login {
+                Some(login) => login.turn(&frame, self.read_at),
+                None => Turn::Pass,
+            };
+            match turn {
+                Turn::Pass => {}
+                Turn::Expired => {
+                    outcome = Err(Closed::SessionOver);
+                    break;
+                }
+                Turn::Login => {
+                    outcome = self.log_in(frame, grant);
+                    continue;
+                }
+            }
             let placed = header::parse(&frame)
                 .map_err(|error| error.to_string())
                 .and_then(|(header, body)| self.place_one(header, body, frame.len(), grant));
@@ -256,6 +336,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.place_produces()?;
         outcome
+    }
+
+    /// A frame of a login, or of logging in again.
+    fn log_in(&mut self, frame: bytes::Bytes, grant: Option<Grant>) -> Result<(), Closed> {
+        self.place_produces()?;
+        let length = frame.len();
+        let Some(login) = &mut self.login else { return Ok(()) };
+        let next = login.step(&self.ctx, &self.peer, frame).map_err(Closed::BadRequest)?;
+        let answered = |answer: bytes::Bytes| Answer::from_iter([Chunk::Bytes(answer)]);
+        match next {
+            Next::ApiVersions(header, body) => {
+                self.place_one(header, body, length, grant).map_err(Closed::BadRequest)?;
+            }
+            Next::Answer(key, answer) => {
+                self.ctx.metrics.api(key).request(length);
+                self.enqueue(key, State::Done(answered(answer)), [grant, None]);
+            }
+            Next::Done { key, answer, peer } => {
+                self.ctx.metrics.api(key).request(length);
+                if let Some(peer) = peer {
+                    self.peer = Arc::new(peer);
+                }
+                self.codec = FrameCodec::new(self.ctx.settings().network.request_bytes_max);
+                self.enqueue(key, State::Done(answered(answer)), [grant, None]);
+            }
+            Next::Failed { key, answer, closing } => {
+                self.ctx.metrics.api(key).request(length);
+                let delay = self.ctx.settings().network.failed_login_delay;
+                let machine::Closing { delayed, why } = closing;
+                // The answer is held back, and so is the end: guessing takes its time.
+                let later: api::Later = Box::pin(async move {
+                    if delayed {
+                        tokio::time::sleep(delay).await;
+                    }
+                    if answer.is_empty() { Answer::new() } else { answered(answer) }
+                });
+                self.enqueue(key, State::Exclusive(later), [grant, None]);
+                return Err(Closed::Login { why, delayed });
+            }
+        }
+        Ok(())
     }
 
     fn place_one(
@@ -385,13 +506,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.send(slot.key, slot.received, answer);
         }
-        if !self.outgoing.is_empty()
-            && let Poll::Ready(Err(error)) = self.outgoing.poll_send(&mut self.stream, cx)
-        {
-            return Poll::Ready(Step::Closed(error.into()));
+        if !self.outgoing.is_empty() {
+            self.unflushed = true;
+            if let Poll::Ready(Err(error)) = self.outgoing.poll_send(&mut self.stream, cx) {
+                return Poll::Ready(Step::Closed(error.into()));
+            }
+        }
+        // TLS may hold what the socket had no room for.
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => return Poll::Ready(Step::Closed(error.into())),
+                Poll::Pending => {}
+            }
         }
         if draining {
-            let done = self.queue.is_empty() && self.outgoing.is_empty();
+            let done = self.queue.is_empty() && self.outgoing.is_empty() && !self.unflushed;
             return if done { Poll::Ready(Step::Drained) } else { Poll::Pending };
         }
         if let Some(parked) = &mut self.parked {

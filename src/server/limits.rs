@@ -9,6 +9,8 @@
 //! waits for somebody who waits. Nobody waits for the third: without it a connection reads ahead less.
 
 use super::incoming::Buffers;
+use super::pace::Pace;
+use crate::access::quotas::Quotas;
 use crate::config::settings::Network;
 use crate::config::{Listener, ListenerName, Live};
 use crate::metrics::{Metrics, Rejection};
@@ -30,6 +32,8 @@ pub(super) const DECODED_FREE: usize = 64 * 1024;
 const ALONE: usize = 4 * 1024 * 1024;
 /// Of the request memory one part in this many is kept for decoded requests, and one for reading ahead.
 const PART: usize = 4;
+/// Connections that are turned away later are held for so long; no more than these.
+const TURNED_AWAY_MAX: usize = 1000;
 /// How long a listener that waits for a place goes without looking at the settings again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -38,6 +42,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Limits {
     config: Arc<Live>,
     counts: Mutex<Counts>,
+    pace: Pace,
+    turned_away: Arc<Semaphore>,
     /// A connection ended: its place may be taken.
     freed: Notify,
     pub(super) frames: Memory,
@@ -72,6 +78,14 @@ pub(super) struct Admission {
     ip: IpAddr,
 }
 
+/// Why a connection is turned away: its address has too many, or made too many in too short a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    TooMany,
+    /// The address is to wait for so long.
+    TooFast(Duration),
+}
+
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
@@ -104,12 +118,14 @@ fn take_one<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
 
 impl Limits {
     #[must_use]
-    pub fn new(config: Arc<Live>, metrics: Arc<Metrics>) -> Arc<Limits> {
+    pub fn new(config: Arc<Live>, metrics: Arc<Metrics>, quotas: Arc<Quotas>) -> Arc<Limits> {
         let whole = config.load().settings().network.request_bytes_in_flight_max;
         let (decoded, read_ahead) = ((whole / PART).min(DECODED_MAX.0), whole / PART);
         Arc::new(Limits {
             config,
             counts: Mutex::default(),
+            pace: Pace::new(quotas, Arc::clone(&metrics)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             freed: Notify::new(),
             frames: Memory::new(whole - decoded - read_ahead),
             decoded: Memory::new(decoded),
@@ -119,19 +135,23 @@ impl Limits {
     }
 
     /// Waits for a place for a connection from `ip` that `listener` has accepted, as Kafka's acceptor does, which
-    /// accepts no other meanwhile. `None` when that address has as many as it may.
-    pub(super) async fn admit(self: &Arc<Self>, listener: &Listener, ip: IpAddr) -> Option<Admission> {
+    /// accepts no other meanwhile.
+    ///
+    /// # Errors
+    /// That address may have no more, or not yet.
+    pub(super) async fn admit(self: &Arc<Self>, listener: &Listener, ip: IpAddr) -> Result<Admission, Refused> {
+        self.keep_pace(&listener.name, ip).await?;
         let mut waited = false;
         loop {
             // Before the look, so that nobody leaves unnoticed between the two.
             let freed = self.freed.notified();
             match self.try_admit(&listener.name, ip) {
                 Ok(()) => {
-                    return Some(Admission { limits: Arc::clone(self), listener: listener.name.clone(), ip });
+                    return Ok(Admission { limits: Arc::clone(self), listener: listener.name.clone(), ip });
                 }
                 Err(Full::Address) => {
                     self.metrics.rejected(Rejection::MaxConnectionsPerIp);
-                    return None;
+                    return Err(Refused::TooMany);
                 }
                 Err(Full::Broker) => {
                     if !std::mem::replace(&mut waited, true) {
@@ -143,6 +163,21 @@ impl Limits {
                 }
             }
         }
+    }
+
+    /// Waits as long as the rates of the broker and of the listener want it.
+    async fn keep_pace(&self, listener: &ListenerName, ip: IpAddr) -> Result<(), Refused> {
+        let pause = self.pace.count(&self.config.load().settings().network, listener);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        let network = &self.config.load();
+        self.pace.count_address(&network.settings().network, listener, ip).map_err(Refused::TooFast)
+    }
+
+    /// A place among the connections that are turned away later.
+    pub(super) fn place_to_wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turned_away).try_acquire_owned().ok()
     }
 
     fn try_admit(&self, listener: &ListenerName, ip: IpAddr) -> Result<(), Full> {
@@ -177,8 +212,11 @@ impl Counts {
             return Err(Full::Broker);
         }
         // Clients cannot keep brokers out: the brokers' own listener, if it is one of several, is not counted out.
-        let protected = network.listeners.len() > 1 && network.inter_broker_listener == *listener;
-        if !protected && self.total >= network.connections_max { Err(Full::Broker) } else { Ok(()) }
+        if !network.is_protected(listener) && self.total >= network.connections_max {
+            Err(Full::Broker)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -234,7 +272,9 @@ mod tests {
             ("inter.broker.listener.name", "B"),
         ];
         let config = BrokerConfig::new(values(&[&two[..], pairs].concat())).unwrap();
-        Limits::new(Arc::new(Live::new(config)), Metrics::new([], TimestampMs(0)))
+        let metrics = Metrics::new([], TimestampMs(0));
+        let quotas = Arc::new(Quotas::new(&config.settings().quotas, Arc::clone(&metrics)));
+        Limits::new(Arc::new(Live::new(config)), metrics, quotas)
     }
 
     /// As many connections from `ip` to a listener as there may be, up to ten.
@@ -307,7 +347,7 @@ mod tests {
         drop(first);
         let _second = second.await.unwrap();
         limits.config.set_dynamic(values(&[("max.connections", "2")]), Values::new());
-        assert!(limits.admit(&listener, HERE).await.is_some());
+        assert!(limits.admit(&listener, HERE).await.is_ok());
     }
 
     #[test]

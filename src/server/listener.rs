@@ -1,14 +1,17 @@
 //! Listening sockets and the tasks behind them.
 
 use super::connection::{Closed, Connection};
-use super::limits::Limits;
+use super::guarded::Guarded;
+use super::limits::{Limits, Refused};
+use super::login::Login;
 use super::reach::Surroundings;
 use crate::api::{self, Peer, Reached, Side};
+use crate::config::Listener;
 use crate::config::settings::Network;
-use crate::config::{Listener, SecurityProtocol};
 use crate::metrics::Rejection;
 use crate::model::Principal;
 use crate::rt::process;
+use crate::tls::name;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -17,7 +20,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, debug_span, warn};
+use tracing::{Instrument, debug, debug_span, info, warn};
 
 /// After an accept that failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -122,11 +125,13 @@ pub struct Listeners {
 impl Listeners {
     /// Begins to accept on `bound`.
     #[must_use]
-    pub fn start(bound: Vec<Bound>, ctx: &Arc<api::Context>, limits: &Arc<Limits>) -> Listeners {
+    pub fn start(bound: Vec<(Bound, Arc<Guarded>)>, ctx: &Arc<api::Context>, limits: &Arc<Limits>) -> Listeners {
         let listeners = Listeners { stopping: CancellationToken::new(), tasks: TaskTracker::new() };
-        for bound in bound {
+        for (bound, guarded) in bound {
+            guarded.keep_fresh(&listeners.tasks, &listeners.stopping);
             let accept = Accept {
                 bound,
+                guarded,
                 ctx: Arc::clone(ctx),
                 limits: Arc::clone(limits),
                 stopping: listeners.stopping.clone(),
@@ -147,6 +152,7 @@ impl Listeners {
 
 struct Accept {
     bound: Bound,
+    guarded: Arc<Guarded>,
     ctx: Arc<api::Context>,
     limits: Arc<Limits>,
     stopping: CancellationToken,
@@ -168,23 +174,21 @@ impl Accept {
                         () = self.stopping.cancelled() => return,
                         admission = self.limits.admit(&self.bound.listener, address.ip()) => admission,
                     };
-                    let Some(admission) = admission else {
-                        debug!(%address, "too many connections from this address");
-                        continue;
+                    let admission = match admission {
+                        Ok(admission) => admission,
+                        Err(refused) => {
+                            debug!(%address, ?refused, "too many connections from this address");
+                            self.turn_away(stream, refused);
+                            continue;
+                        }
                     };
-                    let connection = self.connection(stream, address);
+                    let newcomer = self.newcomer(stream, address);
                     let counts = Arc::clone(&counts);
                     counts.connections.inc();
                     self.tasks.spawn(async move {
-                        if let Some(connection) = connection {
+                        if let Some(newcomer) = newcomer {
                             let span = debug_span!("connection", %address);
-                            let closed = connection.serve().instrument(span).await;
-                            match closed {
-                                Closed::BadFrame(_) | Closed::BadRequest(_) => {
-                                    warn!(%address, reason = %closed, "closed a connection over a request it cannot mean");
-                                }
-                                closed => debug!(%address, reason = %closed, "connection closed"),
-                            }
+                            log_end(address, &newcomer.serve().instrument(span).await);
                         }
                         counts.connections.dec();
                         drop(admission);
@@ -199,9 +203,21 @@ impl Accept {
         }
     }
 
-    fn connection(&self, stream: TcpStream, address: SocketAddr) -> Option<Connection<TcpStream>> {
-        // The configuration refuses every other protocol at start.
-        assert_eq!(self.bound.listener.protocol, SecurityProtocol::Plaintext, "only plaintext is served");
+    /// Closes a connection, at once or, so that a client that tries again at once gains nothing, later.
+    fn turn_away(&self, stream: TcpStream, refused: Refused) {
+        let Refused::TooFast(pause) = refused else { return };
+        let Some(place) = self.limits.place_to_wait() else { return };
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            drop((stream, place));
+        });
+    }
+
+    fn newcomer(&self, stream: TcpStream, address: SocketAddr) -> Option<Newcomer> {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, %address, "the connection is gone already");
             return None;
@@ -216,15 +232,85 @@ impl Accept {
             let (host, port) = reach.around.told(local, address.ip(), reach.published_port);
             Some(Reached { node: self.ctx.settings().node_id, host, port })
         });
-        let peer = Arc::new(Peer {
+        let peer = Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
             side: self.bound.side,
             protocol: self.bound.listener.protocol,
             address,
             principal: Principal::anonymous(),
             by_token: false,
+            forwarded: false,
+            muted: Arc::default(),
             reached,
-        });
-        Some(Connection::new(stream, Arc::clone(&self.ctx), peer, Arc::clone(&self.limits), self.stopping.clone()))
+        };
+        Some(Newcomer {
+            stream,
+            peer,
+            guarded: Arc::clone(&self.guarded),
+            ctx: Arc::clone(&self.ctx),
+            limits: Arc::clone(&self.limits),
+            stopping: self.stopping.clone(),
+        })
+    }
+}
+
+/// A connection that was accepted, and nothing more.
+struct Newcomer {
+    stream: TcpStream,
+    peer: Peer,
+    guarded: Arc<Guarded>,
+    ctx: Arc<api::Context>,
+    limits: Arc<Limits>,
+    stopping: CancellationToken,
+}
+
+impl Newcomer {
+    async fn serve(self) -> Closed {
+        let Newcomer { stream, mut peer, guarded, ctx, limits, stopping } = self;
+        let state = guarded.now();
+        let rules = state.access.rules.clone();
+        let login = rules.map(|rules| Box::new(Login::new(guarded, rules)));
+        let Some(acceptor) = &state.acceptor else {
+            drop(state);
+            return Connection::new(stream, ctx, Arc::new(peer), login, limits, stopping).serve().await;
+        };
+        let max = ctx.settings().network.login_max;
+        let handshake = tokio::select! {
+            () = stopping.cancelled() => return Closed::Stopping,
+            handshake = tokio::time::timeout(max, acceptor.accept(stream)) => handshake,
+        };
+        let stream = match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                ctx.metrics.rejected(Rejection::Tls);
+                return Closed::Handshake(error.to_string());
+            }
+            Err(_) => {
+                ctx.metrics.rejected(Rejection::LoginTimeout);
+                return Closed::NoLogin(max);
+            }
+        };
+        if login.is_none()
+            && let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first)
+        {
+            // As Kafka: no rule for the name, no connection.
+            let Some(user) = name::subject(certificate).and_then(|name| state.access.mapping.user(&name)) else {
+                ctx.metrics.rejected(Rejection::Tls);
+                return Closed::Handshake("no rule of ssl.principal.mapping.rules fits the certificate's name".into());
+            };
+            peer.principal = Principal::user(&user);
+        }
+        drop(state);
+        Connection::new(stream, ctx, Arc::new(peer), login, limits, stopping).serve().await
+    }
+}
+
+fn log_end(address: SocketAddr, closed: &Closed) {
+    match closed {
+        Closed::BadFrame(_) | Closed::BadRequest(_) => {
+            warn!(%address, reason = %closed, "closed a connection over a request it cannot mean");
+        }
+        Closed::Handshake(_) | Closed::Login { .. } => info!(%address, reason = %closed, "a client was not let in"),
+        closed => debug!(%address, reason = %closed, "connection closed"),
     }
 }

@@ -5,12 +5,17 @@
 //! stream, so that TLS can stand where the socket stands.
 
 mod connection;
+mod guarded;
 mod incoming;
+mod jwks;
 mod limits;
 mod listener;
+mod login;
 mod outgoing;
+mod pace;
 mod queue;
 mod reach;
 
+pub use guarded::Guarded;
 pub use limits::Limits;
 pub use listener::{Bound, Listeners};

@@ -44,6 +44,9 @@ pub const SYNC_VOLUME_ABOVE: usize = 8;
 pub struct Flusher {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// A test takes the thread's place.
+    #[cfg(test)]
+    by_hand: Option<(Arc<dyn Volume>, Arc<FlushMetrics>)>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +98,30 @@ impl Flusher {
         let thread = std::thread::Builder::new()
             .name("klamm-flusher".into())
             .spawn(move || run(&*volume, &for_thread, &metrics))?;
-        Ok(Flusher { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Flusher {
+            shared,
+            thread: Mutex::new(Some(thread)),
+            #[cfg(test)]
+            by_hand: None,
+        })
+    }
+
+    /// As [`Flusher::start`], without a thread: what waits is served by [`Flusher::serve`].
+    ///
+    /// # Errors
+    /// `dir` cannot be opened.
+    #[cfg(test)]
+    pub(crate) fn by_hand(fs: &dyn Fs, dir: &Path) -> io::Result<Flusher> {
+        let by_hand = Some((fs.volume(dir)?, Arc::default()));
+        Ok(Flusher { shared: Arc::default(), thread: Mutex::default(), by_hand })
+    }
+
+    /// Serves what waits now.
+    #[cfg(test)]
+    pub(crate) fn serve(&self) {
+        if let Some((volume, metrics)) = &self.by_hand {
+            round(&**volume, &self.shared, metrics);
+        }
     }
 
     /// Queues a request. `done` is called once the files are on disk, or with the error, on the
@@ -122,6 +148,8 @@ impl Flusher {
             let _told = tell.send(result);
         });
         self.submit(FlushRequest { files, done });
+        #[cfg(test)]
+        self.serve();
         told.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -154,45 +182,53 @@ fn stopped() -> io::Error {
 
 fn run(volume: &dyn Volume, shared: &Shared, metrics: &FlushMetrics) {
     loop {
-        let (requests, stop, failed) = {
+        {
             let mut queue = shared.queue.lock();
             while queue.waiting.is_empty() && queue.stop == Stop::No {
                 shared.wake.wait(&mut queue);
             }
-            (std::mem::take(&mut queue.waiting), queue.stop, queue.failed.clone())
-        };
-        let result = match (failed, stop) {
-            (Some(failure), _) => Err(failure),
-            (None, Stop::Now) => Err(Failure { kind: io::ErrorKind::Other, message: stopped().to_string() }),
-            (None, _) if requests.is_empty() => Ok(()),
-            (None, _) => {
-                let begun = clock::now();
-                let result = sync(volume, &requests);
-                metrics.latency.observe(clock::now().saturating_duration_since(begun));
-                metrics.partitions.add(requests.len() as u64);
-                if result.is_err() {
-                    metrics.failed.inc();
-                }
-                result
-            }
-        };
-        if let Err(failure) = &result
-            && stop != Stop::Now
-        {
-            shared.queue.lock().failed.get_or_insert_with(|| failure.clone());
         }
-        let ended = requests.is_empty();
-        for request in requests {
-            let result = result.clone().map_err(|failure| failure.error());
-            // One caller's panic must not leave all others waiting for a thread that is gone.
-            if catch_unwind(AssertUnwindSafe(|| (request.done)(result))).is_err() {
-                tracing::error!("the answer to a flush panicked");
-            }
-        }
-        if ended {
+        if !round(volume, shared, metrics) {
             return;
         }
     }
+}
+
+/// Serves all who wait. False: nobody did.
+fn round(volume: &dyn Volume, shared: &Shared, metrics: &FlushMetrics) -> bool {
+    let (requests, stop, failed) = {
+        let mut queue = shared.queue.lock();
+        (std::mem::take(&mut queue.waiting), queue.stop, queue.failed.clone())
+    };
+    let result = match (failed, stop) {
+        (Some(failure), _) => Err(failure),
+        (None, Stop::Now) => Err(Failure { kind: io::ErrorKind::Other, message: stopped().to_string() }),
+        (None, _) if requests.is_empty() => Ok(()),
+        (None, _) => {
+            let begun = clock::now();
+            let result = sync(volume, &requests);
+            metrics.latency.observe(clock::now().saturating_duration_since(begun));
+            metrics.partitions.add(requests.len() as u64);
+            if result.is_err() {
+                metrics.failed.inc();
+            }
+            result
+        }
+    };
+    if let Err(failure) = &result
+        && stop != Stop::Now
+    {
+        shared.queue.lock().failed.get_or_insert_with(|| failure.clone());
+    }
+    let ended = requests.is_empty();
+    for request in requests {
+        let result = result.clone().map_err(|failure| failure.error());
+        // One caller's panic must not leave all others waiting for a thread that is gone.
+        if catch_unwind(AssertUnwindSafe(|| (request.done)(result))).is_err() {
+            tracing::error!("the answer to a flush panicked");
+        }
+    }
+    !ended
 }
 
 fn sync(volume: &dyn Volume, requests: &[FlushRequest]) -> Result<(), Failure> {

@@ -12,6 +12,7 @@
 use super::machine::{EPOCH_PER_TRANSACTION, Env, Task, Transactions};
 use super::markers::{Markers, Target};
 use super::producer_ids::ProducerIds;
+use super::record::State;
 use super::request::{Add, Described, Due, End, Init, List, Listed, Producer, Reply, Request, Verify};
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
@@ -19,6 +20,7 @@ use crate::controller::Client;
 use crate::coordinator::{Host, Limits, Runtime, partition_for};
 use crate::group::GroupCoordinator;
 use crate::metadata::Store;
+use crate::metrics::{Count, Metrics};
 use crate::model::{
     ErrorCode, NodeId, PartitionId, ProducerId, TimestampMs, TopicName, TopicPartition, TransactionalId,
 };
@@ -69,7 +71,15 @@ impl TransactionCoordinator {
         let node = config.load().settings().node_id;
         let markers =
             Markers { node, peers, metadata: Arc::clone(&metadata), partitions: Arc::clone(&partitions), groups };
-        let shards = Shards { config, metadata, client, producer_ids, markers, settling: Mutex::default() };
+        let shards = Shards {
+            config,
+            metadata,
+            client,
+            producer_ids,
+            markers,
+            settling: Mutex::default(),
+            ends: Ends::default(),
+        };
         Arc::new(TransactionCoordinator { runtime: Runtime::new(shards, node, partitions) })
     }
 
@@ -239,6 +249,34 @@ impl TransactionCoordinator {
         }
     }
 
+    /// Has metrics show what is coordinated here.
+    pub fn measured(self: &Arc<Self>, metrics: &Metrics) {
+        metrics.coordinator("transaction", self.runtime.metrics());
+        let coordinator = Arc::clone(self);
+        metrics.register(Box::new(move |sample| {
+            let mut states = State::ALL.map(|state| (state.name(), 0));
+            let mut oldest = None;
+            let phases = coordinator.runtime.look(|transactions| {
+                for (state, began) in transactions.states() {
+                    if let Some((_, n)) = states.iter_mut().find(|(name, _)| *name == state.name()) {
+                        *n += 1;
+                    }
+                    oldest = oldest.into_iter().chain(began).min();
+                }
+            });
+            sample.coordinator_partitions("transaction", phases);
+            let lines = states.map(|(state, n)| (vec![("state", state)], n));
+            sample.gauge("transactions", "Transactional ids that this broker coordinates, by state.", lines);
+            let open_ms = oldest.map_or(0, |began: TimestampMs| clock::now_ms().0.saturating_sub(began.0));
+            let help = "For how long the transaction has been open that was begun first.";
+            sample.gauge("transactions_oldest_open_seconds", help, [(Vec::new(), open_ms.max(0) / 1000)]);
+            let Ends { committed, aborted } = &coordinator.runtime.host().ends;
+            let lines = [("commit", committed), ("abort", aborted)]
+                .map(|(how, n)| (vec![("result", how)], i64::try_from(n.get()).unwrap_or(i64::MAX)));
+            sample.counter("transactions_ended", "Transactions that ended, in all their partitions.", lines);
+        }));
+    }
+
     /// ListTransactions: those of all shards that are here.
     ///
     /// # Errors
@@ -286,6 +324,14 @@ struct Shards {
     markers: Markers,
     /// Transactions that a task settles, and whether it was asked for again since it began.
     settling: Mutex<HashMap<TransactionalId, bool>>,
+    ends: Ends,
+}
+
+/// Transactions that have ended everywhere.
+#[derive(Debug, Default)]
+struct Ends {
+    committed: Count,
+    aborted: Count,
 }
 
 impl Host for Shards {
@@ -400,7 +446,11 @@ async fn settle(runtime: &Arc<Runtime<Shards>>, shard: PartitionId, id: &Transac
         pause = (pause * 2).min(AGAIN_AT_MOST);
     }
     match ask_until_known(runtime, shard, || Request::Written { id: id.clone(), producer }).await {
-        None | Some(Reply::Written(ErrorCode::NONE)) => {}
+        None => {}
+        Some(Reply::Written(ErrorCode::NONE)) => {
+            let ends = &runtime.host().ends;
+            if commit { &ends.committed } else { &ends.aborted }.inc();
+        }
         other => tracing::error!(%id, ?other, "a transaction that was settled is not"),
     }
 }

@@ -122,11 +122,11 @@ class Java:
     def _run(self, main, args, timeout):
         return execute(jars.java(main, [str(a) for a in args], heap="512m", classes=[self.classes]), timeout)
 
-    def produce(self, broker, topic, size, count, properties=(), timeout=300):
+    def produce(self, broker, topic, size, count, properties=(), timeout=300, options=()):
         extra = [] if 22 in broker.apis else ["enable.idempotence=false"]
         out, cpu, code = self._run("org.apache.kafka.tools.ProducerPerformance", [
             "--bootstrap-server", broker.bootstrap, "--topic", topic, "--num-records", count, "--record-size", size, "--throughput", -1,
-            "--command-property", "acks=all", *extra, *properties], timeout)
+            *options, "--command-property", "acks=all", *extra, *properties], timeout)
         found = list(JAVA_PRODUCED.finditer(out))
         if not found or code:
             return Run(cpu=cpu, error=f"exit {code}: {out[-500:]}", output=out)
@@ -152,3 +152,12 @@ class Java:
         row = rows[-1]
         # start, end, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, ...
         return Run(int(row[4]), int(float(row[2]) * (1 << 20)), float(row[7]), cpu, None, out)
+
+    def transactions(self, broker, topic, partitions, records, size, rate, producers, seconds):
+        """See BenchTransactions: (output, CPU seconds, exit code)."""
+        return self._run("BenchTransactions", [broker.bootstrap, topic, partitions, records, size, rate, producers, seconds], seconds * 5 + 60)
+
+    def changelog(self, broker, topic, records, keys, value, timeout=1200):
+        """See BenchChangelog. None, or why not."""
+        out, _, code = self._run("BenchChangelog", [broker.bootstrap, topic, records, keys, value], timeout)
+        return None if code == 0 else f"exit {code}: {out[-500:]}"

@@ -18,6 +18,11 @@ COLUMNS = {
     "commits": [("rate", "commits/s", ",.0f"), ("p50_us", "p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"), ("p999_us", "p99.9 us", ",.0f"),
                 ("cpu_us_request", "CPU us/commit", ".1f"), ("peak_mb", "peak MB", ".0f")],
     "rebalance": [("rebalance_ms", "leave to all assigned ms", ",.0f"), ("rebalance_cpu_ms", "CPU ms", ",.1f"), ("first_wait_ms", "first join waits ms", ",.0f")],
+    "transactions": [("rate", "transactions/s", ",.0f"), ("p50_us", "commit p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"),
+                     ("cpu_million", "CPU-s/million records", ".2f"), ("peak_mb", "peak MB", ".0f"), ("other", "other", ".2f")],
+    "compaction": [("size_mb", "MB", ",.0f"), ("once_s", "read and written once s", ".1f"), ("seconds", "compacted s", ".1f"),
+                   ("times_once", "of once", ".2f"), ("mb_s", "MB/s", ".0f"), ("cpu_s", "CPU s", ".1f"), ("rss_growth_mb", "MB more", ".0f"),
+                   ("quiet_p99", "producer p99 us, quiet", ",.0f"), ("busy_p99", "meanwhile", ",.0f"), ("times_quiet", "of quiet", ".2f")],
     "group memory": [("classic_kb_member", "classic KB/member", ".2f"), ("consumer_kb_member", "consumer KB/member", ".2f"), ("bytes_offset", "B/committed offset", ",.0f")],
 }
 TITLES = {
@@ -29,6 +34,8 @@ TITLES = {
     "connections": "Open connections",
     "commits": "Offset commits at a fixed rate",
     "rebalance": "Rebalances",
+    "transactions": "Transactions",
+    "compaction": "Compaction, beside a producer of 10,000 records/s",
     "group memory": "What groups take of the broker's memory",
 }
 # What is worth a ratio, and whether a high or a low one is good.
@@ -36,6 +43,7 @@ RATIOS = {
     "start": ["start_ms", "rss_mb"], "partitions": ["restart_ms", "all_leaders_ms", "rss_mb"], "throughput": ["cpu_gb", "mb_s", "peak_mb"],
     "latency": ["ack_p50", "ack_p99", "ack_p999", "end_p50", "end_p99", "end_p999", "cpu_us_record"], "flush": ["records_s", "p99_us"],
     "connections": ["records_s", "p99_us", "cpu_us_request", "peak_mb"], "commits": ["p50_us", "p99_us", "cpu_us_request"],
+    "transactions": ["p50_us", "p99_us", "cpu_million"], "compaction": ["seconds", "cpu_s"],
     "rebalance": ["rebalance_ms", "rebalance_cpu_ms"], "group memory": [],
 }
 

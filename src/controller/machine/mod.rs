@@ -2,9 +2,10 @@
 //!
 //! Nothing here knows a clock, a file, a task or chance: random ids come in through [`Draw`]. The
 //! rules are those of Kafka 4.3's `ReplicationControlManager`, `ConfigurationControlManager`,
-//! `FeatureControlManager`, `ProducerIdControlManager` and `ClusterControlManager`, messages
+//! `FeatureControlManager`, `ProducerIdControlManager`, `ClusterControlManager` and `AclControlManager`, messages
 //! included, because clients show them.
 
+pub(super) mod acls;
 pub(super) mod brokers;
 mod change;
 pub(super) mod configs;
@@ -17,8 +18,10 @@ pub(super) mod lifecycle;
 pub(super) mod partitions;
 pub(super) mod placement;
 pub(super) mod producer_ids;
+pub(super) mod quotas;
 pub(super) mod reassignment;
 pub(super) mod scram;
+pub(super) mod tokens;
 pub(super) mod topics;
 pub(super) mod view;
 

@@ -43,7 +43,7 @@ async fn second_broker(service: &Service, stop: &CancellationToken) -> Lifecycle
 }
 
 fn duties() -> Duties {
-    Duties { balance: None, unclean: Duration::from_secs(300), formatted: None }
+    Duties { balance: None, unclean: Duration::from_secs(300), tokens: None, formatted: None }
 }
 
 fn leader(service: &Service) -> Option<NodeId> {

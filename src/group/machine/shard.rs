@@ -120,6 +120,17 @@ impl Groups {
         self.commit_all(env, out, records)
     }
 
+    /// Protocol and state of every group.
+    pub fn states(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.groups.values().map(|group| (group.kind().name(), group.kind().state()))
+    }
+
+    /// How many offsets count now, those of open transactions left out.
+    #[must_use]
+    pub fn offset_count(&self) -> usize {
+        self.offsets.count()
+    }
+
     pub(super) fn list(&mut self, _: &Env, ticket: Ticket, list: List, out: &mut Out) {
         let kinds = self.groups.iter().map(|(id, group)| (id, group.kind()));
         let listed = kinds.filter(|(_, kind)| kind.listed(&list)).map(|(id, kind)| Listed {

@@ -4,7 +4,7 @@ use super::*;
 use crate::metadata::image::{DirectoryId, Replicas};
 use crate::metadata::{DelegationToken, QuotaEntity, QuotaName};
 use crate::metadata::{Publisher, Replica, Store};
-use crate::model::{LeaderEpoch, Principal, TimestampMs};
+use crate::model::{Acl, LeaderEpoch, Operation, Pattern, Permission, Principal, ResourceKind, TimestampMs};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -211,6 +211,41 @@ fn a_feature_at_level_zero_is_gone_and_kraft_version_never_enters() {
     assert_eq!(delta.features, BTreeMap::from([("f".into(), 2)]));
 }
 
+fn acl(n: u128, name: &str) -> Record {
+    let acl = Acl {
+        resource: ResourceKind::Group,
+        name: name.into(),
+        pattern: Pattern::Literal,
+        principal: "User:u".into(),
+        host: "*".into(),
+        operation: Operation::All,
+        permission: Permission::Deny,
+    };
+    Record::Acl(AclRecord { id: Uuid::from_u128(n), acl })
+}
+
+#[test]
+fn an_access_control_entry_is_there_until_its_id_is_removed() {
+    let (image, delta) = apply(&Image::default(), &[acl(1, "a"), acl(2, "b")]).unwrap();
+    assert_eq!(image.acls.of(ResourceKind::Group).map(|acl| &*acl.name).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(image.acls.of(ResourceKind::Topic).count(), 0);
+    assert_eq!(delta.acls, BTreeSet::from([ResourceKind::Group]));
+    let (after, delta) = apply(&image, &[Record::RemoveAcl { id: Uuid::from_u128(1) }]).unwrap();
+    assert_eq!(after.acls.iter().map(|(id, _)| id).collect::<Vec<_>>(), [Uuid::from_u128(2)]);
+    assert_eq!(delta.acls, BTreeSet::from([ResourceKind::Group]));
+    assert_eq!(image.acls.len(), 2, "the older image is as it was");
+}
+
+#[test]
+fn an_entry_that_is_there_twice_or_removed_twice_is_a_damaged_log() {
+    let (image, _) = apply(&Image::default(), &[acl(1, "a")]).unwrap();
+    let refused = |record| apply(&image, &[record]).unwrap_err();
+    assert_eq!(refused(acl(1, "b")), ApplyError::AclExists(Uuid::from_u128(1)));
+    assert_eq!(refused(acl(2, "a")), ApplyError::AclExists(Uuid::from_u128(2)));
+    let gone = Uuid::from_u128(7);
+    assert_eq!(refused(Record::RemoveAcl { id: gone }), ApplyError::UnknownAcl(gone));
+}
+
 #[test]
 fn an_image_as_records_gives_the_same_image() {
     let opaque = |kind, body: &[u8]| Record::Opaque(Opaque { kind, version: 0, body: body.into() });
@@ -218,7 +253,8 @@ fn an_image_as_records_gives_the_same_image() {
         Record::Feature { name: "metadata.version".into(), level: 30 },
         Record::Feature { name: "group.version".into(), level: 1 },
         Record::ProducerIds { broker: NodeId(0), broker_epoch: 0, next: ProducerId(5000) },
-        opaque(kind::ACCESS_CONTROL_ENTRY, &[1]),
+        opaque(kind::ZK_MIGRATION_STATE, &[1]),
+        acl(1, "a"),
         opaque(kind::REGISTER_CONTROLLER, &[0, 0, 0, 1, 7]),
         opaque(kind::REGISTER_CONTROLLER, &[0, 0, 0, 1, 8]),
     ];

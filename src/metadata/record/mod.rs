@@ -4,17 +4,19 @@
 //! message in its flexible encoding. So Apache Kafka's tools read our log, and a log written by
 //! Apache Kafka 3.3 to 4.3 is replayed here.
 //!
-//! Types that Klamm acts on have a struct; types it knows but does not act on yet (ACLs,
-//! controller registrations) are kept as they are ([`Opaque`]) so that a snapshot
+//! Types that Klamm acts on have a struct; types it knows but does not act on yet
+//! (controller registrations) are kept as they are ([`Opaque`]) so that a snapshot
 //! loses nothing. Anything else is refused.
 //!
 //! Which version of a message is written follows from the cluster's `metadata.version`.
 
+mod acl;
 mod broker;
 mod credential;
 mod topic;
 mod wire;
 
+pub use acl::AclRecord;
 pub use broker::{BrokerChange, RegisterBroker};
 pub use credential::{ClientQuota, UserScramCredential};
 pub use topic::{PartitionChange, PartitionRecord};
@@ -23,6 +25,7 @@ use crate::metadata::image::ConfigResource;
 use crate::metadata::image::ResourceType;
 use crate::metadata::security::DelegationToken;
 use crate::model::{NodeId, ProducerId, ScramMechanism, TopicId, TopicName};
+use uuid::Uuid;
 use wire::{Reader, Tags, Write as _};
 
 /// Why bytes are not a record.
@@ -93,6 +96,10 @@ pub enum Record {
         next: ProducerId,
     },
     BrokerChange(BrokerChange),
+    Acl(AclRecord),
+    RemoveAcl {
+        id: Uuid,
+    },
     NoOp,
     BeginTransaction {
         name: Option<String>,
@@ -231,6 +238,8 @@ impl Record {
             kind::PRODUCER_IDS => {
                 Record::ProducerIds { broker: NodeId(r.i32()?), broker_epoch: r.i64()?, next: ProducerId(r.i64()?) }
             }
+            kind::ACCESS_CONTROL_ENTRY => return AclRecord::read(r).map(Record::Acl),
+            kind::REMOVE_ACCESS_CONTROL_ENTRY => Record::RemoveAcl { id: r.uuid()? },
             kind::NO_OP => Record::NoOp,
             kind::END_TRANSACTION => Record::EndTransaction,
             kind::CLEAR_ELR => Record::ClearElr { topic: r.string()? },
@@ -258,6 +267,7 @@ impl Record {
             Record::Partition(record) => return record.write(version, out),
             Record::PartitionChange(record) => return record.write(version, out),
             Record::BrokerChange(record) => return record.write(version, out),
+            Record::Acl(record) => return record.write(out),
             Record::BeginTransaction { name } => return write_tagged_text(name.as_deref(), out),
             Record::AbortTransaction { reason } => return write_tagged_text(reason.as_deref(), out),
             Record::Opaque(opaque) => return out.fixed(&opaque.body),
@@ -278,6 +288,7 @@ impl Record {
                 out.nullable_string(value.as_deref());
             }
             Record::RemoveTopic { id } => out.uuid(id.0),
+            Record::RemoveAcl { id } => out.uuid(*id),
             Record::Feature { name, level } => {
                 out.string(name);
                 out.i16(*level);
@@ -317,6 +328,8 @@ impl Record {
             Record::Feature { .. } => kind::FEATURE_LEVEL,
             Record::ProducerIds { .. } => kind::PRODUCER_IDS,
             Record::BrokerChange(_) => kind::BROKER_CHANGE,
+            Record::Acl(_) => kind::ACCESS_CONTROL_ENTRY,
+            Record::RemoveAcl { .. } => kind::REMOVE_ACCESS_CONTROL_ENTRY,
             Record::NoOp => kind::NO_OP,
             Record::BeginTransaction { .. } => kind::BEGIN_TRANSACTION,
             Record::EndTransaction => kind::END_TRANSACTION,

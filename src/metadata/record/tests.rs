@@ -3,7 +3,10 @@
 use super::*;
 use crate::metadata::image::{BrokerImage, DirectoryId, Endpoint, PartitionImage, Replicas};
 use crate::metadata::{QuotaEntity, QuotaName};
-use crate::model::{LeaderEpoch, PartitionId, Principal, ScramCredential, TimestampMs};
+use crate::model::{
+    Acl, LeaderEpoch, Operation, PartitionId, Pattern, Permission, Principal, ResourceKind, ScramCredential,
+    TimestampMs,
+};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -54,6 +57,21 @@ fn broker() -> RegisterBroker {
     }
 }
 
+fn acl() -> AclRecord {
+    AclRecord {
+        id: Uuid::from_u128(0x20),
+        acl: Acl {
+            resource: ResourceKind::Topic,
+            name: "ab".into(),
+            pattern: Pattern::Prefixed,
+            principal: "User:c".into(),
+            host: "*".into(),
+            operation: Operation::Read,
+            permission: Permission::Allow,
+        },
+    }
+}
+
 fn quota(value: Option<f64>) -> ClientQuota {
     let user = Some(QuotaName::Named("u".into()));
     let entity = QuotaEntity { user, client_id: Some(QuotaName::Default), ip: None };
@@ -96,6 +114,8 @@ fn every_type() -> Vec<Record> {
         Record::ProducerIds { broker: NodeId(1), broker_epoch: 2, next: ProducerId(3000) },
         Record::BrokerChange(change),
         Record::BrokerChange(BrokerChange { fenced: Some(true), ..BrokerChange::new(NodeId(3), 4) }),
+        Record::Acl(acl()),
+        Record::RemoveAcl { id: Uuid::from_u128(3) },
         Record::NoOp,
         Record::BeginTransaction { name: Some("t".into()) },
         Record::BeginTransaction { name: None },
@@ -144,6 +164,19 @@ fn a_topic_record_has_kafkas_bytes() {
     expected.extend_from_slice(&[0; 15]);
     expected.extend_from_slice(&[0x10, 0]);
     assert_eq!(encoded(&record, LEVEL), expected);
+}
+
+#[test]
+fn an_access_control_entry_has_kafkas_bytes() {
+    let mut expected = vec![1, 18, 0];
+    expected.extend_from_slice(&[0; 15]);
+    expected.extend_from_slice(&[0x20, 2, 3, b'a', b'b', 4, 7]);
+    expected.extend_from_slice(b"User:c");
+    expected.extend_from_slice(&[2, b'*', 3, 3, 0]);
+    assert_eq!(encoded(&Record::Acl(acl()), LEVEL), expected);
+    // A kind of resource that Kafka does not have.
+    expected[19] = 9;
+    assert!(matches!(Record::decode(&expected), Err(BadRecord::Invalid(_))));
 }
 
 #[test]

@@ -85,6 +85,17 @@ struct Entry {
     used: Instant,
 }
 
+impl FetchContext {
+    /// The session that is there already; 0: none.
+    #[must_use]
+    pub fn session_id(&self) -> i32 {
+        match &self.kind {
+            Kind::Incremental(id, _) => *id,
+            Kind::Sessionless | Kind::Full { .. } => 0,
+        }
+    }
+}
+
 impl FetchSessions {
     #[must_use]
     pub fn new(slots: usize) -> FetchSessions {

@@ -187,6 +187,11 @@ impl Member {
     }
 
     /// Every voter with its address, and where its log ends as far as this node knows.
+    /// Whether what is applied ends inside a metadata transaction.
+    pub(super) fn in_transaction(&self) -> bool {
+        self.state.in_transaction()
+    }
+
     pub(super) fn voters(&self) -> Vec<super::ReplicaState> {
         let metrics = self.raft.metrics().borrow().clone();
         let seen = self.seen.lock().clone();

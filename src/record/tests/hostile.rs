@@ -29,6 +29,20 @@ fn use_all(bytes: &[u8], configs: &[TopicConfig]) {
         let Ok(records) = Records::new(&header, &payload) else { continue };
         let whole = records.clone().all(|record| record.is_ok());
         assert_eq!(whole, records::walk(&header, &payload).is_ok(), "the two walks disagree");
+        let mut outlined = Vec::new();
+        let in_outline = records::outline(&header, &payload, |record| {
+            outlined.push((record.offset, record.timestamp, record.key, record.has_value, record.end));
+        });
+        assert_eq!(whole, in_outline.is_ok(), "the outline disagrees");
+        if whole {
+            let mut end = 0;
+            let read = records.clone().map(|record| {
+                let record = record.unwrap();
+                end += record.bytes.len();
+                (record.offset, record.timestamp, record.key, record.value.is_some(), end)
+            });
+            assert_eq!(read.collect::<Vec<_>>(), outlined);
+        }
         for record in records.flatten() {
             let _ = record.headers.count();
         }

@@ -177,8 +177,19 @@ struct Run<'a, H> {
 /// The records of a batch, when it is judged.
 #[derive(Default)]
 struct Looked {
-    records: Vec<(Seen, Option<Place>)>,
+    records: Vec<Candidate>,
     kept: Vec<bool>,
+    /// Where what is kept lies in the payload.
+    pieces: Vec<Range<usize>>,
+}
+
+/// A record that may go.
+struct Candidate {
+    seen: Seen,
+    place: Option<Place>,
+    timestamp: TimestampMs,
+    /// Where it ends in the payload.
+    end: usize,
 }
 
 impl<H: Host> Run<'_, H> {
@@ -296,12 +307,11 @@ fn map_batch(
 ) -> Result<bool, crate::record::BadBatch> {
     let payload = records::open(header, batch, OPENED_BYTES_MAX)?;
     places.clear();
-    for record in records::Records::new(header, &payload)? {
-        let record = record?;
+    records::outline(header, &payload, |record| {
         if let Some(key) = record.key.filter(|_| record.offset >= first) {
             places.push((map.place(key), record.offset));
         }
-    }
+    })?;
     for some in places.chunks(TOGETHER) {
         map.warm(some.iter().map(|(place, _)| *place));
         if !some.iter().all(|(place, offset)| map.put(place, *offset)) {
@@ -367,35 +377,45 @@ impl Judged<'_> {
             return if fate.keep_empty { rewritten(rewrite::without_records(header)?) } else { Ok(Kept::Nothing) };
         }
         let payload = records::open(header, batch, OPENED_BYTES_MAX)?;
-        let Looked { records, kept } = looked;
+        let Looked { records, kept, pieces } = looked;
         records.clear();
         kept.clear();
-        for record in records::Records::new(header, &payload)? {
-            let record = record?;
-            let seen = Seen { offset: record.offset, has_key: record.key.is_some(), has_value: record.value.is_some() };
-            records.push((seen, record.key.filter(|_| !is_control).map(|key| self.map.place(key))));
-        }
-        let (mut any, mut all, mut tombstones) = (false, true, false);
+        pieces.clear();
+        records::outline(header, &payload, |record| {
+            let seen = Seen { offset: record.offset, has_key: record.key.is_some(), has_value: record.has_value };
+            let place = record.key.filter(|_| !is_control).map(|key| self.map.place(key));
+            records.push(Candidate { seen, place, timestamp: record.timestamp, end: record.end });
+        })?;
+        let (mut count, mut max, mut tombstones) = (0_i32, TimestampMs::NONE, false);
+        let mut at = 0;
         for some in records.chunks(TOGETHER) {
-            self.map.warm(some.iter().filter_map(|(_, place)| *place));
-            for (seen, place) in some {
+            self.map.warm(some.iter().filter_map(|candidate| candidate.place));
+            for Candidate { seen, place, timestamp, end } in some {
                 let last = || place.and_then(|place| self.map.get(&place));
                 let keeps = is_control || self.round.keeps(header, *seen, last);
-                any |= keeps;
-                all &= keeps;
-                tombstones |= keeps && !seen.has_value;
+                if keeps {
+                    count += 1;
+                    max = max.max(*timestamp);
+                    tombstones |= !seen.has_value;
+                    match pieces.last_mut() {
+                        Some(piece) if piece.end == at => piece.end = *end,
+                        _ => pieces.push(at..*end),
+                    }
+                }
+                at = *end;
                 done.keyless_records += u64::from(!is_control && !seen.has_key);
-                done.kept_records += u64::from(keeps);
                 kept.push(keeps);
             }
         }
-        if !any {
+        done.kept_records += u64::try_from(count).unwrap_or(0);
+        if count == 0 {
             return if fate.keep_empty { rewritten(rewrite::without_records(header)?) } else { Ok(Kept::Nothing) };
         }
         let horizon = self.round.horizon(header, tombstones || fate.wants_horizon);
-        if all && horizon.is_none() {
-            return Ok(Kept::Whole);
-        }
-        rewritten(rewrite::with_records(header, &payload, kept, horizon)?)
+        rewritten(match horizon {
+            None if usize::try_from(count) == Ok(kept.len()) => return Ok(Kept::Whole),
+            None => rewrite::with_pieces(header, &payload, pieces, count, max)?,
+            Some(_) => rewrite::with_records(header, &payload, kept, horizon)?,
+        })
     }
 }

@@ -30,6 +30,18 @@ fn from_base64(text: &str) -> Option<Uuid> {
     TopicId::parse(text).map(|id| id.0)
 }
 
+/// The keys and values of `meta.properties` in the order of their keys, in the way of Java's maps.
+pub(super) fn shown(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(content);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
+    let mut pairs: Vec<String> = lines
+        .filter_map(|line| line.split_once(['=', ':']))
+        .map(|(key, value)| format!("{}={}", key.trim(), value.trim()))
+        .collect();
+    pairs.sort();
+    format!("{{{}}}", pairs.join(", "))
+}
+
 /// A small file, or `None` if it is not there.
 pub(super) fn read_optional(fs: &dyn Fs, path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs.read(path) {

@@ -32,6 +32,36 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use thiserror::Error;
 use uuid::Uuid;
 
+/// What the `meta.properties` of a directory say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formatted {
+    pub cluster_id: Option<String>,
+    pub node_id: Option<NodeId>,
+    /// All of it, as Kafka's tools show it.
+    pub shown: String,
+}
+
+/// Whether a directory is formatted, and for whom.
+///
+/// # Errors
+/// Why its `meta.properties` cannot be read.
+pub fn formatted(fs: &dyn Fs, dir: &Path) -> Result<Option<Formatted>, String> {
+    let content = meta::read_optional(fs, &dir.join(META_PROPERTIES)).map_err(|error| error.to_string())?;
+    let Some(content) = content else { return Ok(None) };
+    let Meta { cluster_id, node_id, .. } = Meta::parse(&content)?;
+    Ok(Some(Formatted { cluster_id, node_id, shown: meta::shown(&content) }))
+}
+
+/// Writes the `meta.properties` of a directory that has none, with a new id, durably.
+///
+/// # Errors
+/// The disk refused.
+pub fn format_dir(fs: &dyn Fs, dir: &Path, cluster_id: &str, node_id: NodeId) -> io::Result<()> {
+    let text = Meta::encode(cluster_id, node_id, rand::uuid());
+    fs.write_atomic(&dir.join(META_PROPERTIES), text.as_bytes())?;
+    fs.sync_dir(dir)
+}
+
 /// Whose directories they are to be.
 #[derive(Clone, Debug)]
 pub struct Owner {

@@ -1,10 +1,19 @@
 //! DescribeTransactions and ListTransactions.
 
 use super::{Env, Transaction, Transactions};
-use crate::model::{ErrorCode, TransactionalId};
+use crate::model::{ErrorCode, TimestampMs, TransactionalId};
+use crate::txn::record::State;
 use crate::txn::request::{Described, List, Listed};
 
 impl Transactions {
+    /// The state of each transactional id, and when the transaction began that is open.
+    pub fn states(&self) -> impl Iterator<Item = (State, Option<TimestampMs>)> {
+        self.all.values().map(|known| {
+            let open = known.value.state == State::Ongoing;
+            (known.value.state, open.then_some(known.value.started))
+        })
+    }
+
     pub(super) fn describe(&self, id: &TransactionalId) -> Result<Described, ErrorCode> {
         if id.is_empty() {
             return Err(ErrorCode::INVALID_REQUEST);

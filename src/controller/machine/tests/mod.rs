@@ -1,6 +1,7 @@
 //! One test per sentence of the rules: exact records, exact answers.
 #![allow(clippy::unwrap_used)]
 
+mod acls;
 mod brokers;
 mod configs;
 mod features;
@@ -11,8 +12,10 @@ mod lifecycle;
 mod model;
 mod partitions;
 mod placement;
+mod quotas;
 mod reassignment;
 mod scram;
+mod tokens;
 mod topics;
 
 use super::view::View;

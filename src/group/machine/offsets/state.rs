@@ -73,6 +73,11 @@ pub struct Offsets {
 }
 
 impl Offsets {
+    /// How many count now.
+    pub fn count(&self) -> usize {
+        self.committed.len()
+    }
+
     /// The offset is committed.
     pub(in crate::group::machine) fn put(
         &mut self,

@@ -11,6 +11,8 @@
 //! - [`SimFs::crash_at_sync`] cuts the power at the n-th sync: that sync does nothing, and every call
 //!   from then on fails until `crash`. Running a test for every n until it runs through visits every
 //!   durability point there is.
+//! - [`SimFs::kill_process`], [`SimFs::kill_process_at_write`]: the process goes and the system stays, so that the next
+//!   one finds everything that was written.
 //! - [`SimFs::fail_sync`], [`SimFs::fail_write`], [`SimFs::set_capacity`], [`SimFs::set_cold`]: EIO, a
 //!   full disk, reads that would block. A sync of a file that failed loses what it was to make
 //!   durable, even if the next one succeeds: that is what Linux does.
@@ -112,6 +114,24 @@ impl SimFs {
         self.restart(None);
     }
 
+    /// The process ends: every call from now on fails, until [`SimFs::restart_process`].
+    pub fn kill_process(&self) {
+        self.state.lock().off = true;
+    }
+
+    /// The process ends at the `n`-th write from now (the next is 1), which does nothing.
+    pub fn kill_process_at_write(&self, n: u64) {
+        let mut state = self.state.lock();
+        state.kill_at = Some(state.writes + n);
+    }
+
+    /// There is another process, and everything that the one before wrote: the system did not go down. Open files and
+    /// locks are void.
+    pub fn restart_process(&self) {
+        let mut state = self.state.lock();
+        state.begin_life();
+    }
+
     fn restart(&self, mut chance: Option<&mut Chance>) {
         let mut state = self.state.lock();
         let mut inodes: Vec<Ino> = state.nodes.keys().copied().collect();
@@ -124,12 +144,7 @@ impl SimFs {
             }
         }
         state.forget_unreachable();
-        state.locks.clear();
-        state.life += 1;
-        state.off = false;
-        state.crash_at = None;
-        state.failing_syncs.clear();
-        state.failing_writes.clear();
+        state.begin_life();
     }
 
     fn on(&self) -> io::Result<MutexGuard<'_, State>> {

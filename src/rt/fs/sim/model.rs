@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) writes: u64,
     pub(super) reads: u64,
     pub(super) crash_at: Option<u64>,
+    pub(super) kill_at: Option<u64>,
     pub(super) failing_syncs: BTreeSet<u64>,
     pub(super) failing_writes: BTreeSet<u64>,
     pub(super) capacity: u64,
@@ -72,6 +73,7 @@ impl Default for State {
             writes: 0,
             reads: 0,
             crash_at: None,
+            kill_at: None,
             failing_syncs: BTreeSet::new(),
             failing_writes: BTreeSet::new(),
             capacity: UNLIMITED,
@@ -128,6 +130,16 @@ impl State {
     }
 
     /// Counts a sync and says what becomes of it: `Ok(true)` it happens, `Ok(false)` it fails and loses.
+    /// Open files and locks are void, faults that were asked for are forgotten.
+    pub(super) fn begin_life(&mut self) {
+        self.locks.clear();
+        self.life += 1;
+        self.off = false;
+        (self.crash_at, self.kill_at) = (None, None);
+        self.failing_syncs.clear();
+        self.failing_writes.clear();
+    }
+
     pub(super) fn sync_point(&mut self) -> io::Result<bool> {
         self.syncs += 1;
         if self.crash_at == Some(self.syncs) {
@@ -141,6 +153,10 @@ impl State {
     pub(super) fn write_point(&mut self) -> io::Result<()> {
         self.writes += 1;
         let now = self.writes;
+        if self.kill_at == Some(now) {
+            self.off = true;
+            return Err(power_off());
+        }
         if self.failing_writes.remove(&now) { Err(io_failure()) } else { Ok(()) }
     }
 

@@ -222,3 +222,18 @@ fn cold_reads_would_block() {
     assert_eq!(file.read_at_nowait(&mut [0], 0).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert_eq!(file.read_at(&mut [0; 4], 0).unwrap(), 1);
 }
+
+#[test]
+fn what_a_killed_process_wrote_is_there_and_what_it_was_about_to_write_is_not() {
+    let fs = SimFs::new();
+    let file = known(&fs, "/a");
+    fs.kill_process_at_write(2);
+    write(&file, 0, b"1");
+    assert!(file.write_all_at(&mut [IoSlice::new(b"2")], 1).is_err());
+    assert!(fs.is_off() && file.read_at(&mut [0], 0).is_err());
+    fs.restart_process();
+    assert_eq!(content(&fs, "/a"), b"1");
+    assert!(file.read_at(&mut [0], 0).is_err(), "a handle of the earlier life still works");
+    write(&create(&fs, "/a"), 1, b"3");
+    assert_eq!(content(&fs, "/a"), b"13");
+}

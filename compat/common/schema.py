@@ -4,6 +4,7 @@ carries. A message is a dict by field name; what a dict leaves out has its defau
 import glob
 import json
 import os
+import re
 import struct
 import uuid
 import zipfile
@@ -61,6 +62,15 @@ class Schemas:
             lines = (line for line in text.splitlines() if not line.lstrip().startswith("//"))
             self.known[name] = Message(json.loads("\n".join(_uncomment(line) for line in lines)))
         return self.known[name]
+
+    def api(self, key):
+        """The name of an API by its number; None if the jar does not know it."""
+        for name in self.archive.namelist():
+            if name.startswith("common/message/") and name.endswith("Request.json"):
+                found = re.search(rb'"apiKey":\s*(\d+)', self.archive.read(name))
+                if found and int(found[1]) == key:
+                    return name[len("common/message/"):-len("Request.json")]
+        return None
 
     def request(self, api):
         return self._load(api + "Request")
@@ -145,7 +155,7 @@ class _Writer:
             if self.flexible:
                 return self.length(None if raw is None else len(raw)) + (raw or b"")
             return struct.pack(">h", -1 if raw is None else len(raw)) + (raw or b"")
-        if kind == "bytes":
+        if kind in ("bytes", "records"):
             return self.length(None if value is None else len(value)) + (value or b"")
         if kind == "uuid":
             return value.bytes
@@ -209,7 +219,7 @@ class _Reader:
         if kind == "string":
             n = self.length("h")
             return None if n is None else self.raw(n).decode(errors="replace")
-        if kind == "bytes":
+        if kind in ("bytes", "records"):
             n = self.length()
             return None if n is None else self.raw(n)
         if kind == "uuid":

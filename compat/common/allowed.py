@@ -20,7 +20,7 @@ def load(path):
     rules = []
     with open(path) as f:
         text = "\n".join(line for line in f.read().splitlines() if not line.startswith("#"))
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
+    for paragraph in filter(None, re.split(r"\n\s*\n", text.strip())):
         lines = dict(line.split(": ", 1) for line in paragraph.splitlines() if line)
         rules.append(Rule({k.strip(): v.strip() for k, v in lines.items()}, len(rules) + 1))
     return rules

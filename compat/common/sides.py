@@ -6,7 +6,7 @@ body a text stands for what only the broker knows:
 
   "~1"           a name of this script's own: no other run of a script meets it
   "$A"           the member id that the step bound to A got
-  "$A.gen+1"     its generation, plus one ("gen" of classic members, "epoch" of consumer members)
+  "$A.gen+1"     its generation, plus one ("gen" of classic members, "epoch" of consumer members and of producers, "id" of producers)
   "#a"           the id of the topic a
   "@A"           the partitions that A was last told to own
   "sub:a,b:A:1"  a classic consumer's subscription to a and b, owning what A was last told to own, in version 1 of its bytes
@@ -24,9 +24,9 @@ import struct
 import time
 import uuid
 
-import subscription
+from . import subscription
 
-_REFERENCE = re.compile(r"\$(\w+)(?:\.(gen|epoch)([+-]\d+)?)?")
+_REFERENCE = re.compile(r"\$(\w+)(?:\.(gen|epoch|id)([+-]\d+)?)?")
 
 # A member id that the broker made up and no answer gave yet: the client's id (or the instance id) and a UUID.
 _UNNAMED = re.compile(r"(\w+)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -146,13 +146,20 @@ class Side:
 
     def call(self, api, version, body, timeout=30):
         """One request and its answer, when nothing else is waited for."""
-        pending = self.send({"api": api, "v": version, "body": body})
+        return self.ask({"api": api, "v": version, "body": body}, timeout)
+
+    def ask(self, step, timeout=30):
+        """The answer to a step, when nothing else is waited for."""
+        pending = self.send(step)
         deadline = time.monotonic() + timeout
         while pending.answer is None:
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self.name} gave no answer to {api}\n{self.broker.log_tail()}")
+                return self.unanswered(pending)
             self.receive(1)
         return pending.answer
+
+    def unanswered(self, pending):
+        raise SystemExit(f"{self.name} gave no answer to {pending.step}\n{self.broker.log_tail()}")
 
     def _learn(self, pending):
         """What later steps refer to: member ids, generations, epochs, owned partitions."""
@@ -209,7 +216,9 @@ class Side:
         return value
 
 
-_SETS = {"Members", "Groups", "TopicPartitions", "Topics", "Partitions", "SubscribedTopicNames", "Results", "Coordinators"}
+# Lists that have no order.
+_SETS = {"Members", "Groups", "TopicPartitions", "Topics", "Partitions", "SubscribedTopicNames", "Results", "Coordinators",
+         "TransactionStates", "ActiveProducers", "ResultsByTransaction", "ResultsByTopicV3AndBelow", "TopicResults", "ResultsByPartition"}
 
 
 def _base64(made):

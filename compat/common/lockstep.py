@@ -154,6 +154,10 @@ class Runner:
                 trace(n, pair[self.kafka].step, kafka, klamm)
             self.leader(pair[self.kafka].step, kafka, klamm)
             found += list(differ(n, pair[self.kafka].step["api"], kafka, klamm))
+        return self.judged(found)
+
+    def judged(self, found):
+        """Those of the differences that no rule allows."""
         out = []
         # First those after which nothing can be compared: they explain what else is in the answer.
         for d in sorted(found, key=lambda d: not getattr(self.rule(d), "stop", False)):
