@@ -34,6 +34,7 @@ mod properties;
 mod quorum;
 pub mod security;
 pub mod settings;
+mod several;
 mod startup;
 mod storage_cli;
 #[cfg(test)]

@@ -265,10 +265,12 @@ impl Peers {
 }
 
 impl Network {
-    /// The brokers' own listener, if it is one of several: what clients do on the others cannot shut it.
+    /// The brokers' own listener, if it is one of several, and those of controllers: what clients do on the others cannot shut
+    /// them.
     #[must_use]
     pub fn is_protected(&self, listener: &ListenerName) -> bool {
-        self.listeners.len() > 1 && self.inter_broker_listener == *listener
+        let controllers = self.controller_listeners.iter().any(|at| at.name == *listener);
+        controllers || self.listeners.len() > 1 && self.inter_broker_listener == *listener
     }
 }
 

@@ -10,6 +10,7 @@ mod follow;
 pub mod format;
 mod links;
 mod open;
+mod several;
 
 use crate::access::quotas::Quotas;
 use crate::access::{Authorizer, Known};
@@ -31,6 +32,7 @@ use crate::server::{Bound, Guarded, Limits, Listeners};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
 use follow::DynamicConfig;
+use futures_util::future::{join_all, select_all, try_join_all};
 use open::Opened;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -69,24 +71,31 @@ pub async fn run(startup: Startup) -> Result<(), Error> {
     if !process::raise_open_files() {
         warn!("the limit of open files could not be raised; many partitions or connections may hit it");
     }
-    let settings = Arc::clone(startup.config.settings());
     let mut stop = std::pin::pin!(stop);
-    let node = tokio::select! {
-        started = Node::start(startup.config) => started?,
+    let configs = several::of_one_cluster(startup.config, startup.others)?;
+    let nodes = tokio::select! {
+        started = try_join_all(configs.into_iter().map(Node::start)) => started?,
         () = &mut stop => return Ok(()),
     };
-    node.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
-    node.serving();
-    println!("{}", banner::banner(&settings, &node, startup.ephemeral.is_some()));
-    if startup.kafka_ready_lines {
-        println!("{}", banner::ready_lines(settings.node_id));
+    if let Some(first) = nodes.first() {
+        first.create_topics(startup.create_topics.into_iter().map(new_topic).collect()).await?;
+    }
+    for node in &nodes {
+        node.serving();
+        let settings = node.ctx.settings();
+        println!("{}", banner::banner(&settings, node, startup.ephemeral.is_some()));
+        if startup.kafka_ready_lines {
+            println!("{}", banner::ready_lines(settings.node_id));
+        }
     }
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
-        error = node.failed() => Err(error),
+        (error, ..) = select_all(nodes.iter().map(|node| Box::pin(node.failed()))) => Err(error),
     };
     info!("stopping: answering what was asked, then closing the logs");
-    node.stop().await;
+    // Where all go at once there is nobody to hand over to.
+    let hand_over = nodes.len() == 1;
+    join_all(nodes.into_iter().map(|node| node.stop_after(hand_over))).await;
     outcome
 }
 
@@ -350,8 +359,15 @@ impl Node {
 
     /// Drains and closes: answers what was placed, then flushes and closes every log.
     pub async fn stop(self) {
+        self.stop_after(true).await;
+    }
+
+    /// As [`Node::stop`]; `hand_over`: others lead before what this one led.
+    async fn stop_after(self, hand_over: bool) {
         self.health.set(Stage::Draining);
-        self.hand_over().await;
+        if hand_over {
+            self.hand_over().await;
+        }
         self.stopping.cancel();
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;

@@ -1,9 +1,14 @@
 //! A second broker beside the node that decides: the shell, its duties, and the second broker's lifecycle.
 
 use super::*;
-use crate::model::PartitionId;
+use crate::metadata::Record;
+use crate::model::{PartitionId, TimestampMs};
 use crate::peer::{LinkSettings, Pool};
+use crate::quorum::{Join, Open, Quorum, Timing, Transport, Voter};
 use crate::rt::clock;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::io;
 use tokio_util::sync::CancellationToken;
 
 const SESSION: Duration = Duration::from_millis(400);
@@ -99,5 +104,71 @@ fn a_broker_that_was_removed_while_it_runs_registers_again() {
         until(|| epoch().is_some_and(|(epoch, fenced)| epoch > before && !fenced)).await;
         assert_eq!(broker.phase(), Phase::Running);
         service.close();
+    });
+}
+
+/// The other end of nothing.
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn call(&self, _: NodeId, _: &str, _: u16, _: Bytes, _: Duration) -> BoxFuture<'static, io::Result<Bytes>> {
+        Box::pin(async { Err(io::ErrorKind::NotConnected.into()) })
+    }
+}
+
+/// The controller of a quorum that agrees by votes, though it has one.
+async fn voting(disk: &SimFs) -> Service {
+    disk.shared().create_dir_all(std::path::Path::new("/data")).unwrap();
+    let store = Arc::new(Store::default());
+    let open = Open {
+        fs: disk.shared(),
+        dir: "/data".into(),
+        node: NodeId(1),
+        settings: Settings::default(),
+        store: Arc::clone(&store),
+        now: TimestampMs(0),
+        founding: Founding::Durable,
+    };
+    let join = Join {
+        cluster_id: "cluster".into(),
+        voters: vec![(NodeId(1), Voter { host: "h".into(), port: 1, ..Voter::default() })],
+        timing: Timing { fetch: Duration::from_millis(400), request: Duration::from_millis(100) },
+        transport: Arc::new(Nowhere),
+        bytes_max: 1 << 20,
+        snapshot_bytes_max: 1 << 20,
+    };
+    let quorum = Quorum::join(open, join).await.unwrap();
+    let service = Service::new(Parts {
+        quorum,
+        store,
+        cluster_id: "cluster".into(),
+        defaults: DEFAULTS,
+        rules: Arc::new(AnythingGoes),
+        session_timeout: SESSION,
+    });
+    until(|| service.is_active()).await;
+    service
+}
+
+#[test]
+fn a_metadata_transaction_that_a_controller_left_open_is_aborted_by_the_next() {
+    run(async {
+        let disk = SimFs::new();
+        let producer_ids = |next| Record::ProducerIds { broker: NodeId(1), broker_epoch: 1, next: ProducerId(next) };
+        let service = voting(&disk).await;
+        service.write(vec![producer_ids(1000)]).await.unwrap();
+        service.write(vec![Record::BeginTransaction { name: None }, producer_ids(2000)]).await.unwrap();
+        assert!(service.quorum().in_transaction());
+        tokio::task::spawn_blocking(move || service.close()).await.unwrap();
+
+        let service = voting(&disk).await;
+        assert!(service.quorum().in_transaction());
+        assert_eq!(service.store().load().next_producer_id, ProducerId(1000));
+        // The first that is decided comes after the end of that transaction.
+        service.write(Vec::new()).await.unwrap();
+        assert!(!service.quorum().in_transaction());
+        service.write(vec![producer_ids(3000)]).await.unwrap();
+        assert_eq!(service.store().load().next_producer_id, ProducerId(3000));
+        tokio::task::spawn_blocking(move || service.close()).await.unwrap();
     });
 }

@@ -52,6 +52,12 @@ pub fn formatted(fs: &dyn Fs, dir: &Path) -> Result<Option<Formatted>, String> {
     Ok(Some(Formatted { cluster_id, node_id, shown: meta::shown(&content) }))
 }
 
+/// An id for a new cluster.
+#[must_use]
+pub fn fresh_cluster_id() -> String {
+    meta::base64(rand::uuid())
+}
+
 /// Writes the `meta.properties` of a directory that has none, with a new id, durably.
 ///
 /// # Errors
@@ -551,7 +557,7 @@ fn agree(paths: &[PathBuf], claimed: &[Result<Claim, String>], owner: &Owner) ->
     let known: Vec<(&PathBuf, &Meta)> =
         paths.iter().zip(claimed).filter_map(|(path, claim)| Some((path, &claim.as_ref().ok()?.meta))).collect();
     let stored = known.iter().find_map(|(_, meta)| meta.cluster_id.clone());
-    let expected = owner.cluster_id.clone().or(stored).unwrap_or_else(|| meta::base64(rand::uuid()));
+    let expected = owner.cluster_id.clone().or(stored).unwrap_or_else(fresh_cluster_id);
     for (i, (path, meta)) in known.iter().enumerate() {
         if let Some(NodeId(stored)) = meta.node_id.filter(|id| *id != owner.node_id) {
             return Err(DirsError::OtherNode { dir: (*path).clone(), stored, configured: owner.node_id.0 });
