@@ -51,8 +51,7 @@ struct Cluster {
 impl Cluster {
     fn start() -> Cluster {
         let ports: Vec<(u16, u16)> = (0..3).map(|_| (free_port(), free_port())).collect();
-        let voters: Vec<String> =
-            (1..).zip(&ports).map(|(id, (_, port))| format!("{id}@127.0.0.1:{port}")).collect();
+        let voters: Vec<String> = (1..).zip(&ports).map(|(id, (_, port))| format!("{id}@127.0.0.1:{port}")).collect();
         let voters = format!("controller.quorum.voters={}", voters.join(","));
         let settings = |id: usize, (port, controller): (u16, u16)| {
             vec![

@@ -35,6 +35,8 @@ struct World {
     now_ms: u64,
     /// Replicas that may lack what was committed: an election of one of them loses records.
     unclean: bool,
+    /// Who is in sync, as the leader that was asked last said.
+    vouched: BTreeSet<NodeId>,
 }
 
 impl World {
@@ -51,7 +53,7 @@ impl World {
             image = with_config(&image, "unclean.leader.election.enable", "true");
         }
         let sessions = Sessions::of(&image, DEFAULTS.node, 9000, 0);
-        World { rng, image, sessions, offset: 1000, now_ms: 0, unclean }
+        World { rng, image, sessions, offset: 1000, now_ms: 0, unclean, vouched: BTreeSet::new() }
     }
 
     fn epoch(&self, broker: NodeId) -> i64 {
@@ -61,6 +63,7 @@ impl World {
     fn step(&mut self) -> Vec<Record> {
         let id = self.rng.node();
         self.now_ms += self.rng.below(3000);
+        self.vouched.clear();
         match self.rng.below(9) {
             0 => {
                 let known = self.epoch(id);
@@ -103,6 +106,7 @@ impl World {
                 let mut wanted = self.rng.nodes();
                 wanted.push(leader);
                 let isr: BTreeSet<NodeId> = wanted.into_iter().filter(|id| at.replicas.contains(id)).collect();
+                self.vouched.clone_from(&isr);
                 let proposal = IsrProposal {
                     topic: TopicId(Uuid::from_u128(1)),
                     partition: number,
@@ -149,7 +153,9 @@ fn check(before: &PartitionImage, now: &PartitionImage, world: &World, what: &st
         assert!(now.leader_epoch > before.leader_epoch, "{what}: another leader in the same epoch");
     }
     if let Some(leader) = now.leader.filter(|leader| before.leader != Some(*leader)) {
-        let clean = before.isr.contains(&leader) || before.elr.contains(&leader) || now.adding != before.adding;
+        let known = before.isr.contains(&leader) || before.elr.contains(&leader);
+        // A move that an ISR completes goes from the leader that proposed it to one that it named.
+        let clean = known || world.vouched.contains(&leader);
         let last = before.last_known_elr.contains(&leader) && now.recovering;
         assert!(clean || last || world.unclean && now.recovering, "{what}: an unclean leader: {before:?} {now:?}");
         let there = world.image.brokers.get(&leader).is_some_and(|broker| !broker.fenced);
