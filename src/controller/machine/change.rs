@@ -195,13 +195,14 @@ impl<'a> Change<'a> {
         (self.isr.contains(&id) || self.isr.is_empty() && self.elr.contains(&id)) && self.is_present(id)
     }
 
-    /// The last one to lead, when all eligible replicas have lost their claim: most likely to have what was committed.
+    /// The last one to lead, when all eligible replicas have lost their claim: most likely to have what was committed. It may
+    /// have lost its replica to a move since, and leads no more then; Kafka would have it lead what it does not hold.
     fn last_leader(&self) -> Option<NodeId> {
         if !self.view.elr_enabled() || !self.elr.is_empty() || !self.isr.is_empty() {
             return None;
         }
         match self.partition.last_known_elr[..] {
-            [last] if self.is_present(last) => Some(last),
+            [last] if self.replicas.contains(&last) && self.is_present(last) => Some(last),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@
 use super::view::View;
 use super::{Decision, brokers, leadership};
 use crate::controller::request::{ApiError, Heartbeat, Standing};
-use crate::metadata::{BrokerImage, DirectoryId, Image};
+use crate::metadata::{BrokerImage, Change, DirectoryId, Image, Record};
 use crate::model::{ErrorCode, NodeId, Offset};
 use std::collections::BTreeMap;
 
@@ -167,12 +167,14 @@ pub(crate) fn heartbeat(
     let current = sessions.state(broker);
     let next = sessions.next(current, beat, broker, view);
     let mut records = Vec::new();
-    if next != current {
-        match next {
-            State::Fenced | State::MayStop => leadership::fence(view, broker, &mut records),
-            State::Unfenced => leadership::unfence(view, broker, &mut records),
-            State::Leaving => leadership::begin_shutdown(view, broker, &mut records),
-        }
+    if view.directories_supported() {
+        let offline: Vec<DirectoryId> = beat.offline_log_dirs.iter().copied().map(DirectoryId).collect();
+        leadership::lose_directories(view, broker, &offline, &mut records);
+    }
+    if next != current
+        && let Err(error) = becomes(next, broker.id, view, &mut records)
+    {
+        return Decision { records: Vec::new(), answer: Err(error) };
     }
     if let Some(session) = sessions.brokers.get_mut(&beat.broker) {
         session.applied = beat.metadata_offset;
@@ -185,16 +187,32 @@ pub(crate) fn heartbeat(
             session.contact_ms = None;
         }
     }
-    if view.directories_supported() {
-        let offline: Vec<DirectoryId> = beat.offline_log_dirs.iter().copied().map(DirectoryId).collect();
-        leadership::lose_directories(view, broker, &offline, &mut records);
-    }
     let standing = Standing {
         caught_up: beat.metadata_offset >= broker.epoch,
         fenced: matches!(next, State::Fenced | State::MayStop),
         should_shut_down: next == State::MayStop,
     };
     Decision { records, answer: Ok(Beat { standing, leaving: next == State::Leaving }) }
+}
+
+/// What comes of a broker's next state, after what `records` change already: a partition may be in both.
+fn becomes(next: State, broker: NodeId, view: &View<'_>, records: &mut Vec<Record>) -> Result<(), ApiError> {
+    let unfit = |_| ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR);
+    let mut changed = None;
+    if !records.is_empty() {
+        let mut change = Change::new(view.image);
+        records.iter().try_for_each(|record| change.apply(record)).map_err(unfit)?;
+        changed = Some(change.finish(view.image.offset, view.image.epoch).map_err(unfit)?.0);
+    }
+    let view = View::new(changed.as_ref().unwrap_or(view.image), view.defaults);
+    if let Some(broker) = view.image.brokers.get(&broker) {
+        match next {
+            State::Fenced | State::MayStop => leadership::fence(&view, broker, records),
+            State::Unfenced => leadership::unfence(&view, broker, records),
+            State::Leaving => leadership::begin_shutdown(&view, broker, records),
+        }
+    }
+    Ok(())
 }
 
 /// Decides what becomes of the partitions of a broker whose session is over.

@@ -171,3 +171,20 @@ fn a_lost_directory_gives_its_partitions_to_others_and_the_rest_stays() {
     // Told again, nothing more is written.
     assert_eq!(decide(&lost, &mut sessions(&image), &image).1, vec![]);
 }
+
+#[test]
+fn a_broker_that_is_let_in_leads_nothing_that_lay_in_a_directory_it_lost_before() {
+    let two = BrokerImage { directories: vec![directory(1), directory(9)], ..broker(1) };
+    let image = with_topic(&cluster(vec![broker(0), two]), "a", &[&[1], &[1]]);
+    let mut lies = change(1);
+    lies.directories = Some([directory(9)].into_iter().collect());
+    let mut stays = change(0);
+    stays.directories = Some([directory(1)].into_iter().collect());
+    let image = after(&image, vec![Record::PartitionChange(stays), Record::PartitionChange(lies)]);
+    let image = fenced(&image, 1);
+    let lost = Heartbeat { offline_log_dirs: vec![directory(9).0], ..beat(1) };
+    let (answer, records) = decide(&lost, &mut sessions(&image), &image);
+    let image = after(&image, records);
+    assert!(!answer.standing.fenced && !image.brokers[&NodeId(1)].fenced);
+    assert_eq!((partition(&image, 0).leader, partition(&image, 1).leader), (Some(NodeId(1)), None));
+}
