@@ -75,7 +75,12 @@ class Storage:
         text = r.stdout.decode(errors="replace").replace(self.folder, "FOLDER") + f"--- exit code {r.returncode}\n"
         for pattern, replacement in steps.STORAGE_MASKS:
             text = re.sub(pattern, replacement, text)
-        return [line for line in text.splitlines() if not line.startswith("\tat ")]
+        lines = [line for line in text.splitlines() if not line.startswith("\tat ")]
+        # Kafka goes through the directories in the order of a hash of their paths.
+        formatting = [at for at, line in enumerate(lines) if line.startswith("Formatting ")]
+        for at, line in zip(formatting, sorted(lines[at] for at in formatting)):
+            lines[at] = line
+        return lines
 
     def clean(self):
         for name in ("a", "b"):

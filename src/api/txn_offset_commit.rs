@@ -107,7 +107,7 @@ async fn commit(
         return Ok(ctx.groups.commit_in_transaction(producer, Verified::NotNeeded, commit).await);
     }
     let log = ctx.groups.log_of(&commit.group).ok_or(ErrorCode::NOT_COORDINATOR)?;
-    let Some(verification) = log.begin_verification(producer)? else {
+    let Some(verification) = log.begin_verification(producer, None)? else {
         return Ok(ctx.groups.commit_in_transaction(producer, Verified::No, commit).await);
     };
     ask(ctx, request, producer, joining, log.name().partition.0).await?;

@@ -87,7 +87,7 @@ impl Partition {
         let origin = Origin::Marker { transaction_version: end.version };
         let mut state = self.state.lock();
         // Whatever becomes of the marker: the transaction is over.
-        state.verifying.ended(id);
+        state.verifying.ended(end.producer);
         all_of(self.append_locked(&mut state, origin, &mut [batch], Acks::All, now))
     }
 

@@ -26,5 +26,5 @@ pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
 pub use moving::FutureReplica;
 pub use read::{Isolation, Read, ReadRequest, Reader};
 pub use state::{Partition, Positions};
-pub use verification::{Verification, Verified};
+pub use verification::{First, Verification, Verified};
 pub use waiting::{Awaited, CommitWait, FetchWaiter};

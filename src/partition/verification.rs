@@ -6,11 +6,17 @@
 //! two, the verification is void. (Kafka's `VerificationGuard`.)
 //!
 //! Once a transaction is open here its further batches need nothing: the coordinator knows, and its end is still to come.
+//!
+//! A producer has several batches on their way. If the first one's verification fails in a way that is worth another try, the
+//! next one must not be appended before it: where nothing is known of the producer any sequence may begin, and the first
+//! one would be out of order for ever. So the lowest sequence that wanted to begin is kept until something is appended, and
+//! what is higher is refused (Kafka's `VerificationStateEntry`).
 
 use super::append::{Acks, Outcome};
 use super::state::{Partition, Slot, State};
 use crate::model::{ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use crate::record::Batch;
+use crate::rt::clock;
 use crate::storage::{Origin, ProducerView};
 use std::collections::HashMap;
 use std::slice;
@@ -21,12 +27,49 @@ use std::sync::Arc;
 pub(super) struct Verifying {
     under_way: HashMap<ProducerId, (u64, usize)>,
     last: u64,
+    lowest: HashMap<ProducerId, Lowest>,
+}
+
+/// Past this many, those of producers that are forgotten anyway go first.
+const LOWEST_KEPT: usize = 1024;
+
+/// What first wanted to be appended of a producer's transaction.
+#[derive(Debug)]
+struct Lowest {
+    epoch: ProducerEpoch,
+    sequence: Sequence,
+    /// See [`First::bumps`].
+    bumps: bool,
+    since: TimestampMs,
+}
+
+/// The batch that a verification is for.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    pub sequence: Sequence,
+    /// The producer has an epoch for each transaction.
+    pub bumps: bool,
 }
 
 impl Verifying {
     /// An end of the producer's transaction has come.
-    pub(super) fn ended(&mut self, producer: ProducerId) {
+    pub(super) fn ended(&mut self, (producer, epoch): (ProducerId, ProducerEpoch)) {
         self.under_way.remove(&producer);
+        // With an epoch for each transaction the end carries that of the next one, which may be under way already.
+        if self.lowest.get(&producer).is_some_and(|lowest| !(lowest.bumps && lowest.epoch == epoch)) {
+            self.lowest.remove(&producer);
+        }
+    }
+
+    fn wants(&mut self, (id, epoch): (ProducerId, ProducerEpoch), first: First, now: TimestampMs, expiry_ms: i64) {
+        if self.lowest.len() >= LOWEST_KEPT {
+            self.lowest.retain(|_, lowest| now.0 - lowest.since.0 < expiry_ms);
+        }
+        let new = Lowest { epoch, sequence: first.sequence, bumps: first.bumps, since: now };
+        let lowest = self.lowest.entry(id).or_insert(new);
+        if epoch > lowest.epoch || epoch == lowest.epoch && first.sequence.0 < lowest.sequence.0 {
+            (lowest.epoch, lowest.sequence) = (epoch, first.sequence);
+        }
     }
 
     fn holds(&self, producer: ProducerId, number: u64) -> bool {
@@ -68,13 +111,15 @@ pub enum Verified<'a> {
 }
 
 impl Partition {
-    /// What to ask the coordinator with, or `None`: the producer's transaction is open here.
+    /// What to ask the coordinator with, or `None`: the producer's transaction is open here. `first` is the batch that it is
+    /// for; `None`: something that has no sequence.
     ///
     /// # Errors
     /// `INVALID_PRODUCER_EPOCH` if a newer instance of the producer has written here, else as [`Partition::positions`].
     pub fn begin_verification(
         self: &Arc<Self>,
         (id, epoch): (ProducerId, ProducerEpoch),
+        first: Option<First>,
     ) -> Result<Option<Verification>, ErrorCode> {
         let mut state = self.state.lock();
         if let Some(known) = self.producer(&mut state, id)? {
@@ -86,6 +131,9 @@ impl Partition {
             }
         }
         let verifying = &mut state.verifying;
+        if let Some(first) = first {
+            verifying.wants((id, epoch), first, clock::now_ms(), self.producer_expiry_ms);
+        }
         let (number, holders) = verifying.under_way.entry(id).or_insert_with(|| {
             verifying.last += 1;
             (verifying.last, 0)
@@ -122,13 +170,21 @@ impl Partition {
         let mut state = self.state.lock();
         let checked = self.verified(&mut state, producer, verified).and_then(|known| match known {
             None if bumps && sequence != Sequence(0) => Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
-            _ => Ok(()),
+            // What was appended before is a duplicate, and answered as one.
+            Some(known) if known.epoch == producer.1 && sequence.0 <= known.last_sequence.0 => Ok(()),
+            _ => match state.verifying.lowest.get(&producer.0) {
+                Some(lowest) if sequence.0 > lowest.sequence.0 => Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
+                _ => Ok(()),
+            },
         });
         if let Err(error) = checked {
             let log_start = if let Slot::Open(log) = &state.log { log.log_start() } else { Offset::NONE };
             return Outcome::Failed { error, log_start };
         }
         let outcome = self.append_locked(&mut state, Origin::Client, slice::from_mut(batch), acks, now).pop();
+        if let Some(Outcome::Done(_) | Outcome::Waits(..)) = outcome {
+            state.verifying.lowest.remove(&producer.0);
+        }
         outcome.unwrap_or(Outcome::Failed { error: ErrorCode::UNKNOWN_SERVER_ERROR, log_start: Offset::NONE })
     }
 

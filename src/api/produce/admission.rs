@@ -8,7 +8,7 @@
 use super::{Entry, Named, Placed, Placer};
 use crate::api::Context;
 use crate::model::{ErrorCode, PartitionId, TimestampMs, TopicName, TransactionalId};
-use crate::partition::{Acks, Outcome, Partition, Verification, Verified};
+use crate::partition::{Acks, First, Outcome, Partition, Verification, Verified};
 use crate::record::Batch;
 use crate::txn::Joining;
 use crate::txn::request::Producer;
@@ -129,7 +129,9 @@ impl Placer {
         let (mut asked, mut partitions) = (Vec::new(), Vec::new());
         for at in from..self.entries.len() {
             let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.is_transactional()) else { continue };
-            let begun = if joins || needed { entry.partition.begin_verification(producer) } else { Ok(None) };
+            let first =
+                entry.batch.as_ref().map(|batch| First { sequence: batch.header().base_sequence, bumps: joins });
+            let begun = if joins || needed { entry.partition.begin_verification(producer, first) } else { Ok(None) };
             match begun {
                 Ok(verification) => {
                     if verification.is_some() {

@@ -1,7 +1,7 @@
 //! Transactions whose records are a shard's, and what a machine leaves to others.
 
 use super::*;
-use crate::partition::{TransactionEnd, Verified};
+use crate::partition::{Acks, First, Outcome, TransactionEnd, Verified};
 
 const PRODUCER: (ProducerId, ProducerEpoch) = (ProducerId(7), ProducerEpoch(1));
 
@@ -16,7 +16,7 @@ impl Rig {
     }
 
     async fn put_verified(&self, key: &'static str) {
-        let verification = self.partition(P0).begin_verification(PRODUCER).unwrap();
+        let verification = self.partition(P0).begin_verification(PRODUCER, None).unwrap();
         let verified = verification.as_ref().map_or(Verified::No, Verified::Yes);
         self.put_within(key, verified).await.unwrap();
     }
@@ -88,7 +88,7 @@ async fn a_transaction_that_nobody_vouches_for_writes_nothing() {
     assert_eq!(rig.batches(P0), []);
     rig.put_verified("a").await;
     // It is open there: its coordinator is not asked again.
-    assert!(rig.partition(P0).begin_verification(PRODUCER).unwrap().is_none());
+    assert!(rig.partition(P0).begin_verification(PRODUCER, None).unwrap().is_none());
     rig.put_within("b", Verified::No).await.unwrap();
     rig.end(end(true, 0)).await.unwrap();
     assert_eq!(rig.put_within("c", Verified::No).await, Err(ErrorCode::INVALID_TXN_STATE));
@@ -101,7 +101,7 @@ async fn a_transaction_that_nobody_vouches_for_writes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_ended_while_its_coordinator_was_asked_does_not_begin() {
     let rig = Rig::start(&SimFs::new()).await;
-    let verification = rig.partition(P0).begin_verification(PRODUCER).unwrap().unwrap();
+    let verification = rig.partition(P0).begin_verification(PRODUCER, None).unwrap().unwrap();
     rig.end(end(false, 0)).await.unwrap();
     assert_eq!(rig.put_within("a", Verified::Yes(&verification)).await, Err(ErrorCode::INVALID_TXN_STATE));
     // Asked again, it may: this is the next transaction.
@@ -111,8 +111,8 @@ async fn a_transaction_that_ended_while_its_coordinator_was_asked_does_not_begin
 #[tokio::test(flavor = "multi_thread")]
 async fn one_verification_given_up_does_not_void_another() {
     let rig = Rig::start(&SimFs::new()).await;
-    let first = rig.partition(P0).begin_verification(PRODUCER).unwrap();
-    let second = rig.partition(P0).begin_verification(PRODUCER).unwrap().unwrap();
+    let first = rig.partition(P0).begin_verification(PRODUCER, None).unwrap();
+    let second = rig.partition(P0).begin_verification(PRODUCER, None).unwrap().unwrap();
     drop(first);
     rig.put_within("a", Verified::Yes(&second)).await.unwrap();
 }
@@ -122,10 +122,47 @@ async fn an_older_instance_of_a_producer_is_told_so() {
     let rig = Rig::start(&SimFs::new()).await;
     rig.put_verified("a").await;
     let older = (PRODUCER.0, ProducerEpoch(0));
-    let begun = rig.partition(P0).begin_verification(older).map(|_| ());
+    let begun = rig.partition(P0).begin_verification(older, None).map(|_| ());
     assert_eq!(begun, Err(ErrorCode::INVALID_PRODUCER_EPOCH));
     let ask = Ask::PutWithin(older, "b", "x");
     let put = within(rig.runtime.ask_within(P0, ask, Some((older, Verified::NotNeeded)))).await;
     assert_eq!(put, Err(ErrorCode::INVALID_PRODUCER_EPOCH));
     assert_eq!(rig.ask(P0, Ask::All).await, told(&[]));
+}
+
+fn batch(sequence: i32) -> Batch {
+    let (id, epoch) = PRODUCER;
+    let mut batch = BatchBuilder::new(Offset(0)).producer(id, epoch, Sequence(sequence)).transactional();
+    batch.push(TimestampMs(1), None, Some(b"x"), &[]);
+    Batch::verify(batch.build().unwrap()).unwrap()
+}
+
+/// Appends the batch with this sequence as a producer of the first protocol does; `answers`: the coordinator does.
+fn produce(rig: &Rig, sequence: i32, answers: bool) -> Result<(), ErrorCode> {
+    let partition = rig.partition(P0);
+    let first = First { sequence: Sequence(sequence), bumps: false };
+    let verification = partition.begin_verification(PRODUCER, Some(first))?;
+    let verified = match &verification {
+        Some(verification) if answers => Verified::Yes(verification),
+        _ => Verified::No,
+    };
+    match partition.append_transactional(&mut batch(sequence), verified, false, Acks::Leader, TimestampMs(1)) {
+        Outcome::Failed { error, .. } => Err(error),
+        Outcome::Done(_) | Outcome::Waits(..) => Ok(()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_not_appended_before_one_whose_verification_failed() {
+    let rig = Rig::start(&SimFs::new()).await;
+    assert_eq!(produce(&rig, 0, false), Err(ErrorCode::INVALID_TXN_STATE));
+    // Nothing is known of the producer, so that without the first one any sequence could begin.
+    assert_eq!(produce(&rig, 1, true), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+    assert_eq!(produce(&rig, 0, true), Ok(()));
+    assert_eq!(produce(&rig, 1, true), Ok(()));
+    // It is not remembered beyond that, nor beyond the end of the transaction.
+    rig.partition(P0).append_end(&end(true, 0), TimestampMs(1)).unwrap();
+    assert_eq!(produce(&rig, 2, false), Err(ErrorCode::INVALID_TXN_STATE));
+    rig.partition(P0).append_end(&end(false, 0), TimestampMs(1)).unwrap();
+    assert_eq!(produce(&rig, 2, true), Ok(()));
 }

@@ -80,6 +80,8 @@ pub(super) struct Fetched {
 pub(super) struct History {
     now: Moment,
     pub(super) txns: Vec<Txn>,
+    /// Requests under way that take a transactional id: what begins meanwhile they may end.
+    taking: BTreeMap<&'static str, usize>,
     /// Records of no transaction.
     pub(super) plain: Vec<Sent>,
     pub(super) reads: Vec<Read>,
@@ -112,24 +114,40 @@ impl History {
     }
 
     pub(super) fn begin(&mut self, id: &'static str, timeout_ms: i64) -> usize {
+        let taken = self.taking.get(id).is_some_and(|requests| *requests > 0);
+        let touched = taken.then(|| self.tick());
         self.txns.push(Txn {
             id,
             sent: Vec::new(),
             offsets: None,
             safe_until: clock::now_ms().0 + timeout_ms,
-            touched: None,
+            touched,
             commit_asked: None,
             commit: Known::Failed,
         });
         self.txns.len() - 1
     }
 
-    /// Somebody takes the transactional id: whatever is open may be aborted from now on.
-    pub(super) fn taken(&mut self, id: &str) {
+    /// Somebody begins to take the transactional id: whatever is open may be aborted from now on, and so may be what begins
+    /// before [`History::took`].
+    pub(super) fn takes(&mut self, id: &'static str) {
         let now = self.tick();
+        *self.taking.entry(id).or_default() += 1;
         for txn in self.txns.iter_mut().filter(|txn| txn.id == id) {
             txn.touched.get_or_insert(now);
         }
+    }
+
+    /// The request to take the id was answered. One that was not may still be acted on.
+    pub(super) fn took(&mut self, id: &'static str) {
+        if let Some(requests) = self.taking.get_mut(id) {
+            *requests = requests.saturating_sub(1);
+        }
+    }
+
+    /// The broker is gone, and with it every request that it had.
+    pub(super) fn broker_died(&mut self) {
+        self.taking.clear();
     }
 
     pub(super) fn end_asked(&mut self, txn: usize, commit: bool) {

@@ -171,7 +171,10 @@ impl Schedule {
             () = end => {}
             _ = join(join(producers, plain), others) => {}
         }
-        self.history.borrow_mut().note("broker", "dies");
+        let mut history = self.history.borrow_mut();
+        history.note("broker", "dies");
+        history.broker_died();
+        drop(history);
     }
 
     /// Decides how the life ends: after a time, or before, at a write or a sync.

@@ -221,11 +221,12 @@ impl Producer {
             .with_transaction_timeout_ms(self.timeout_ms as i32)
             .with_producer_id(ProducerId(id))
             .with_producer_epoch(epoch);
-        line.history.borrow_mut().taken(self.id);
+        line.history.borrow_mut().takes(self.id);
         let answer = line.call(4 + line.below(2) as i16, &request).await;
         let told = answer.as_ref().map(|answer| (answer.error_code, answer.producer_id.0, answer.producer_epoch));
         line.history.borrow_mut().note(&self.name, format_args!("init {recovers:?}: {told:?}"));
         let Some((error, id, epoch)) = told else { return Some(Step::Init) };
+        line.history.borrow_mut().took(self.id);
         match heard(error) {
             Heard::Done => {
                 (self.session, self.lost, self.txn) = (Some((id, epoch)), false, None);
