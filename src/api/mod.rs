@@ -766,6 +766,15 @@ mod tests {
     }
 
     #[test]
+    fn what_brokers_say_to_the_controller_is_served_to_controllers_listeners_only() {
+        let clients: Vec<&str> = served_on(Side::Broker).map(|api| api.name).collect();
+        for name in ["AlterPartition", "Envelope", "BrokerRegistration", "BrokerHeartbeat", "AllocateProducerIds"] {
+            assert!(!clients.contains(&name) && served_on(Side::Controller).any(|api| api.name == name), "{name}");
+        }
+        assert!(served_on(Side::Controller).all(|api| ![produce::KEY, fetch::KEY].contains(&api.key)));
+    }
+
+    #[test]
     fn each_api_is_listed_once() {
         let mut keys: Vec<i16> = served().iter().map(|api| api.key).collect();
         keys.sort_unstable();

@@ -27,3 +27,18 @@ pub(super) fn principal(kind: &StrBytes, name: &StrBytes) -> Principal {
 pub(super) fn fields(principal: &Principal) -> (StrBytes, StrBytes) {
     (super::text::text(principal.kind()), super::text::text(principal.name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::peer;
+    use super::*;
+
+    #[test]
+    fn who_may_ask_is_seen_where_the_client_connects_and_nobody_asks_by_a_token() {
+        assert!(!may_ask(&peer()), "nobody is known over PLAINTEXT");
+        assert!(may_ask(&Peer { protocol: SecurityProtocol::SaslPlaintext, ..peer() }));
+        // On the controller the connection is the other broker's.
+        assert!(may_ask(&Peer { forwarded: true, ..peer() }));
+        assert!(!may_ask(&Peer { forwarded: true, by_token: true, ..peer() }));
+    }
+}
