@@ -21,7 +21,7 @@ use uuid::Uuid;
 const TOPIC: &str = "t";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn config(id: i32, dir: &Path) -> BrokerConfig {
+fn values(id: i32, dir: &Path) -> Values {
     let log_dir = dir.join(id.to_string());
     let values = [
         ("node.id", id.to_string()),
@@ -32,8 +32,11 @@ fn config(id: i32, dir: &Path) -> BrokerConfig {
         ("replica.lag.time.max.ms", "600".to_owned()),
         ("broker.session.timeout.ms", "600000".to_owned()),
     ];
-    let values: Values = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    BrokerConfig::new(values).unwrap()
+    values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn config(id: i32, dir: &Path) -> BrokerConfig {
+    BrokerConfig::new(values(id, dir)).unwrap()
 }
 
 struct Cluster {
@@ -313,4 +316,74 @@ async fn transactions_span_brokers_and_go_on_when_their_coordinators_move() {
     assert_eq!(values, ["1", "2", "3", "4", "5", "6"]);
     assert_eq!(committed, rdkafka::Offset::Offset(6));
     cluster.stop().await;
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn replicated(name: &str, replicas: i16) -> NewTopic {
+    let (assignments, configs) = (Vec::new(), Vec::new());
+    NewTopic { name: TopicName::new(name), partitions: 1, replication_factor: replicas, assignments, configs }
+}
+
+/// Three nodes of one quorum. They need permissions of each other, and have them.
+async fn quorum(dir: &Path) -> Vec<Node> {
+    let ports = [free_port(), free_port(), free_port()];
+    let voters: Vec<String> = (1..).zip(&ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+    let of_node = |(id, port): (i32, &u16)| {
+        let mut values = values(id, dir);
+        for (name, value) in [
+            ("process.roles", "broker,controller".to_owned()),
+            ("controller.quorum.voters", voters.join(",")),
+            ("controller.listener.names", "CONTROLLER".to_owned()),
+            ("listeners", format!("PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:{port}")),
+            ("broker.session.timeout.ms", "3000".to_owned()),
+            ("broker.heartbeat.interval.ms", "300".to_owned()),
+            ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned()),
+            ("super.users", "User:ANONYMOUS".to_owned()),
+        ] {
+            values.insert(name.to_owned(), value);
+        }
+        BrokerConfig::new(values).unwrap()
+    };
+    let mut configs: Vec<BrokerConfig> = (1..).zip(&ports).map(of_node).collect();
+    let first = configs.remove(0);
+    let configs = several::of_one_cluster(first, configs).unwrap();
+    try_join_all(configs.into_iter().map(Node::start)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_are_one_cluster_and_outlive_the_one_that_decided() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nodes = quorum(dir.path()).await;
+    for (node, name) in nodes.iter().zip(["a", "b", "c"]) {
+        // Whoever is asked: it is the active controller that decides.
+        node.create_topics(vec![replicated(name, 3)]).await.unwrap();
+    }
+    let deciding: Vec<bool> = nodes.iter().map(|node| node.ctx.controller.is_active()).collect();
+    assert_eq!(deciding.iter().filter(|decides| **decides).count(), 1, "{deciding:?}");
+
+    let bootstrap = nodes[0].addresses()[0].to_string();
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap).set("acks", "all").set("message.timeout.ms", "20000");
+        let producer: BaseProducer = config.create().unwrap();
+        producer.send(BaseRecord::<str, str>::to("a").payload("one")).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE)
+    });
+    sent.await.unwrap().unwrap();
+
+    let gone = deciding.iter().position(|decides| *decides).unwrap();
+    nodes.remove(gone).stop().await;
+    for (node, name) in nodes.iter().zip(["d", "e"]) {
+        node.create_topics(vec![replicated(name, 2)]).await.unwrap();
+    }
+    assert_eq!(nodes.iter().filter(|node| node.ctx.controller.is_active()).count(), 1);
+    // Of what the third one led, others lead by now.
+    for node in &nodes {
+        let image = node.ctx.metadata.load();
+        assert!(image.topics_by_id.values().flat_map(|topic| &topic.partitions).all(|at| at.leader.is_some()));
+    }
+    join_all(nodes.into_iter().map(|node| node.stop_after(false))).await;
 }
