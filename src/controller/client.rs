@@ -195,23 +195,22 @@ impl Client {
         let request = CreateTopics { topics, validate_only: false };
         let count = request.topics.len();
         let answers = self.persist(deadline, || async {
-            match self.active()? {
-                Active::Here => {
-                    let answers = self.service.create_topics(request.clone()).await;
-                    let lost = |answer: &Result<CreatedTopic, ApiError>| {
-                        answer.as_ref().err().filter(|error| error.code == ErrorCode::NOT_CONTROLLER).cloned()
-                    };
-                    answers.iter().find_map(lost).map_or(Ok(answers), Err)
-                }
+            let answers: Vec<Result<CreatedTopic, ApiError>> = match self.active()? {
+                Active::Here => self.service.create_topics(request.clone()).await,
                 Active::There(node) => {
                     let link = self.forwards.link(node);
                     let wanted: Vec<WantedTopic<'_>> = request.topics.iter().map(wanted).collect();
                     let answers = peer::topics::create_topics(&link, &wanted, self.timeout).await;
                     let mut made: BTreeMap<String, Made> = answered(answers.map(Ok))?.into_iter().collect();
                     let topic = |topic: &NewTopic| created(topic, made.remove(topic.name.as_str()));
-                    Ok(request.topics.iter().map(topic).collect())
+                    request.topics.iter().map(topic).collect()
                 }
-            }
+            };
+            // It ceased to decide meanwhile, and says so of each topic.
+            let lost = |answer: &Result<CreatedTopic, ApiError>| {
+                answer.as_ref().err().filter(|error| error.code == ErrorCode::NOT_CONTROLLER).cloned()
+            };
+            answers.iter().find_map(lost).map_or(Ok(answers), Err)
         });
         answers.await.unwrap_or_else(|error| (0..count).map(|_| Err(error.clone())).collect())
     }
