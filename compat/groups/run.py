@@ -103,21 +103,6 @@ def session(broker, only):
         print(f"# {broker.name}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def compare(run, reference, subject, took, rules):
-    """`rules` name steps; everything that differs and is not among them fails."""
-    class Named:
-        def __init__(self, name):
-            self.name = name
-
-    allowed = 0
-    for name, lines in reference.items():
-        bad, fine = java.compare(Named(name), lines, subject.get(name, ["no such step"]), rules)
-        allowed += fine
-        detail = "\n     ".join(line[:400] for line in bad[:25]) + (f"\n     ... and {len(bad) - 25} more" if len(bad) > 25 else "")
-        run.check(f"same {name}" + (f", {fine} lines differ as allowed" if fine else "") + f" ({took.get(name, 0):.1f} s)", not bad, detail)
-    print(f"# {allowed} lines differ as differences.allow says")
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--only", help="only the tools' steps whose name matches this regular expression (they may need others)")
@@ -136,7 +121,7 @@ def main():
             reference, _ = session(brokers.Kafka(WORK, steps.SETTINGS), a.only)
             remember(kept, reference)
         subject, took = session(brokers.subject(WORK, steps.SETTINGS), a.only)
-        compare(run, reference, subject, took, rules)
+        java.check_all_same(run, reference, subject, took, rules)
     if a.part != "session":
         librdkafka.library()
         broker = brokers.subject(WORK, steps.SETTINGS)

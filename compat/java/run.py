@@ -149,20 +149,35 @@ def save(number, step, broker, lines):
         f.write("\n".join(lines) + "\n")
 
 
-def compare(step, reference, subject, rules):
+def compare(name, reference, subject, rules):
     """The lines that differ and that no rule allows, in the form of a diff; and how many a rule allowed."""
     bad, allowed = [], 0
     for line in difflib.unified_diff(reference, subject, n=0, lineterm=""):
         side = {"-": "kafka", "+": "klamm"}.get(line[:1])
         if side is None or line in ("--- ", "+++ "):
             continue
-        rule = next((r for r in rules if r.matches(step.name, side, line[1:])), None)
+        rule = next((r for r in rules if r.matches(name, side, line[1:])), None)
         if rule:
             rule.used += 1
             allowed += 1
         else:
             bad.append(f"{side}: {line[1:]}")
     return bad, allowed
+
+
+def check_same(run, name, reference, subject, rules, took=None):
+    """A check that a step printed the same, but for what a rule allows; answers how many lines that were."""
+    bad, fine = compare(name, reference, subject, rules)
+    detail = "\n     ".join(line[:600] for line in bad[:40]) + (f"\n     ... and {len(bad) - 40} more" if len(bad) > 40 else "")
+    time_taken = "" if took is None else f" ({took:.1f} s)"
+    run.check(f"same {name}" + (f", {fine} lines differ as allowed" if fine else "") + time_taken, not bad, detail)
+    return fine
+
+
+def check_all_same(run, reference, subject, took, rules):
+    """Every step of `reference`, in its order. `rules` name steps; what differs and is not among them fails."""
+    allowed = sum(check_same(run, name, lines, subject.get(name, ["no such step"]), rules, took.get(name, 0)) for name, lines in reference.items())
+    print(f"# {allowed} lines differ as differences.allow says")
 
 
 def main():
@@ -197,7 +212,7 @@ def main():
             both = [run_step(step, b, tool_box) for b in (reference, subject)]
         for broker, lines in zip((reference, subject), both):
             save(number, step, broker, lines)
-        bad, fine = compare(step, both[0], both[1], rules)
+        bad, fine = compare(step.name, both[0], both[1], rules)
         allowed += fine
         took = time.monotonic() - t
         if bad:

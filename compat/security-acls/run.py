@@ -84,7 +84,7 @@ def run_tools(c, pair, only):
             continue
         printed = [java.run_step(step, side.broker, box) for side in pair]
         said += printed[1]
-        bad, _ = java.compare(step, printed[0], printed[1], rules)
+        bad, _ = java.compare(step.name, printed[0], printed[1], rules)
         c.check("tool: " + step.name, not bad, "\n     ".join(bad))
     box.close()
     if not only:

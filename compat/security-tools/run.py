@@ -98,7 +98,7 @@ def storage(run, rules):
             if fresh:
                 tool.clean()
             lines.append(tool.run([tool.properties if a == "{properties}" else a for a in args]))
-        same(run, f"storage {name}", *lines, rules)
+        java.check_same(run, f"storage {name}", *lines, rules)
     dumps = []
     for tool in (theirs, ours):
         tool.clean()
@@ -109,17 +109,6 @@ def storage(run, rules):
         dumps.append(re.findall(r"payload: (.*)", r.stdout.decode(errors="replace")))
     run.check("kafka-dump-log finds records in what klamm storage format wrote", len(dumps[1]) > 6, repr(dumps[1])[:500])
     run.equal("the records are those of kafka-storage, keys of SCRAM included", dumps[0], dumps[1])
-
-
-class Named:
-    def __init__(self, name):
-        self.name = name
-
-
-def same(run, name, want, got, rules):
-    bad, fine = java.compare(Named(name), want, got, rules)
-    detail = "\n     ".join(line[:600] for line in bad[:25])
-    run.check(f"same {name}" + (f", {fine} lines differ as allowed" if fine else ""), not bad, detail)
 
 
 def main():
@@ -135,7 +124,7 @@ def main():
         reference = session(brokers.Kafka(WORK, steps.SETTINGS), a.only)
         subject = session(brokers.subject(WORK, steps.SETTINGS), a.only)
         for name, lines in reference.items():
-            same(run, name, lines, subject.get(name, ["no such step"]), rules)
+            java.check_same(run, name, lines, subject.get(name, ["no such step"]), rules)
     if a.part != "session":
         storage(run, rules)
     run.finish()

@@ -1,6 +1,6 @@
 //! SaslAuthenticate (36), v0-2: a message of the mechanism that the handshake named.
 //!
-//! While a client logs in, the connection asks [`bytes`] and answers with [`answer`]. Everywhere else the request is out of
+//! While a client logs in, the connection asks [`bytes()`] and answers with [`answer`]. Everywhere else the request is out of
 //! turn. Versions: from v1 on the answer says how long the session lasts.
 
 use super::{Api, Call, Context, Versions, text, wire};

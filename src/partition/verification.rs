@@ -182,7 +182,10 @@ impl Partition {
             return Outcome::Failed { error, log_start };
         }
         let outcome = self.append_locked(&mut state, Origin::Client, slice::from_mut(batch), acks, now).pop();
-        if let Some(Outcome::Done(_) | Outcome::Waits(..)) = outcome {
+        // A duplicate begins no transaction, and so leaves the memory as it is, as in Kafka.
+        if let Some(Outcome::Done(appended) | Outcome::Waits(appended, _)) = &outcome
+            && !appended.duplicate
+        {
             state.verifying.lowest.remove(&producer.0);
         }
         outcome.unwrap_or(Outcome::Failed { error: ErrorCode::UNKNOWN_SERVER_ERROR, log_start: Offset::NONE })

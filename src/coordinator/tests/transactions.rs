@@ -166,3 +166,14 @@ async fn a_batch_is_not_appended_before_one_whose_verification_failed() {
     rig.partition(P0).append_end(&end(false, 0), TimestampMs(1)).unwrap();
     assert_eq!(produce(&rig, 2, true), Ok(()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_begins_no_transaction_and_is_remembered_as_what_wanted_to() {
+    let rig = Rig::start(&SimFs::new()).await;
+    assert_eq!(produce(&rig, 0, true), Ok(()));
+    rig.partition(P0).append_end(&end(true, 0), TimestampMs(1)).unwrap();
+    assert_eq!(produce(&rig, 0, true), Ok(()));
+    assert_eq!(produce(&rig, 1, true), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+    rig.partition(P0).append_end(&end(false, 0), TimestampMs(1)).unwrap();
+    assert_eq!(produce(&rig, 1, true), Ok(()));
+}
