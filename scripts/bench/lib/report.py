@@ -23,6 +23,10 @@ COLUMNS = {
     "compaction": [("size_mb", "MB", ",.0f"), ("once_s", "read and written once s", ".1f"), ("seconds", "compacted s", ".1f"),
                    ("times_once", "of once", ".2f"), ("mb_s", "MB/s", ".0f"), ("cpu_s", "CPU s", ".1f"), ("rss_growth_mb", "MB more", ".0f"),
                    ("quiet_p99", "producer p99 us, quiet", ",.0f"), ("busy_p99", "meanwhile", ",.0f"), ("times_quiet", "of quiet", ".2f")],
+    "cluster start": [("start_s", "start s", ".2f"), ("rss_mb", "MB of a node", ".1f")],
+    "cluster topics": [("create_s", "created s", ".2f"), ("delete_s", "deleted s", ".2f"), ("empty_mb", "MB of a node before", ".0f"), ("many_mb", "MB with them", ".0f"),
+                       ("idle_cpu_ms_s", "idle CPU ms/s, all nodes", ".1f")],
+    "failover": [("failover_ms", "to a write on every partition ms", ",.0f"), ("gap_ms", "longest without a write ms", ",.0f"), ("stop_ms", "the node took ms", ",.0f")],
     "group memory": [("classic_kb_member", "classic KB/member", ".2f"), ("consumer_kb_member", "consumer KB/member", ".2f"), ("bytes_offset", "B/committed offset", ",.0f")],
 }
 TITLES = {
@@ -36,6 +40,9 @@ TITLES = {
     "rebalance": "Rebalances",
     "transactions": "Transactions",
     "compaction": "Compaction, beside a producer of 10,000 records/s",
+    "cluster start": "Three nodes: start",
+    "cluster topics": "Three nodes: topics of many partitions",
+    "failover": "Three nodes: one goes",
     "group memory": "What groups take of the broker's memory",
 }
 # What is worth a ratio, and whether a high or a low one is good.
@@ -45,6 +52,7 @@ RATIOS = {
     "connections": ["records_s", "p99_us", "cpu_us_request", "peak_mb"], "commits": ["p50_us", "p99_us", "cpu_us_request"],
     "transactions": ["p50_us", "p99_us", "cpu_million"], "compaction": ["seconds", "cpu_s"],
     "rebalance": ["rebalance_ms", "rebalance_cpu_ms"], "group memory": [],
+    "cluster start": ["start_s", "rss_mb"], "cluster topics": ["create_s", "delete_s", "many_mb"], "failover": ["failover_ms", "gap_ms", "stop_ms"],
 }
 
 
