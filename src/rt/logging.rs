@@ -57,8 +57,10 @@ pub enum BadLevel {
 }
 
 /// The process has one log, so it has one set of loggers.
-/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps.
-const DEFAULT: &str = "info,openraft=error";
+/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps, and each
+/// message that does not arrive, several a second, as an error: the quorum says once which controller does not answer, and what
+/// openraft cannot go on from comes back as an error.
+const DEFAULT: &str = "info,openraft=off";
 
 static LOGGERS: OnceLock<Loggers> = OnceLock::new();
 

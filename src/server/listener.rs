@@ -25,14 +25,16 @@ use tracing::{Instrument, debug, debug_span, info, warn};
 /// After an accept that failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// A socket that listens and does not accept yet.
+/// A socket that has its address and does not listen yet: whoever comes too early is refused and tries another broker, where
+/// one that waits to be accepted would wait.
 #[derive(Debug)]
 pub struct Bound {
     pub listener: Listener,
     /// Whom it is for.
     pub side: Side,
-    socket: TcpListener,
+    socket: Socket,
     pub address: SocketAddr,
+    backlog: i32,
     send_buffer: Option<usize>,
     /// Nobody said what its clients are to be told.
     reach: Option<Reach>,
@@ -72,6 +74,7 @@ impl Bound {
                         side,
                         socket,
                         address,
+                        backlog: i32::try_from(network.listen_backlog).unwrap_or(i32::MAX),
                         send_buffer: network.send_buffer_bytes,
                         reach: reach(listener, network),
                     });
@@ -80,13 +83,13 @@ impl Bound {
             }
         }
         let why = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-        Err(match why.as_str() {
-            text if text.contains("Address already in use") => format!(
-                "port {} is taken by another process; stop it or choose another port with --listen HOST:PORT",
-                listener.port
-            ),
-            text => format!("cannot listen on {listener}: {text}; choose another address with --listen HOST:PORT"),
-        })
+        Err(cannot_listen(listener, &why))
+    }
+
+    fn listen(&self) -> Result<TcpListener, String> {
+        let listens = self.socket.listen(self.backlog).and_then(|()| self.socket.try_clone());
+        let listens = listens.and_then(|socket| TcpListener::from_std(socket.into()));
+        listens.map_err(|error| cannot_listen(&self.listener, &error.to_string()))
     }
 }
 
@@ -97,7 +100,17 @@ fn reach(listener: &Listener, network: &Network) -> Option<Reach> {
     })
 }
 
-fn bind(address: SocketAddr, network: &Network) -> io::Result<(TcpListener, SocketAddr)> {
+fn cannot_listen(listener: &Listener, why: &str) -> String {
+    if why.contains("Address already in use") {
+        let port = listener.port;
+        return format!(
+            "port {port} is taken by another process; stop it or choose another port with --listen HOST:PORT"
+        );
+    }
+    format!("cannot listen on {listener}: {why}; choose another address with --listen HOST:PORT")
+}
+
+fn bind(address: SocketAddr, network: &Network) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
@@ -109,9 +122,7 @@ fn bind(address: SocketAddr, network: &Network) -> io::Result<(TcpListener, Sock
         socket.set_recv_buffer_size(size)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(network.listen_backlog).unwrap_or(i32::MAX))?;
-    let socket = TcpListener::from_std(socket.into())?;
-    let address = socket.local_addr()?;
+    let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok((socket, address))
 }
 
@@ -123,13 +134,21 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Begins to accept on `bound`.
-    #[must_use]
-    pub fn start(bound: Vec<(Bound, Arc<Guarded>)>, ctx: &Arc<api::Context>, limits: &Arc<Limits>) -> Listeners {
+    /// Begins to listen on `bound`.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn start(
+        bound: Vec<(Bound, Arc<Guarded>)>,
+        ctx: &Arc<api::Context>,
+        limits: &Arc<Limits>,
+    ) -> Result<Listeners, String> {
         let listeners = Listeners { stopping: CancellationToken::new(), tasks: TaskTracker::new() };
         for (bound, guarded) in bound {
+            let socket = bound.listen()?;
             guarded.keep_fresh(&listeners.tasks, &listeners.stopping);
             let accept = Accept {
+                socket,
                 bound,
                 guarded,
                 ctx: Arc::clone(ctx),
@@ -139,7 +158,7 @@ impl Listeners {
             };
             listeners.tasks.spawn(accept.run());
         }
-        listeners
+        Ok(listeners)
     }
 
     /// Stops accepting and reading, sends the answers of what was placed, and closes.
@@ -151,6 +170,7 @@ impl Listeners {
 }
 
 struct Accept {
+    socket: TcpListener,
     bound: Bound,
     guarded: Arc<Guarded>,
     ctx: Arc<api::Context>,
@@ -165,7 +185,7 @@ impl Accept {
         loop {
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => return,
-                accepted = self.bound.socket.accept() => accepted,
+                accepted = self.socket.accept() => accepted,
             };
             match accepted {
                 Ok((stream, address)) => {

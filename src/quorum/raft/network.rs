@@ -54,7 +54,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, voter: &Voter) -> Peer {
-        Peer { network: self.clone(), target, voter: voter.clone() }
+        Peer { network: self.clone(), target, voter: voter.clone(), silent: false }
     }
 }
 
@@ -63,20 +63,26 @@ pub(super) struct Peer {
     network: Network,
     target: u64,
     voter: Voter,
+    /// It did not answer the last message.
+    silent: bool,
 }
 
 type Failed<E> = RPCError<u64, Voter, E>;
 
 impl Peer {
-    async fn call<T: Answer>(&self, ask: Ask, deadline: Duration) -> Result<T, Unreachable> {
+    async fn call<T: Answer>(&mut self, ask: Ask, deadline: Duration) -> Result<T, Unreachable> {
         let Network { node, cluster, transport, .. } = &self.network;
         let to = node_id(self.target);
         let request = Request { cluster: cluster.clone(), from: *node, to, ask };
         let answer = transport.call(to, &self.voter.host, self.voter.port, request.to_bytes(), deadline).await;
-        answer.and_then(|bytes| read_answer(&bytes)).map_err(|error| {
-            tracing::debug!(node = self.target, %error, "a controller does not answer");
-            Unreachable::new(&error)
-        })
+        let answer = answer.and_then(|bytes| read_answer(&bytes));
+        // Several messages a second go to each: only a change is worth a line.
+        match (&answer, std::mem::replace(&mut self.silent, answer.is_err())) {
+            (Err(error), false) => tracing::info!(node = self.target, %error, "a controller does not answer"),
+            (Ok(_), true) => tracing::info!(node = self.target, "a controller answers again"),
+            _ => {}
+        }
+        answer.map_err(|error| Unreachable::new(&error))
     }
 }
 
