@@ -6,6 +6,7 @@
 //! for clients and on the disks.
 //!
 //! `FAULTS_SEED` repeats a schedule, `FAULTS_SECONDS` says how long faults come, `KLAMM_BIN` which program is hurt. The
+//! With the feature `planted` the program is given bugs, which have to be found. The
 //! network is hurt only as root (namespaces, iptables). What a run with findings leaves lies where its last lines say.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,11 +18,13 @@ use faults::final_reads::{self, RECOVERY, wait_for};
 use faults::history::{History, Outcome};
 use faults::load::{Names, PARTITIONS, READERS, client};
 use faults::pipes::{INPUT, PIPES};
-use faults::{checks, disks, load, network::NODES, observers, pipes, plan};
+use faults::plan::{self, Step};
+use faults::{checks, disks, load, network::NODES, observers, pipes};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -99,14 +102,10 @@ fn numbers(history: &History) -> String {
     )
 }
 
-#[test]
-fn nothing_that_was_promised_is_broken_whatever_happens_to_nodes_and_network() {
-    let seed = number_from("FAULTS_SEED", u64::from(std::process::id()));
-    let time = Duration::from_secs(number_from("FAULTS_SECONDS", 20));
-    eprintln!("FAULTS_SEED={seed} FAULTS_SECONDS={}", time.as_secs());
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+/// Lets a cluster in `dir` suffer; what is wrong afterwards.
+fn run(dir: &Path, seed: u64, planted: Option<&'static str>, plan: impl Fn(bool) -> Vec<Step>) -> Vec<String> {
     let history = Arc::new(History::new());
-    let cluster = Arc::new(Cluster::start(dir.path()));
+    let cluster = Arc::new(Cluster::start(dir, planted));
     create_topics(&cluster);
     history.say("the cluster is there");
 
@@ -120,7 +119,7 @@ fn nothing_that_was_promised_is_broken_whatever_happens_to_nodes_and_network() {
     readers.extend(copiers);
     std::thread::sleep(Duration::from_secs(3));
 
-    cluster.suffer(&plan::schedule(seed, time, cluster.has_network()), load::PLAIN[0], &history);
+    cluster.suffer(&plan(cluster.has_network()), load::PLAIN[0], &history);
 
     let healed = Instant::now();
     let require = |what: &str, look: &dyn Fn() -> Result<(), String>| match wait_for(RECOVERY, look) {
@@ -145,12 +144,44 @@ fn nothing_that_was_promised_is_broken_whatever_happens_to_nodes_and_network() {
     findings.splice(0..0, history.findings.lock().iter().cloned());
     history.say(&numbers(&history));
     if !findings.is_empty() {
-        let kept = dir.keep();
-        panic!(
-            "FAULTS_SEED={seed}: {} findings; logs and data in {}\n{}",
-            findings.len(),
-            kept.display(),
-            findings.join("\n")
-        );
+        cluster.keep_disks();
     }
+    findings
+}
+
+#[test]
+fn nothing_that_was_promised_is_broken_whatever_happens_to_nodes_and_network() {
+    let seed = number_from("FAULTS_SEED", u64::from(std::process::id()));
+    let time = Duration::from_secs(number_from("FAULTS_SECONDS", 20));
+    eprintln!("FAULTS_SEED={seed} FAULTS_SECONDS={}", time.as_secs());
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let findings = run(dir.path(), seed, None, |spaces| plan::schedule(seed, time, spaces));
+    if !findings.is_empty() {
+        let (count, kept) = (findings.len(), dir.keep());
+        panic!("FAULTS_SEED={seed}: {count} findings; logs and data in {}\n{}", kept.display(), findings.join("\n"));
+    }
+}
+
+/// The program with a bug, and faults that bring it to light: a leader appends what nobody else gets, and dies.
+#[cfg(feature = "planted")]
+fn finds(bug: &'static str, check: &str) {
+    use plan::{Fault, Target};
+    let stranded =
+        |at, target| Step { at: Duration::from_secs(at), lasts: Duration::from_secs(2), fault: Fault::Strand(target) };
+    let steps = vec![stranded(0, Target::Leader), stranded(10, Target::Leader), stranded(20, Target::Node(1))];
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let findings = run(dir.path(), 1, Some(bug), |_| steps.clone());
+    assert!(findings.iter().any(|finding| finding.starts_with(check)), "{bug} was not found: {findings:?}");
+}
+
+#[cfg(feature = "planted")]
+#[test]
+fn an_answer_before_the_commit_is_found() {
+    finds("answers-before-commit", "L1, L2");
+}
+
+#[cfg(feature = "planted")]
+#[test]
+fn a_log_that_is_not_cut_where_it_diverges_is_found() {
+    finds("skips-truncation", "L10");
 }

@@ -2,7 +2,7 @@
 
 use super::ask;
 use super::history::History;
-use super::network::{NODES, Network};
+use super::network::{NODES, Network, run};
 use super::plan::{Fault, Step, Target};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,10 +43,16 @@ group.consumer.min.heartbeat.interval.ms=500
 log.segment.bytes=1048576
 ";
 
+fn others(node: usize) -> impl Iterator<Item = usize> {
+    (0..NODES).filter(move |other| *other != node)
+}
+
 struct Node {
     /// `None`: it is not to run.
     child: Option<Child>,
     life: u32,
+    /// Without room for the metadata it may end, as Kafka's nodes do.
+    was_full: bool,
 }
 
 pub(crate) struct Cluster {
@@ -54,6 +60,8 @@ pub(crate) struct Cluster {
     dir: PathBuf,
     ports: Vec<(u16, u16)>,
     nodes: Mutex<Vec<Node>>,
+    /// The bug that the nodes are to have; only builds with the feature `planted` know any.
+    planted: Option<&'static str>,
 }
 
 /// The program to hurt.
@@ -63,11 +71,11 @@ fn program() -> String {
 
 impl Cluster {
     /// Three nodes that lie in `dir`; returns before they answer.
-    pub(crate) fn start(dir: &Path) -> Cluster {
+    pub(crate) fn start(dir: &Path, planted: Option<&'static str>) -> Cluster {
         let network = Network::set_up();
         let port = super::super::support::broker::free_port;
         let ports = (0..NODES).map(|_| if network.is_own() { (9092, 9093) } else { (port(), port()) }).collect();
-        let cluster = Cluster { network, dir: dir.to_owned(), ports, nodes: Mutex::default() };
+        let cluster = Cluster { network, dir: dir.to_owned(), ports, nodes: Mutex::default(), planted };
         let voters: Vec<String> =
             (0..NODES).map(|n| format!("{}@{}:{}", n + 1, cluster.network.host(n), cluster.ports[n].1)).collect();
         for node in 0..NODES {
@@ -80,7 +88,12 @@ impl Cluster {
                 cluster.data(node).display(),
             );
             std::fs::write(cluster.file(node, "properties"), text).unwrap();
-            cluster.nodes.lock().push(Node { child: Some(cluster.spawn(node)), life: 1 });
+            std::fs::create_dir(cluster.data(node)).unwrap();
+            if cluster.network.is_own() {
+                let mounted = run(&format!("mount -t tmpfs -o size=192m tmpfs {}", cluster.data(node).display()));
+                assert!(mounted, "root may mount");
+            }
+            cluster.nodes.lock().push(Node { child: Some(cluster.spawn(node)), life: 1, was_full: false });
         }
         cluster
     }
@@ -92,6 +105,20 @@ impl Cluster {
     /// Where a node's partitions lie.
     pub(crate) fn data(&self, node: usize) -> PathBuf {
         self.dir.join(format!("data-{}", node + 1))
+    }
+
+    /// What fills a node's disk.
+    fn ballast(&self, node: usize) -> PathBuf {
+        self.data(node).join("ballast")
+    }
+
+    /// Copies what the disks hold to where they are when the cluster is gone.
+    pub(crate) fn keep_disks(&self) {
+        if self.network.is_own() {
+            for node in 0..NODES {
+                run(&format!("cp -r {} {}", self.data(node).display(), self.file(node, "disk").display()));
+            }
+        }
     }
 
     pub(crate) fn has_network(&self) -> bool {
@@ -111,6 +138,9 @@ impl Cluster {
         let mut command = self.network.command(node, &program());
         command.arg("--config").arg(self.file(node, "properties"));
         command.env("CLUSTER_ID", CLUSTER_ID).env("RUST_BACKTRACE", "1");
+        if let Some(bug) = self.planted {
+            command.env("KLAMM_PLANTED", bug);
+        }
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program()))
     }
@@ -153,7 +183,8 @@ impl Cluster {
     fn begin(&self, node: usize) {
         let mut nodes = self.nodes.lock();
         if nodes[node].child.is_none() {
-            nodes[node] = Node { child: Some(self.spawn(node)), life: nodes[node].life + 1 };
+            let was_full = self.ballast(node).exists();
+            nodes[node] = Node { child: Some(self.spawn(node)), life: nodes[node].life + 1, was_full };
         }
     }
 
@@ -163,8 +194,14 @@ impl Cluster {
             let mut nodes = self.nodes.lock();
             if let Some(status) = nodes[node].child.as_mut().and_then(|child| child.try_wait().unwrap()) {
                 nodes[node].child = None;
+                let full = nodes[node].was_full;
                 drop(nodes);
-                history.find(format!("node {} ended by itself: {status}\n{}", node + 1, self.last_words(node)));
+                let what = format!("node {} ended by itself: {status}\n{}", node + 1, self.last_words(node));
+                if full {
+                    history.say(&what)
+                } else {
+                    history.find(what)
+                }
                 self.begin(node);
             }
         }
@@ -237,6 +274,17 @@ impl Cluster {
                 self.signal(node, Signal::STOP);
                 Hurt::Paused(node)
             }
+            Fault::Strand(target) => {
+                let node = self.find(target, topic);
+                others(node).for_each(|other| self.signal(other, Signal::STOP));
+                Hurt::Stranded(node)
+            }
+            Fault::CutOff(target) => {
+                let node = self.find(target, topic);
+                let pairs: Vec<_> = others(node).flat_map(|other| [(node, other), (other, node)]).collect();
+                pairs.iter().for_each(|(from, to)| self.network.mute(*from, *to, true));
+                Hurt::Muted(pairs)
+            }
             Fault::Isolate(target) => {
                 let node = self.find(target, topic);
                 self.network.isolate(node, true);
@@ -251,6 +299,23 @@ impl Cluster {
                 self.network.mute(from, to, true);
                 Hurt::Muted(vec![(from, to)])
             }
+            Fault::Fill(target) => {
+                let node = self.find(target, topic);
+                self.nodes.lock()[node].was_full = true;
+                let ballast = std::fs::File::create(self.ballast(node)).unwrap();
+                // Whoever writes meanwhile takes what was free a moment ago.
+                while rustix::fs::statvfs(self.data(node)).is_ok_and(|disk| disk.f_bavail > 0) {
+                    let (disk, length) =
+                        (rustix::fs::statvfs(self.data(node)).unwrap(), ballast.metadata().unwrap().len());
+                    let _ = rustix::fs::fallocate(
+                        &ballast,
+                        rustix::fs::FallocateFlags::empty(),
+                        length,
+                        disk.f_bavail * disk.f_frsize,
+                    );
+                }
+                Hurt::Full(node)
+            }
             Fault::Loss(target, percent) => {
                 let node = self.find(target, topic);
                 self.network.lose(node, percent, true);
@@ -264,6 +329,12 @@ impl Cluster {
             Hurt::Nothing => {}
             Hurt::Down(nodes) => nodes.iter().for_each(|node| self.begin(*node)),
             Hurt::Paused(node) => self.signal(*node, Signal::CONT),
+            Hurt::Stranded(node) => {
+                self.kill(*node);
+                others(*node).for_each(|other| self.signal(other, Signal::CONT));
+                self.begin(*node);
+            }
+            Hurt::Full(node) => std::fs::remove_file(self.ballast(*node)).unwrap(),
             Hurt::Isolated(node) => self.network.isolate(*node, false),
             Hurt::Muted(pairs) => pairs.iter().for_each(|(from, to)| self.network.mute(*from, *to, false)),
             Hurt::Losing(node, percent) => self.network.lose(*node, *percent, false),
@@ -313,6 +384,8 @@ enum Hurt {
     Nothing,
     Down(Vec<usize>),
     Paused(usize),
+    Stranded(usize),
+    Full(usize),
     Isolated(usize),
     Muted(Vec<(usize, usize)>),
     Losing(usize, u64),
@@ -320,6 +393,11 @@ enum Hurt {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        (0..NODES).for_each(|node| self.kill(node));
+        for node in 0..NODES {
+            self.kill(node);
+            if self.network.is_own() {
+                run(&format!("umount {}", self.data(node).display()));
+            }
+        }
     }
 }

@@ -87,6 +87,9 @@ pub(crate) struct End {
 pub(crate) struct History {
     began: Instant,
     pub(crate) sent: Mutex<BTreeMap<(Place, Value), Outcome<i64>>>,
+    /// Producers that gave records up: what else was under way then, librdkafka sends anew in another epoch, so it may be there
+    /// twice, elsewhere and later.
+    pub(crate) impatient: Mutex<BTreeSet<u32>>,
     pub(crate) txns: Mutex<Vec<Txn>>,
     pub(crate) commits: Mutex<Vec<Commit>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
@@ -105,6 +108,7 @@ impl History {
         History {
             began: Instant::now(),
             sent: Mutex::default(),
+            impatient: Mutex::default(),
             txns: Mutex::default(),
             commits: Mutex::default(),
             seen: Mutex::default(),

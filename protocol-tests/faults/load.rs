@@ -78,6 +78,9 @@ pub(crate) fn produce(
     let patient = lives > Duration::from_secs(60);
     while !stop.load(Ordering::Relaxed) {
         let name = names.next();
+        if !patient {
+            history.impatient.lock().insert(name);
+        }
         let producer: ThreadedProducer<Ledger> = client(bootstrap)
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", lives.as_millis().to_string())

@@ -11,7 +11,7 @@ pub(crate) enum Network {
 }
 
 /// Whether the command ran and succeeded.
-fn run(line: &str) -> bool {
+pub(crate) fn run(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let mut command = Command::new(words.next().unwrap());
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

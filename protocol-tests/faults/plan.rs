@@ -25,20 +25,34 @@ pub(crate) enum Fault {
     Restart(Target),
     /// SIGSTOP, and SIGCONT.
     Pause(Target),
+    /// The two others are paused; then it is killed, they go on without what only it has, and it comes back.
+    Strand(Target),
+    /// The two others do not hear a node and it does not hear them; clients reach all.
+    CutOff(Target),
     /// Nothing comes to a node or leaves it, clients' messages included.
     Isolate(Target),
     /// Two nodes do not hear each other; the third hears both.
     Cut(usize, usize),
     /// The second does not hear the first.
     OneWay(usize, usize),
+    /// No byte more fits on a node's disk.
+    Fill(Target),
     /// A node loses a share of the packets that come, in per cent.
     Loss(Target, u64),
 }
 
 impl Fault {
-    /// Whether it takes network namespaces of our own.
+    /// Whether it takes a network and disks of our own.
     fn needs_spaces(self) -> bool {
-        matches!(self, Fault::Isolate(_) | Fault::Cut(..) | Fault::OneWay(..) | Fault::Loss(..))
+        matches!(
+            self,
+            Fault::Isolate(_)
+                | Fault::CutOff(_)
+                | Fault::Cut(..)
+                | Fault::OneWay(..)
+                | Fault::Fill(_)
+                | Fault::Loss(..)
+        )
     }
 }
 
@@ -68,7 +82,7 @@ fn pair(chance: &mut Chance) -> (usize, usize) {
 }
 
 fn fault(chance: &mut Chance) -> Fault {
-    match chance.below(20) {
+    match chance.below(24) {
         0 => Fault::Nothing,
         1..6 => Fault::Kill(target(chance)),
         6 => Fault::KillAll,
@@ -83,6 +97,9 @@ fn fault(chance: &mut Chance) -> Fault {
             let (from, to) = pair(chance);
             Fault::OneWay(from, to)
         }
+        18..20 => Fault::CutOff(target(chance)),
+        20 => Fault::Strand(target(chance)),
+        21 => Fault::Fill(target(chance)),
         _ => {
             let target = target(chance);
             Fault::Loss(target, 5 + chance.below(30))
@@ -120,5 +137,5 @@ fn a_seed_is_a_schedule() {
     assert_eq!(of(1), of(1));
     assert_ne!(of(1), of(2));
     let kinds: std::collections::HashSet<_> = of(1).iter().map(|step| std::mem::discriminant(&step.fault)).collect();
-    assert_eq!(kinds.len(), 9, "ten minutes have every kind of fault");
+    assert_eq!(kinds.len(), 12, "ten minutes have every kind of fault");
 }

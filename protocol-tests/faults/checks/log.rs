@@ -11,6 +11,13 @@ fn values(records: &[(i64, String)]) -> impl Iterator<Item = (i64, Value)> {
     records.iter().filter_map(|(offset, text)| Some((*offset, Value::parse(text)?)))
 }
 
+/// Records but those of some producers.
+pub(crate) fn without(producers: &BTreeSet<u32>, records: &Records) -> Records {
+    let keep = |text: &str| Value::parse(text).is_none_or(|value| !producers.contains(&value.producer));
+    let kept = |records: &[(i64, String)]| records.iter().filter(|(_, text)| keep(text)).cloned().collect();
+    records.iter().map(|(place, records)| (*place, kept(records))).collect()
+}
+
 pub(crate) fn lost(sent: &Sent, records: &Records) -> Vec<String> {
     let there: BTreeSet<(Place, Value)> =
         records.iter().flat_map(|(place, records)| values(records).map(|(_, value)| (*place, value))).collect();
