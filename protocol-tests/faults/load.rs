@@ -164,6 +164,8 @@ pub(crate) fn member(bootstrap: &str, group: &str, protocol: &str, topics: &[&st
     if protocol == "classic" {
         config.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "1000");
     }
+    // Whoever hangs is a member no more.
+    config.set("max.poll.interval.ms", "25000");
     let consumer: BaseConsumer<Membership> = config.create_with_context(Membership::default()).unwrap();
     consumer.subscribe(topics).unwrap();
     consumer
