@@ -73,6 +73,3 @@ fn wish(command: &DoctorCommand) -> Wish {
         unused: client.unused.clone(),
     }
 }
-
-#[cfg(test)]
-mod tests;
