@@ -1,9 +1,9 @@
 //! `klamm`: arguments, environment and file to a configuration, and that to a running broker.
 
 use klamm::config::{self, Command, DoctorCommand, LogFormat, Startup, StorageCommand, Surroundings};
-use klamm::{doctor, node};
 use klamm::rt::fs::disk::disk;
 use klamm::rt::{clock, logging, process};
+use klamm::{doctor, node};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

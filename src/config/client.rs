@@ -55,8 +55,10 @@ impl ClientSettings {
     /// # Errors
     /// A sentence: the file is none, or has a value that cannot be.
     pub fn parse(text: &str) -> Result<ClientSettings, ConfigError> {
-        let all: Values =
-            properties::parse(text)?.into_iter().map(|property| (property.key, property.value.trim().to_owned())).collect();
+        let all: Values = properties::parse(text)?
+            .into_iter()
+            .map(|property| (property.key, property.value.trim().to_owned()))
+            .collect();
         let value = |name: &str| all.get(name).map(String::as_str).filter(|text| !text.is_empty());
         let protocol = value("security.protocol").unwrap_or("PLAINTEXT");
         let known = SecurityProtocol::ALL.into_iter().find(|one| one.name().eq_ignore_ascii_case(protocol));
@@ -87,10 +89,7 @@ impl ClientSettings {
     }
 }
 
-fn sasl<'a>(
-    protocol: SecurityProtocol,
-    value: &impl Fn(&str) -> Option<&'a str>,
-) -> Result<ClientSasl, ConfigError> {
+fn sasl<'a>(protocol: SecurityProtocol, value: &impl Fn(&str) -> Option<&'a str>) -> Result<ClientSasl, ConfigError> {
     let name = protocol.name();
     // As in Kafka, where Kerberos is the default.
     let mechanism = value("sasl.mechanism").unwrap_or("GSSAPI");
@@ -113,11 +112,14 @@ fn sasl<'a>(
 /// A sentence that names the part which is no address.
 pub fn addresses(text: &str) -> Result<Vec<(String, u16)>, ConfigError> {
     let one = |part: &str| {
-        let with_port = if part.ends_with(']') || !part.contains(':') { format!("{part}:9092") } else { part.to_owned() };
+        let with_port =
+            if part.ends_with(']') || !part.contains(':') { format!("{part}:9092") } else { part.to_owned() };
         host_and_port(&with_port)
             .filter(|(host, port)| !host.is_empty() && *port != 0)
             .map(|(host, port)| (host.to_owned(), port))
-            .ok_or_else(|| ConfigError::new(format!("{part:?} is no address: write HOST:PORT, as broker.example:9092.")))
+            .ok_or_else(|| {
+                ConfigError::new(format!("{part:?} is no address: write HOST:PORT, as broker.example:9092."))
+            })
     };
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {

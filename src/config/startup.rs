@@ -117,7 +117,9 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
         Parsed::Run(cli) => cli,
     };
     if let Some(Instead::Storage | Instead::Doctor) = cli.instead {
-        return Err(ConfigError::new("storage and doctor have options of their own: write the word directly after klamm."));
+        return Err(ConfigError::new(
+            "storage and doctor have options of their own: write the word directly after klamm.",
+        ));
     }
     let mut collected = Collected::new();
     if let Some(path) = &cli.config {

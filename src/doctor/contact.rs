@@ -33,9 +33,8 @@ impl Client {
         Client {
             within: command.timeout,
             id: command.client.client_id.clone(),
-            tls: configured.map(|made| {
-                made.map(|config| TlsConnector::from(Arc::new(config))).map_err(|bad| bad.to_string())
-            }),
+            tls: configured
+                .map(|made| made.map(|config| TlsConnector::from(Arc::new(config))).map_err(|bad| bad.to_string())),
             sasl: command.client.sasl.clone(),
         }
     }

@@ -1,22 +1,22 @@
 //! TLS as a client has it, and why not.
 
 use super::machine::facts::NoTls;
+use crate::peer::Stream;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error};
 use std::io;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// TLS over a socket, and its version.
-pub(super) async fn handshake(
+pub(super) async fn handshake<S: Stream>(
     tls: &TlsConnector,
-    socket: TcpStream,
+    socket: S,
     host: &str,
     within: Duration,
-) -> Result<(TlsStream<TcpStream>, String), NoTls> {
+) -> Result<(TlsStream<S>, String), NoTls> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| NoTls::Other(format!("{host} is no name that a certificate could have")))?;
     match timeout(within, tls.connect(name, socket)).await {
@@ -30,7 +30,7 @@ pub(super) async fn handshake(
 }
 
 /// Whether the other side speaks TLS, however it goes on.
-pub(super) async fn speaks_tls(tls: &TlsConnector, socket: TcpStream, host: &str, within: Duration) -> bool {
+pub(super) async fn speaks_tls(tls: &TlsConnector, socket: impl Stream, host: &str, within: Duration) -> bool {
     let name = ServerName::try_from(host.to_owned()).or_else(|_| ServerName::try_from("localhost"));
     let Ok(name) = name else { return false };
     match timeout(within, tls.connect(name, socket)).await {
@@ -48,7 +48,9 @@ fn of(error: &io::Error) -> NoTls {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match inner(error) {
         Some(fault) => self::fault(fault),
-        None if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) => NoTls::Closed,
+        None if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) => {
+            NoTls::Closed
+        }
         None => NoTls::Other(error.to_string()),
     }
 }

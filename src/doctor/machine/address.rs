@@ -144,7 +144,9 @@ fn stopped(wish: &Wish, contact: &Contact, whose: Whose<'_>, stop: &Stop) -> Fin
             format!("{}, or make {host} known here, as in /etc/hosts", readvertise(node, contact, used)),
         ),
         (Stop::Unconnected, whose) => unconnected(wish, contact, whose),
-        (Stop::Settings(sentence), _) => Finding::fault("client-settings", sentence.clone(), "change the client's settings"),
+        (Stop::Settings(sentence), _) => {
+            Finding::fault("client-settings", sentence.clone(), "change the client's settings")
+        }
         (Stop::Tls(fault, speaks), _) => no_tls(wish, contact, fault, speaks),
         (Stop::Greeting(odd, speaks), _) => not_kafka(wish, contact, odd, speaks),
         (Stop::Login(fault), _) => no_login(wish, fault),
@@ -269,7 +271,9 @@ fn stranger(speaks: &Speaks) -> Finding {
             "an HTTP server is there, and no broker",
             format!("{advice}; consoles, registries, REST proxies and metrics have ports of their own"),
         ),
-        Speaks::Text(text) => Finding::fault("not-kafka", format!("what is there says {text:?}: it is no broker"), advice),
+        Speaks::Text(text) => {
+            Finding::fault("not-kafka", format!("what is there says {text:?}: it is no broker"), advice)
+        }
         _ => Finding::fault("not-kafka", "what is there does not speak Kafka's protocol", advice),
     }
 }
@@ -318,7 +322,10 @@ fn no_login(wish: &Wish, fault: &NoLogin) -> Finding {
         NoLogin::NotWanted => Finding::fault(
             "login-not-wanted",
             format!("the listener has no logins, but security.protocol is {}", wish.protocol),
-            format!("set security.protocol={}, or use the port of a listener with SASL", if wish.tls { "SSL" } else { "PLAINTEXT" }),
+            format!(
+                "set security.protocol={}, or use the port of a listener with SASL",
+                if wish.tls { "SSL" } else { "PLAINTEXT" }
+            ),
         ),
         NoLogin::Mechanism(offered) => Finding::fault(
             "mechanism",
@@ -327,7 +334,11 @@ fn no_login(wish: &Wish, fault: &NoLogin) -> Finding {
         ),
         NoLogin::Refused(created) => {
             let said = created.message.clone().unwrap_or_else(|| created.error.name().to_owned());
-            Finding::fault("login-refused", format!("the login by {mechanism} is refused: {said}"), refused_advice(mechanism))
+            Finding::fault(
+                "login-refused",
+                format!("the login by {mechanism} is refused: {said}"),
+                refused_advice(mechanism),
+            )
         }
         NoLogin::Closed => Finding::fault(
             "login-refused",
@@ -349,9 +360,7 @@ fn no_login(wish: &Wish, fault: &NoLogin) -> Finding {
 
 fn refused_advice(mechanism: &str) -> String {
     let listed = if mechanism.starts_with("SCRAM") {
-        format!(
-            "whether the user has credentials for {mechanism} (kafka-configs --describe --entity-type users)"
-        )
+        format!("whether the user has credentials for {mechanism} (kafka-configs --describe --entity-type users)")
     } else {
         "whether the broker knows the user (the listener's sasl.jaas.config)".to_owned()
     };

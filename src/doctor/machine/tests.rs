@@ -73,13 +73,7 @@ fn where_nothing_is_wrong_nothing_is_said_to_be() {
 
 #[test]
 fn every_fault_has_a_cause_and_advice() {
-    let partition = PartitionSeen {
-        id: PartitionId(0),
-        error: ErrorCode::NONE,
-        leader: None,
-        replicas: 3,
-        in_sync: 1,
-    };
+    let partition = PartitionSeen { id: PartitionId(0), error: ErrorCode::NONE, leader: None, replicas: 3, in_sync: 1 };
     let odd = || Odd::TimedOut;
     let rows = [
         (ends(wish(), Stop::Unresolved("no".into())), "name-unresolved"),
@@ -127,14 +121,18 @@ fn every_fault_has_a_cause_and_advice() {
         (trial(End::Fetch(ErrorCode::UNKNOWN_SERVER_ERROR)), "not-read"),
         (trial(End::Differs), "record-lost"),
         (trial(End::Odd("Produce", odd())), "no-answer"),
-        (trial(End::Odd("Fetch", Odd::Unsupported { api: "Fetch", theirs: Some(Range { min: 0, max: 3 }) })), "too-old"),
+        (
+            trial(End::Odd("Fetch", Odd::Unsupported { api: "Fetch", theirs: Some(Range { min: 0, max: 3 }) })),
+            "too-old",
+        ),
         (Facts { trial: Some(Trial { left_behind: Some("no".into()), ..done() }), ..well() }, "topic-left-behind"),
         (Facts { cluster: Some(Cluster::default()), ..well() }, "no-brokers"),
     ];
     for (facts, cause) in rows {
         let report = diagnose(&facts);
         assert_eq!(report.causes(), [cause], "{facts:?}");
-        let mut faults = report.sections.iter().flat_map(|section| &section.findings).filter(|one| !one.cause.is_empty());
+        let mut faults =
+            report.sections.iter().flat_map(|section| &section.findings).filter(|one| !one.cause.is_empty());
         let fault = faults.next().unwrap();
         assert!(fault.advice.as_ref().is_some_and(|advice| advice.len() > 10), "{fault:?}");
         assert!(!fault.text.ends_with('.') && !fault.text.contains("  "), "{fault:?}");
@@ -157,7 +155,9 @@ fn a_broker_that_advertises_the_clients_own_machine_is_told_what_that_means() {
     let report = diagnose(&advertises(Some(contact)));
     assert_eq!(report.causes(), ["advertised-unreachable"]);
     let text = report.to_string();
-    for part in ["localhost is every client's own machine", "advertised.listeners of node 7", "broker:9092 worked from here"] {
+    for part in
+        ["localhost is every client's own machine", "advertised.listeners of node 7", "broker:9092 worked from here"]
+    {
         assert!(text.contains(part), "{part} is missing from\n{text}");
     }
 }

@@ -59,13 +59,15 @@ pub(super) fn findings(trial: &Trial) -> Vec<Finding> {
 
 fn clock(trial: &Trial) -> Option<Finding> {
     let Some((ahead, within)) = trial.clock else {
-        return (trial.end == End::Done).then(|| {
-            Finding::note("the clocks were not compared: the topic has its records' own timestamps")
-        });
+        return (trial.end == End::Done)
+            .then(|| Finding::note("the clocks were not compared: the topic has its records' own timestamps"));
     };
     let distance = ahead.saturating_abs();
     if distance.saturating_sub(within) < SKEW_MAX_MS {
-        return Some(Finding::good(format!("the broker's clock agrees with this machine's to {} ms", distance.max(within))));
+        return Some(Finding::good(format!(
+            "the broker's clock agrees with this machine's to {} ms",
+            distance.max(within)
+        )));
     }
     let seconds = u64::try_from(distance / 1000).unwrap_or_default();
     let direction = if ahead > 0 { "ahead of" } else { "behind" };
@@ -133,9 +135,15 @@ fn describe(trial: &Trial, error: ErrorCode) -> Finding {
 }
 
 fn no_leader(partition: Option<&PartitionSeen>) -> Finding {
-    let of = partition.map_or_else(|| "it has no partitions".to_owned(), |partition| {
-        format!("partition {} has {} replicas, {} of them in sync", partition.id.0, partition.replicas, partition.in_sync)
-    });
+    let of = partition.map_or_else(
+        || "it has no partitions".to_owned(),
+        |partition| {
+            format!(
+                "partition {} has {} replicas, {} of them in sync",
+                partition.id.0, partition.replicas, partition.in_sync
+            )
+        },
+    );
     Finding::fault(
         "no-leader",
         format!("no broker leads the topic ({of})"),

@@ -140,7 +140,8 @@ impl Foreign {
         if answer.error_code != 0 {
             return Err(Odd::Malformed(format!("ApiVersions: {}", ErrorCode(answer.error_code).name())));
         }
-        let ranges = answer.api_keys.iter().map(|api| (api.api_key, Range { min: api.min_version, max: api.max_version }));
+        let ranges =
+            answer.api_keys.iter().map(|api| (api.api_key, Range { min: api.min_version, max: api.max_version }));
         self.versions.0 = ranges.collect();
         Ok(())
     }
@@ -185,9 +186,9 @@ impl Foreign {
     pub async fn create(&mut self, topic: &str, configs: &[(&str, &str)]) -> Result<Created, Odd> {
         let within = milliseconds(self.within);
         let make = |version: i16| {
-            let configs = configs.iter().map(|(key, value)| {
-                CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
-            });
+            let configs = configs
+                .iter()
+                .map(|(key, value)| CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value))));
             // That the cluster chooses came with version 4 (KIP-464).
             let replication = if version >= 4 { -1 } else { 1 };
             let topic = CreatableTopic::default()
@@ -272,9 +273,7 @@ impl Foreign {
         Ok(match found {
             _ if answer.error_code != 0 => Fetched { error: ErrorCode(answer.error_code), records: Bytes::new() },
             None => Fetched { error: NO_ANSWER, records: Bytes::new() },
-            Some(found) => {
-                Fetched { error: ErrorCode(found.error_code), records: found.records.unwrap_or_default() }
-            }
+            Some(found) => Fetched { error: ErrorCode(found.error_code), records: found.records.unwrap_or_default() },
         })
     }
 

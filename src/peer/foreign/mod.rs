@@ -58,7 +58,12 @@ pub async fn resolve(host: &str, port: u16, within: Duration) -> io::Result<Vec<
     let found = timeout(within, lookup_host((host, port))).await;
     let mut addresses: Vec<SocketAddr> = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?.collect();
     let mut seen = Vec::new();
-    addresses.retain(|address| !seen.contains(address) && { seen.push(*address); true });
+    addresses.retain(|address| {
+        !seen.contains(address) && {
+            seen.push(*address);
+            true
+        }
+    });
     if addresses.is_empty() { Err(io::Error::other("the name has no address")) } else { Ok(addresses) }
 }
 
@@ -129,7 +134,11 @@ impl Foreign {
     }
 
     /// Asks in the newest version that both sides have.
-    async fn call<R: Request>(&mut self, ours: (i16, i16), make: impl FnOnce(i16) -> R) -> Result<(i16, R::Response), Odd> {
+    async fn call<R: Request>(
+        &mut self,
+        ours: (i16, i16),
+        make: impl FnOnce(i16) -> R,
+    ) -> Result<(i16, R::Response), Odd> {
         let version = self.versions.pick(R::KEY, ours)?;
         let body = self.exchange(version, &make(version)).await?;
         Ok((version, read::<R>(version, body)?))

@@ -34,9 +34,9 @@ fn encoded<T: Encodable>(version: i16, value: &T) -> Vec<u8> {
 }
 
 fn offering(ranges: &[(i16, i16, i16)]) -> ApiVersionsResponse {
-    let keys = ranges.iter().map(|(key, min, max)| {
-        ApiVersion::default().with_api_key(*key).with_min_version(*min).with_max_version(*max)
-    });
+    let keys = ranges
+        .iter()
+        .map(|(key, min, max)| ApiVersion::default().with_api_key(*key).with_min_version(*min).with_max_version(*max));
     ApiVersionsResponse::default().with_api_keys(keys.collect())
 }
 
@@ -97,7 +97,8 @@ async fn without_a_version_in_common_nothing_is_sent() {
 
 #[tokio::test]
 async fn bytes_that_are_no_answer_are_kept_and_not_believed() {
-    let cases: [&[u8]; 4] = [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\0\x02\x02\x46", b"\0\0\0\0", b"\0\0\0\x08wrong id"];
+    let cases: [&[u8]; 4] =
+        [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\0\x02\x02\x46", b"\0\0\0\0", b"\0\0\0\x08wrong id"];
     for bytes in cases {
         let (mut foreign, mut there) = pair();
         there.write_all(bytes).await.unwrap();
