@@ -28,7 +28,7 @@ TOPIC = "steady"
 USER, PASSWORD = "alice", "alice-secret"
 # What connections that have not logged in may hold together, by the default of connections.login.max.bytes, and what the
 # allocator and the work on them may take besides.
-BOUND_MB, BESIDES_MB = 64, 32
+BOUND_MB, BESIDES_MB = 134, 32
 LOGIN_TIMEOUT_S = 30
 LOG_LINES = 200
 

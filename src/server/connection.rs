@@ -10,6 +10,7 @@ use super::limits::{DECODED_FREE, FREE, Grant, Limits};
 use super::login::{self, Login, Next, Turn};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
+use super::strangers::Stranger;
 use crate::access::machine;
 use crate::api::{self, Answer, Chunk, Peer, Placement};
 use crate::metrics::Rejection;
@@ -59,6 +60,8 @@ pub(super) enum Closed {
     NoLogin(Duration),
     #[error("the TLS handshake failed: {0}")]
     Handshake(String),
+    #[error("too many have not logged in")]
+    TurnedOut,
     #[error("its session is over")]
     SessionOver,
     #[error("{0}")]
@@ -78,12 +81,25 @@ struct Parked {
     grants: Grants,
 }
 
+/// Who a connection is with, as far as is known.
+pub(super) struct Arrival {
+    pub(super) peer: Arc<Peer>,
+    /// When it was accepted.
+    pub(super) came: Instant,
+    /// Where clients must log in.
+    pub(super) login: Option<Box<Login>>,
+    /// Where it had to show who it is, in the handshake of TLS or in a login.
+    pub(super) stranger: Option<Arc<Stranger>>,
+}
+
 pub(super) struct Connection<S> {
     stream: S,
     ctx: Arc<api::Context>,
     peer: Arc<Peer>,
     /// Where clients must log in.
     login: Option<Box<Login>>,
+    /// Until it has logged in.
+    stranger: Option<Arc<Stranger>>,
     /// When it was accepted.
     began: Instant,
     /// What was given to the stream may still be in it.
@@ -121,18 +137,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(
         stream: S,
         ctx: Arc<api::Context>,
-        peer: Arc<Peer>,
-        login: Option<Box<Login>>,
+        arrival: Arrival,
         limits: Arc<Limits>,
         stopping: CancellationToken,
     ) -> Connection<S> {
+        let Arrival { peer, came, login, stranger } = arrival;
         let settings = ctx.settings();
         let network = &settings.network;
         let frame_max = if login.is_some() { login::receive_max(&settings, &peer) } else { network.request_bytes_max };
         Connection {
             stream,
+            incoming: Incoming::new(login.is_some()),
             login,
-            began: clock::now(),
+            stranger,
+            began: came,
             unflushed: false,
             codec: FrameCodec::new(frame_max),
             idle_max: network.idle_max,
@@ -140,7 +158,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             decoded_memory: PollSemaphore::new(limits.decoded.semaphore()),
             ctx,
             peer,
-            incoming: Incoming::default(),
             placer: api::produce::Placer::default(),
             placing: Vec::new(),
             queue: Queue::default(),
@@ -165,6 +182,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
         let mut unmute: Option<Pin<Box<Sleep>>> = None;
+        let welcome = if self.login.is_none() { self.welcome() } else { Ok(()) };
+        if let Err(why) = welcome {
+            return self.end(why).await;
+        }
         let closed = loop {
             if !draining && let Err(why) = self.place() {
                 // What was placed before is still answered, if the client takes it in time.
@@ -179,6 +200,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Step::Stop);
+                }
+                if let Some(stranger) = &self.stranger
+                    && stranger.poll_out(cx).is_ready()
+                {
+                    return Poll::Ready(Step::Closed(Closed::TurnedOut));
                 }
                 if let Poll::Ready(step) = self.poll_step(cx, draining) {
                     return Poll::Ready(step);
@@ -221,12 +247,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Closed(why) => break self.refused.take().unwrap_or(why),
             }
         };
+        self.end(closed).await
+    }
+
+    async fn end(&mut self, closed: Closed) -> Closed {
         self.incoming.give_back(&self.limits.buffers);
         // TLS says good-bye, if there is room for that.
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
         match &closed {
             Closed::Login { .. } => self.ctx.metrics.rejected(Rejection::Login),
             Closed::NoLogin(_) => self.ctx.metrics.rejected(Rejection::LoginTimeout),
+            Closed::TurnedOut => self.ctx.metrics.rejected(Rejection::LoginBytes),
             Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
             Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
             _ => {}
@@ -237,10 +268,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Closes the connection if it was idle for too long, and frees memory that it does not need now. Answers when to
     /// look again.
     fn tick(&mut self) -> Result<Duration, Closed> {
-        self.incoming.shrink(&self.limits.buffers);
         if self.login.as_ref().is_some_and(|login| !login.is_in()) {
             return self.wait_for_login();
         }
+        self.incoming.shrink(&self.limits.buffers);
         let quiet = self.quiet_for();
         if quiet < QUIET {
             return Ok(QUIET - quiet);
@@ -273,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn wait_for_login(&mut self) -> Result<Duration, Closed> {
         let max = self.ctx.settings().network.login_max;
         match max.checked_sub(clock::now().saturating_duration_since(self.began)) {
-            Some(left) if !left.is_zero() => Ok(left.min(QUIET)),
+            Some(left) if !left.is_zero() => Ok(left),
             _ => Err(Closed::NoLogin(max)),
         }
     }
@@ -342,6 +373,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn log_in(&mut self, frame: bytes::Bytes, grant: Option<Grant>) -> Result<(), Closed> {
         self.place_produces()?;
         let length = frame.len();
+        if let Some(stranger) = &self.stranger {
+            stranger.settled();
+        }
         let Some(login) = &mut self.login else { return Ok(()) };
         let next = login.step(&self.ctx, &self.peer, frame).map_err(Closed::BadRequest)?;
         let answered = |answer: bytes::Bytes| Answer::from_iter([Chunk::Bytes(answer)]);
@@ -355,6 +389,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Next::Done { key, answer, peer } => {
                 self.ctx.metrics.api(key).request(length);
+                self.welcome()?;
                 if let Some(peer) = peer {
                     self.peer = Arc::new(peer);
                 }
@@ -376,6 +411,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(Closed::Login { why, delayed });
             }
         }
+        Ok(())
+    }
+
+    /// The client is known from now on.
+    fn welcome(&mut self) -> Result<(), Closed> {
+        match self.stranger.take() {
+            Some(stranger) if !stranger.logged_in() => return Err(Closed::TurnedOut),
+            Some(_) | None => {}
+        }
+        self.incoming.trust();
+        // The next look was to be when the time for logging in is over.
+        self.resting = true;
         Ok(())
     }
 
@@ -545,6 +592,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         if let Some(length) = begun.filter(|length| *length > FREE)
             && self.grant.is_none()
+            // Strangers have a bound of their own, and take nothing from the others.
+            && self.stranger.is_none()
         {
             // Before the body is read: a client cannot make us hold what we have no room for.
             match self.frame_memory.poll_acquire_many(cx, self.limits.frames.units(length)) {

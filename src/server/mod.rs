@@ -7,14 +7,18 @@
 mod connection;
 mod guarded;
 mod incoming;
+mod journal;
 mod jwks;
 mod limits;
 mod listener;
 mod login;
+mod machine;
 mod outgoing;
 mod pace;
 mod queue;
 mod reach;
+mod socket;
+mod strangers;
 
 pub use guarded::Guarded;
 pub use limits::Limits;

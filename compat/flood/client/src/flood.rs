@@ -12,7 +12,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 /// More than a broker should keep of somebody whom it does not know.
-const MUCH: usize = 100_000;
+const MUCH: usize = 400_000;
+/// The same, before a handshake of TLS is refused for its size.
+const MUCH_HELLO: usize = 60_000;
 
 #[derive(Default)]
 struct Counts {
@@ -127,7 +129,7 @@ async fn misbehave(mut stream: TcpStream, n: usize, tls: bool) {
                 // Closed at once.
                 0 => noise(n, 64),
                 // The beginning of something large.
-                _ if tls => client_hello(MUCH),
+                _ if tls => client_hello(MUCH_HELLO),
                 1 => [&500_000u32.to_be_bytes()[..], &noise(n, MUCH)].concat(),
                 // A request of a kind that may come before a login, and then the beginning of a large one.
                 _ => [&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0, 7, 0, 0][..], &noise(n, MUCH)].concat(),
@@ -137,7 +139,11 @@ async fn misbehave(mut stream: TcpStream, n: usize, tls: bool) {
             }
         }
         _ => {
-            let all = if tls { client_hello(MUCH) } else { [&400_000u32.to_be_bytes()[..], &noise(n, MUCH)].concat() };
+            let all = if tls {
+                client_hello(MUCH_HELLO)
+            } else {
+                [&400_000u32.to_be_bytes()[..], &noise(n, MUCH_HELLO)].concat()
+            };
             for byte in all {
                 if stream.write_all(&[byte]).await.is_err() {
                     return;
