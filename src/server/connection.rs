@@ -5,6 +5,7 @@
 //! unless it is exclusive. A request that cannot be understood ends the connection, as in Kafka:
 //! what was placed before it is still answered.
 
+use super::closed::Closed;
 use super::incoming::Incoming;
 use super::limits::{DECODED_FREE, FREE, Grant, Limits};
 use super::login::{self, Login, Next, Turn};
@@ -13,11 +14,9 @@ use super::queue::{Grants, Queue, Slot, State};
 use super::strangers::Stranger;
 use crate::access::machine;
 use crate::api::{self, Answer, Chunk, Peer, Placement};
-use crate::metrics::Rejection;
 use crate::rt::clock;
-use crate::wire::{Cost, FrameCodec, FrameError, header};
+use crate::wire::{Cost, FrameCodec, header};
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -42,36 +41,6 @@ const FAR: Duration = Duration::from_secs(3600);
 /// How long a stopping broker waits for a client to take its last answers.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
-/// Why a connection ended; for the log.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Closed {
-    #[error("the client closed it")]
-    ByClient,
-    #[error("idle for {0:?}")]
-    Idle(Duration),
-    #[error("there was no answer to give")]
-    NoAnswer,
-    #[error("the broker stops")]
-    Stopping,
-    /// And whether the answer to it is held back.
-    #[error("the login failed: {why}")]
-    Login { why: String, delayed: bool },
-    #[error("it did not log in within {0:?}")]
-    NoLogin(Duration),
-    #[error("the TLS handshake failed: {0}")]
-    Handshake(String),
-    #[error("too many have not logged in")]
-    TurnedOut,
-    #[error("its session is over")]
-    SessionOver,
-    #[error("{0}")]
-    BadFrame(#[from] FrameError),
-    #[error("{0}")]
-    BadRequest(String),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
 /// A request that was received and may not be decoded yet.
 struct Parked {
     header: header::RequestHeader,
@@ -88,7 +57,7 @@ pub(super) struct Arrival {
     pub(super) came: Instant,
     /// Where clients must log in.
     pub(super) login: Option<Box<Login>>,
-    /// Where it had to show who it is, in the handshake of TLS or in a login.
+    /// The same, until it has.
     pub(super) stranger: Option<Arc<Stranger>>,
 }
 
@@ -182,10 +151,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut stopped = Box::pin(stopping.cancelled());
         let mut draining = false;
         let mut unmute: Option<Pin<Box<Sleep>>> = None;
-        let welcome = if self.login.is_none() { self.welcome() } else { Ok(()) };
-        if let Err(why) = welcome {
-            return self.end(why).await;
-        }
         let closed = loop {
             if !draining && let Err(why) = self.place() {
                 // What was placed before is still answered, if the client takes it in time.
@@ -247,21 +212,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Closed(why) => break self.refused.take().unwrap_or(why),
             }
         };
-        self.end(closed).await
-    }
-
-    async fn end(&mut self, closed: Closed) -> Closed {
         self.incoming.give_back(&self.limits.buffers);
         // TLS says good-bye, if there is room for that.
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
-        match &closed {
-            Closed::Login { .. } => self.ctx.metrics.rejected(Rejection::Login),
-            Closed::NoLogin(_) => self.ctx.metrics.rejected(Rejection::LoginTimeout),
-            Closed::TurnedOut => self.ctx.metrics.rejected(Rejection::LoginBytes),
-            Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
-            Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
-            _ => {}
-        }
         closed
     }
 
@@ -290,7 +243,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // A client that waits for us is not idle; one that takes no answer is.
             && (self.queue.is_empty() || !self.outgoing.is_empty())
         {
-            self.ctx.metrics.rejected(Rejection::Idle);
             return Err(Closed::Idle(max));
         }
         Ok(match self.idle_max {

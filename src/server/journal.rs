@@ -1,7 +1,7 @@
 //! What the log is told of connections. Anybody can cause these lines, so each kind is told a few times within a window, and
 //! then how many were left out.
 
-use super::connection::Closed;
+use super::closed::Closed;
 use super::machine::Seldom;
 use crate::rt::clock;
 use parking_lot::Mutex;

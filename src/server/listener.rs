@@ -1,6 +1,7 @@
 //! Listening sockets and the tasks behind them.
 
-use super::connection::{Arrival, Closed, Connection};
+use super::closed::Closed;
+use super::connection::{Arrival, Connection};
 use super::guarded::Guarded;
 use super::limits::{Limits, Refused};
 use super::login::Login;
@@ -186,11 +187,13 @@ impl Accept {
                     let newcomer = self.newcomer(stream, address);
                     let counts = Arc::clone(&counts);
                     counts.connections.inc();
-                    let limits = Arc::clone(&self.limits);
+                    let (limits, metrics) = (Arc::clone(&self.limits), Arc::clone(&self.ctx.metrics));
                     self.tasks.spawn(async move {
                         if let Some(newcomer) = newcomer {
                             let span = debug_span!("connection", %address);
-                            limits.journal.ended(address, &newcomer.serve().instrument(span).await);
+                            let closed = newcomer.serve().instrument(span).await;
+                            closed.rejection().into_iter().for_each(|why| metrics.rejected(why));
+                            limits.journal.ended(address, &closed);
                         }
                         counts.connections.dec();
                         drop(admission);
@@ -289,37 +292,33 @@ impl Newcomer {
         let out = poll_fn(|cx| stranger.as_ref().map_or(Poll::Pending, |stranger| stranger.poll_out(cx)));
         let handshake = tokio::select! {
             () = stopping.cancelled() => return Closed::Stopping,
-            () = out => {
-                ctx.metrics.rejected(Rejection::LoginBytes);
-                return Closed::TurnedOut;
-            }
+            () = out => return Closed::TurnedOut,
             handshake = tokio::time::timeout(max, acceptor.accept(stream)) => handshake,
         };
         let stream = match handshake {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                ctx.metrics.rejected(Rejection::Tls);
-                return Closed::Handshake(error.to_string());
-            }
-            Err(_) => {
-                ctx.metrics.rejected(Rejection::LoginTimeout);
-                return Closed::NoLogin(max);
-            }
+            Ok(Err(error)) => return Closed::Handshake(error.to_string()),
+            Err(_) => return Closed::NoLogin(max),
         };
         if login.is_none()
             && let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first)
         {
             // As Kafka: no rule for the name, no connection.
             let Some(user) = name::subject(certificate).and_then(|name| state.access.mapping.user(&name)) else {
-                ctx.metrics.rejected(Rejection::Tls);
                 return Closed::Handshake("no rule of ssl.principal.mapping.rules fits the certificate's name".into());
             };
             peer.principal = Principal::user(&user);
         }
         drop(state);
-        if let Some(stranger) = &stranger {
-            stranger.settled();
-        }
+        let stranger = match stranger {
+            Some(known) if login.is_none() => {
+                if !known.logged_in() {
+                    return Closed::TurnedOut;
+                }
+                None
+            }
+            stranger => stranger.inspect(|stranger| stranger.settled()),
+        };
         let arrival = Arrival { peer: Arc::new(peer), came, login, stranger };
         Connection::new(stream, ctx, arrival, limits, stopping).serve().await
     }

@@ -4,6 +4,7 @@
 //! wake-up, and sends all answers that are ready with one vectored write. It is generic over the
 //! stream, so that TLS can stand where the socket stands.
 
+mod closed;
 mod connection;
 mod guarded;
 mod incoming;
