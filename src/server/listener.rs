@@ -8,7 +8,7 @@ use super::login::Login;
 use super::reach::Surroundings;
 use super::socket::Counted;
 use super::strangers::Stranger;
-use crate::api::{self, Peer, Reached};
+use crate::api::{self, Peer, Reached, Side};
 use crate::config::Listener;
 use crate::config::settings::{Network, SecurityProtocol};
 use crate::metrics::Rejection;
@@ -34,6 +34,8 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Bound {
     pub listener: Listener,
+    /// Whom it is for.
+    pub side: Side,
     socket: TcpListener,
     pub address: SocketAddr,
     send_buffer: Option<usize>,
@@ -53,7 +55,7 @@ impl Bound {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn bind(listener: &Listener, network: &Network) -> Result<Bound, String> {
+    pub fn bind(listener: &Listener, side: Side, network: &Network) -> Result<Bound, String> {
         let host = if listener.host.is_empty() { "::" } else { listener.host.as_str() };
         let mut addresses: Vec<SocketAddr> = (host, listener.port)
             .to_socket_addrs()
@@ -72,6 +74,7 @@ impl Bound {
                 Ok((socket, address)) => {
                     return Ok(Bound {
                         listener: listener.clone(),
+                        side,
                         socket,
                         address,
                         send_buffer: network.send_buffer_bytes,
@@ -239,10 +242,12 @@ impl Accept {
         });
         let peer = Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
+            side: self.bound.side,
             protocol: self.bound.listener.protocol,
             address,
             principal: Principal::anonymous(),
             by_token: false,
+            forwarded: false,
             muted: Arc::default(),
             reached,
         };
