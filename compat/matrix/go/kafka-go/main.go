@@ -267,7 +267,7 @@ func (s *client) openProducer(c adapter.Command) error {
 	p := &producer{}
 	p.writer = &kafka.Writer{
 		Addr: s.addr, RequiredAcks: kafka.RequireAll, Compression: codecs[c.Codec], BatchTimeout: 5 * time.Millisecond, BatchSize: 10_000,
-		WriteBackoffMin: 50 * time.Millisecond, Transport: s.api.Transport,
+		WriteBackoffMin: 50 * time.Millisecond, Transport: fresh(),
 		Balancer: kafka.BalancerFunc(func(m kafka.Message, _ ...int) int { return m.WriterData.(tag).partition }),
 		Completion: func(messages []kafka.Message, err error) {
 			p.mu.Lock()
@@ -432,6 +432,11 @@ func (s *client) openGroup(c adapter.Command) error {
 	return nil
 }
 
+// fresh is a transport that soon notices a new topic; the client answers by itself that one is unknown until then.
+func fresh() *kafka.Transport {
+	return &kafka.Transport{MetadataTTL: 20 * time.Millisecond}
+}
+
 func code(err error) *int16 {
 	var broker kafka.Error
 	var large kafka.MessageTooLargeError
@@ -448,7 +453,7 @@ func code(err error) *int16 {
 
 func main() {
 	addr := kafka.TCP(os.Args[1])
-	api := &kafka.Client{Addr: addr, Timeout: 20 * time.Second, Transport: &kafka.Transport{MetadataTTL: 100 * time.Millisecond}}
+	api := &kafka.Client{Addr: addr, Timeout: 20 * time.Second, Transport: fresh()}
 	s := &client{addr, os.Args[1], api, map[string]*producer{}, map[string]*held{}}
 	adapter.Serve(s.run, code)
 }
