@@ -6,7 +6,7 @@ import {
 } from '@platformatic/kafka'
 import { serve, text, Held, NotApplicable } from './adapter.mjs'
 
-const base = { clientId: 'matrix', bootstrapBrokers: [process.argv[2]], timeout: 20000, retryDelay: 100 }
+const base = { clientId: 'matrix', bootstrapBrokers: [process.argv[2]], timeout: 20000, retries: 50, retryDelay: 100 }
 const admin = new Admin({ ...base, metadataMaxAge: 0 })
 const producers = {}
 const consumers = {}

@@ -60,6 +60,9 @@ func first(errs ...error) error {
 func (s *client) run(c adapter.Command) (adapter.Map, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
+	transport := fresh()
+	defer transport.CloseIdleConnections()
+	s.api.Transport = transport
 	switch c.Do {
 	case "metadata":
 		got, err := s.api.Metadata(ctx, &kafka.MetadataRequest{})
@@ -432,9 +435,9 @@ func (s *client) openGroup(c adapter.Command) error {
 	return nil
 }
 
-// fresh is a transport that soon notices a new topic; the client answers by itself that one is unknown until then.
+// fresh is a transport that has no metadata yet: with old metadata the client answers by itself that a new topic is unknown.
 func fresh() *kafka.Transport {
-	return &kafka.Transport{MetadataTTL: 20 * time.Millisecond}
+	return &kafka.Transport{}
 }
 
 func code(err error) *int16 {
@@ -453,7 +456,7 @@ func code(err error) *int16 {
 
 func main() {
 	addr := kafka.TCP(os.Args[1])
-	api := &kafka.Client{Addr: addr, Timeout: 20 * time.Second, Transport: fresh()}
+	api := &kafka.Client{Addr: addr, Timeout: 20 * time.Second}
 	s := &client{addr, os.Args[1], api, map[string]*producer{}, map[string]*held{}}
 	adapter.Serve(s.run, code)
 }
