@@ -195,7 +195,9 @@ impl Accept {
                         if let Some(newcomer) = newcomer {
                             let span = debug_span!("connection", %address);
                             let closed = newcomer.serve().instrument(span).await;
-                            closed.rejection().into_iter().for_each(|why| metrics.rejected(why));
+                            if let Some(why) = closed.rejection() {
+                                metrics.rejected(why);
+                            }
                             limits.journal.ended(address, &closed);
                         }
                         counts.connections.dec();
