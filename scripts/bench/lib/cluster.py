@@ -29,7 +29,7 @@ class Cluster:
         voters = ",".join(f"{node.places['id']}@127.0.0.1:{node.controller_port}" for node in self.nodes)
         for node in self.nodes:
             node.places["voters"] = voters
-            node.prepare()
+            node.make_ready()
 
     def start(self):
         """Until every node is there for clients; returns seconds."""
