@@ -141,6 +141,7 @@ pub struct Settings {
     pub authorization: Option<Authorization>,
     pub tokens: Tokens,
     pub quotas: Quotas,
+    pub copies: CopyLimits,
     pub quorum: Quorum,
 }
 
@@ -168,6 +169,33 @@ pub struct Quotas {
     pub clients: Windows,
     /// `controller.quota.window.num` and `controller.quota.window.size.seconds`: changes of topics.
     pub mutations: Windows,
+}
+
+/// How fast replicas may be copied that are throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyLimit {
+    /// `i64::MAX`: without limit.
+    pub bytes_per_second: i64,
+    pub windows: Windows,
+}
+
+/// `*.replication.throttled.rate` and `replica.alter.log.dirs.io.max.bytes.per.second` (KIP-73, KIP-113).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyLimits {
+    /// What this broker sends to followers that are not in sync.
+    pub leader: CopyLimit,
+    /// What it fetches of partitions in which it is not in sync.
+    pub follower: CopyLimit,
+    /// What it copies from one of its log directories to another.
+    pub moves: CopyLimit,
+}
+
+impl Default for CopyLimits {
+    /// No limits.
+    fn default() -> CopyLimits {
+        let none = CopyLimit { bytes_per_second: i64::MAX, windows: Windows { count: 11, size: 1000 } };
+        CopyLimits { leader: none, follower: none, moves: none }
+    }
 }
 
 /// Delegation tokens.

@@ -6,7 +6,7 @@
 
 use super::broker::{Values, value_of};
 use super::key::{Check, Key};
-use super::topic::{TimestampType, TopicCompression, TopicConfig};
+use super::topic::{ThrottledReplicas, TimestampType, TopicCompression, TopicConfig};
 use super::value::Type::{Boolean, Double, Int, List, Long, String};
 use super::value::{BadValue, Value};
 use std::collections::HashMap;
@@ -370,6 +370,7 @@ pub(super) fn resolve(broker: &Values, overrides: &Values) -> TopicConfig {
     let is_true = |name| read(name).is_some_and(|value| value.is_true());
     let policy = read("cleanup.policy");
     let has = |item: &str| policy.as_ref().is_some_and(|value| value.list().iter().any(|policy| policy == item));
+    let throttled = |name| read(name).map_or(ThrottledReplicas::None, |value| ThrottledReplicas::parse(value.list()));
     let word = |name| read(name).map(|value| value.to_string()).unwrap_or_default();
     let segment_bytes = match read("internal.segment.bytes") {
         Some(value) => i32::try_from(value.number()).unwrap_or(i32::MAX),
@@ -393,7 +394,9 @@ pub(super) fn resolve(broker: &Values, overrides: &Values) -> TopicConfig {
         file_delete_delay_ms: long("file.delete.delay.ms"),
         flush_messages: long("flush.messages"),
         flush_ms: long("flush.ms"),
+        follower_throttled: throttled("follower.replication.throttled.replicas"),
         index_interval_bytes: int("index.interval.bytes"),
+        leader_throttled: throttled("leader.replication.throttled.replicas"),
         max_compaction_lag_ms: long("max.compaction.lag.ms"),
         min_compaction_lag_ms: long("min.compaction.lag.ms"),
         min_cleanable_dirty_ratio: match read("min.cleanable.dirty.ratio") {

@@ -142,7 +142,8 @@ impl Member {
             let log = log.clone();
             Arc::new(move || log.log().lock().last().map(|id| id.index))
         };
-        let network = Network { node, cluster: cluster_id, transport, seen: Arc::clone(&seen), last };
+        let network =
+            Network { node, cluster: cluster_id, transport, seen: Arc::clone(&seen), silent: Arc::default(), last };
         let raft = Raft::new(raft_id(node), config, network, log.clone(), state.clone()).await.map_err(raft_error)?;
         let members: BTreeMap<u64, Voter> = voters.into_iter().map(|(id, voter)| (raft_id(id), voter)).collect();
         if !members.is_empty() {
