@@ -297,6 +297,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         inter_broker_listener: listeners.inter_broker,
         security,
         admin: admin_listener(&read.text("admin.listener"))?,
+        admin_by_default: !read.0.contains_key("admin.listener"),
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
             .size_or_system("socket.receive.buffer.bytes")

@@ -241,6 +241,8 @@ pub struct Network {
     pub security: Vec<Security>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
+    /// It is the default: where that is taken, another port will do.
+    pub admin_by_default: bool,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
     pub send_buffer_bytes: Option<usize>,
     /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
