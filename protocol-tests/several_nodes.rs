@@ -7,10 +7,12 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use support::broker::free_port;
 use support::{Broker, PATIENCE, read_all, text};
 
 /// A port whose five successors are free too. Below those that the system gives away.
@@ -67,6 +69,52 @@ fn several_nodes_in_one_process_are_a_cluster_that_a_restart_keeps() {
     }
     for node in 1..=3 {
         assert!(cluster.data_dir().join(format!("data/node-{node}/t-0")).is_dir(), "node {node} has a replica");
+    }
+}
+
+#[test]
+fn replicas_are_on_brokers_and_never_on_a_node_that_is_only_a_controller() {
+    let (controller, ports) = (free_port(), [free_port(), free_port()]);
+    let common = [
+        format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
+        "controller.listener.names=CONTROLLER".to_owned(),
+    ];
+    let node = |own: [String; 3]| own.into_iter().chain(common.clone()).collect::<Vec<_>>();
+    let mut nodes = vec![(
+        controller,
+        node([
+            "node.id=1".to_owned(),
+            "process.roles=controller".to_owned(),
+            format!("listeners=CONTROLLER://127.0.0.1:{controller}"),
+        ]),
+    )];
+    nodes.extend((2..).zip(ports).map(|(id, port)| {
+        let listeners = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
+        (port, node([format!("node.id={id}"), "process.roles=broker".to_owned(), listeners]))
+    }));
+    let nodes = Broker::together("AAAAAAAAQACAAAAAAAAAAg", nodes);
+    let bootstrap = nodes[2].bootstrap();
+    wait_for_brokers(&bootstrap, &[2, 3]);
+
+    let admin: AdminClient<DefaultClientContext> = client(&bootstrap).create().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let create = |name: &str, replicas| {
+        let topic = NewTopic::new(name, 6, TopicReplication::Fixed(replicas));
+        runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap().remove(0)
+    };
+    create("two", 2).unwrap();
+    assert_eq!(create("three", 3).unwrap_err().1, RDKafkaErrorCode::InvalidReplicationFactor);
+    create("one", 1).unwrap();
+    let consumer: BaseConsumer = client(&bootstrap).create().unwrap();
+    for topic in consumer.fetch_metadata(None, PATIENCE).unwrap().topics() {
+        for partition in topic.partitions() {
+            assert!(
+                partition.replicas().iter().all(|id| [2, 3].contains(id)),
+                "{}: {:?}",
+                topic.name(),
+                partition.replicas()
+            );
+        }
     }
 }
 

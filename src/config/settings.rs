@@ -146,10 +146,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether this node is the whole quorum: nobody else votes, and nobody else leads it.
+    /// Whether this node is a broker and the whole quorum: nobody else votes, and nobody else leads it.
     #[must_use]
     pub fn is_solo(&self) -> bool {
-        self.roles.controller && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
+        self.roles.controller && self.roles.broker && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
     }
 }
 
