@@ -247,7 +247,7 @@ def _death():
     yield elect("unclean of the lost", "--election-type", "unclean", "--topic", "one", "--partition", "2")
     yield elect("preferred of all without node 3", "--election-type", "preferred", "--all-topic-partitions", shape=without_placed)
     yield topics("create on the dead", "--create", "--topic", "dead", "--replica-assignment", "3:1")
-    yield topics("create too many without node 3", "--create", "--topic", "none", "--partitions", "1", "--replication-factor", "3")
+    yield topics("create on all without node 3", "--create", "--topic", "dead-3", "--partitions", "1", "--replication-factor", "3")
     yield step("log-dirs", "of the dead", "--describe", "--topic-list", "two", "--broker-list", "3", shape=log_dirs_shape)
     yield configs("describe the dead", "--describe", "--entity-type", "brokers", "--entity-name", "3", "--command-config", "{work}/impatient", masks=GIVEN_UP)
     yield cluster("unregister what lives", "unregister", "--id", "9")
@@ -401,9 +401,9 @@ def _goodbye():
     yield Node("start", 2)
     yield in_sync("t after registration", "t")
     yield cluster("endpoints after registration", "list-endpoints", sort=True)
-    yield topics("delete all", "--delete", "--topic", "t|u|one|two|placed-2")
+    yield topics("delete all", "--delete", "--topic", "t|u|one|two|placed-2|dead|dead-3")
     yield Until("nothing is left", topics("list", "--list"), r"^---|^__")
-    yield Until("logs are gone", step("log-dirs", "none", "--describe"), r'(?s)^(?!.*"partition":"(t|u|one|two|placed|slow))', 90)
+    yield Until("logs are gone", step("log-dirs", "none", "--describe"), r'(?s)^(?!.*"partition":"(t|u|one|two|placed|slow|dead))', 90)
 
 
 def steps():

@@ -388,6 +388,19 @@ fn health_asks_the_admin_listener_of_the_configuration_whatever_else_is_wrong_wi
 }
 
 #[test]
+fn a_node_that_is_only_a_controller_is_no_cluster_of_its_own_even_as_the_only_voter() {
+    let file = |roles: &str, listeners: &str| {
+        format!(
+            "process.roles={roles}\nnode.id=1\ncontroller.quorum.voters=1@a:9093\ncontroller.listener.names=CONTROLLER\n\
+             listeners={listeners}\n"
+        )
+    };
+    let is_solo = |file: &str| settings(&Case { file: Some(file), ..EMPTY }).is_solo();
+    assert!(is_solo(&file("broker,controller", "PLAINTEXT://:9092,CONTROLLER://:9093")));
+    assert!(!is_solo(&file("controller", "CONTROLLER://:9093")), "nobody may put a replica on it");
+}
+
+#[test]
 fn nodes_talk_to_each_other_over_plaintext_whatever_clients_use() {
     let file = |protocols: &str| {
         format!(

@@ -425,6 +425,7 @@ pub(super) fn resolve(broker: &Values, overrides: &Values) -> TopicConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{NodeId, PartitionId};
 
     fn values(pairs: &[(&str, &str)]) -> Values {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -432,6 +433,20 @@ mod tests {
 
     fn fault(overrides: &[(&str, &str)]) -> Option<std::string::String> {
         validate(&Values::new(), &values(overrides)).err().map(|bad| bad.0)
+    }
+
+    #[test]
+    fn the_replicas_that_are_throttled_are_those_that_are_named_or_all() {
+        let throttled = |text: &str| {
+            let set = values(&[("leader.replication.throttled.replicas", text)]);
+            let config = resolve(&Values::new(), &set);
+            assert_eq!(config.follower_throttled, ThrottledReplicas::None);
+            let holds = |partition, node| config.leader_throttled.contains(PartitionId(partition), NodeId(node));
+            [holds(0, 1), holds(0, 2), holds(7, 1)]
+        };
+        assert_eq!(throttled("0:1,7:3"), [true, false, false]);
+        assert_eq!(throttled("*"), [true, true, true]);
+        assert_eq!(throttled(""), [false, false, false]);
     }
 
     #[test]
