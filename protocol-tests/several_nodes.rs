@@ -11,9 +11,8 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
 use support::broker::free_port;
-use support::{Broker, PATIENCE, read_all, text};
+use support::{Broker, PATIENCE, read_all, text, wait_for_brokers};
 
 /// A port whose five successors are free too. Below those that the system gives away.
 fn six_free_ports() -> u16 {
@@ -26,21 +25,6 @@ fn client(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
     config
-}
-
-fn wait_for_brokers(bootstrap: &str, wanted: &[i32]) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let consumer: BaseConsumer = client(bootstrap).create().unwrap();
-        let metadata = consumer.fetch_metadata(None, Duration::from_secs(5));
-        let mut known: Vec<i32> = metadata.iter().flat_map(|all| all.brokers()).map(|broker| broker.id()).collect();
-        known.sort_unstable();
-        if known == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "after {PATIENCE:?} the brokers are {known:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

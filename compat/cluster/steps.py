@@ -153,6 +153,7 @@ def _topics():
     yield topics("create twice on one", "--create", "--topic", "none", "--replica-assignment", "1:2:1")
     yield topics("create unevenly", "--create", "--topic", "none", "--replica-assignment", "1:2,1")
     yield Until("all are led", describe("t", "--topic", "t"), r"(?s)Leader: 1\b.*Leader: 2\b.*Leader: 3\b")
+    yield in_sync("placed", "placed")
     yield describe("t", "--topic", "t")
     yield describe("placed", "--topic", "placed", shape=any_placement)
     yield topics("add partitions placed by hand", "--alter", "--topic", "two", "--partitions", "2", "--replica-assignment", "1:2,2:1")
