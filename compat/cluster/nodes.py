@@ -12,10 +12,13 @@ COUNT = 3
 class KafkaNode(brokers.Kafka):
     # Three of them share the machine with the tools.
     heap = "384m"
+    start_timeout = 180
 
 
 class KlammNode(brokers.Klamm):
-    """The binary on directories that `klamm storage format` made, as kafka-storage makes Kafka's."""
+    """The binary, on directories that `klamm storage format` made, as kafka-storage makes Kafka's."""
+
+    start_timeout = 60
 
     def __init__(self, work, settings, name):
         super().__init__(work, settings, name=name)
