@@ -202,13 +202,13 @@ impl Link {
     }
 }
 
-fn encode<R: Request>(key: i16, version: i16, request: &R, out: &mut BytesMut) -> Result<(), EncodeError> {
+pub(super) fn encode<R: Request>(key: i16, version: i16, request: &R, out: &mut BytesMut) -> Result<(), EncodeError> {
     let api = crate::wire::encode::api_name(key);
     request.encode(out, version).map_err(|error| EncodeError::Body { api, version, message: error.to_string() })
 }
 
 /// A request's whole frame.
-fn frame(
+pub(super) fn frame(
     key: i16,
     version: i16,
     correlation_id: i32,
@@ -237,7 +237,7 @@ fn frame(
 }
 
 /// What follows the header of a response.
-fn body(key: i16, version: i16, mut frame: Bytes) -> Result<Bytes, Refused> {
+pub(super) fn body(key: i16, version: i16, mut frame: Bytes) -> Result<Bytes, Refused> {
     let header = response_header_length(key, version, &frame)?;
     frame.advance(header);
     Ok(frame)
