@@ -20,9 +20,10 @@ use faults::load::{Names, PARTITIONS, READERS, client};
 use faults::pipes::{INPUT, PIPES};
 use faults::plan::{self, Step};
 use faults::{checks, disks, load, network::NODES, observers, pipes};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,11 +39,13 @@ fn create_topics(cluster: &Cluster) {
     let topics: Vec<NewTopic<'_>> =
         names.iter().map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(3))).collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    // An attempt whose answer did not come in time may have made them.
+    let is_there = |result: &TopicResult| matches!(result, Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)));
     let deadline = Instant::now() + PATIENCE;
     loop {
         let created = runtime.block_on(admin.create_topics(&topics, &AdminOptions::new()));
         match created {
-            Ok(results) if results.iter().all(Result::is_ok) => return,
+            Ok(results) if results.iter().all(is_there) => return,
             // Brokers that have not registered yet.
             other => assert!(Instant::now() < deadline, "topics cannot be created: {other:?}"),
         }

@@ -36,6 +36,7 @@ fn run(case: &Case<'_>) -> Result<Startup, String> {
         Ok(Command::Print(text)) => panic!("printed {text}"),
         Ok(Command::Health(host, port)) => panic!("health of {host}:{port}"),
         Ok(Command::Storage(command)) => panic!("{command:?}"),
+        Ok(Command::Doctor(_)) => panic!("a doctor"),
         Err(fault) => Err(fault.to_string()),
     }
 }
@@ -385,6 +386,19 @@ fn health_asks_the_admin_listener_of_the_configuration_whatever_else_is_wrong_wi
     assert_eq!(asked(&["health"], &[("KAFKA_ADMIN_LISTENER", "[::1]:7"), ("KAFKA_LISTENERS", "nonsense")]), "::1:7");
     assert_eq!(asked(&["--set", "admin.listener=h:8", "health"], &[]), "h:8");
     assert!(asked(&["--set", "admin.listener=", "health"], &[]).starts_with("admin.listener is empty"));
+}
+
+#[test]
+fn a_node_that_is_only_a_controller_is_no_cluster_of_its_own_even_as_the_only_voter() {
+    let file = |roles: &str, listeners: &str| {
+        format!(
+            "process.roles={roles}\nnode.id=1\ncontroller.quorum.voters=1@a:9093\ncontroller.listener.names=CONTROLLER\n\
+             listeners={listeners}\n"
+        )
+    };
+    let is_solo = |file: &str| settings(&Case { file: Some(file), ..EMPTY }).is_solo();
+    assert!(is_solo(&file("broker,controller", "PLAINTEXT://:9092,CONTROLLER://:9093")));
+    assert!(!is_solo(&file("controller", "CONTROLLER://:9093")), "nobody may put a replica on it");
 }
 
 #[test]

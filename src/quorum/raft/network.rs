@@ -13,7 +13,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub(super) struct Network {
     pub(super) cluster: String,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) seen: Arc<Mutex<BTreeMap<u64, Seen>>>,
+    /// Voters that did not answer when they were last asked.
+    pub(super) silent: Arc<Mutex<BTreeSet<u64>>>,
     /// The index of the last entry of this node's log.
     pub(super) last: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
 }
@@ -54,7 +56,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, voter: &Voter) -> Peer {
-        Peer { network: self.clone(), target, voter: voter.clone(), silent: false }
+        Peer { network: self.clone(), target, voter: voter.clone() }
     }
 }
 
@@ -63,23 +65,25 @@ pub(super) struct Peer {
     network: Network,
     target: u64,
     voter: Voter,
-    /// It did not answer the last message.
-    silent: bool,
 }
 
 type Failed<E> = RPCError<u64, Voter, E>;
 
 impl Peer {
-    async fn call<T: Answer>(&mut self, ask: Ask, deadline: Duration) -> Result<T, Unreachable> {
+    async fn call<T: Answer>(&self, ask: Ask, deadline: Duration) -> Result<T, Unreachable> {
         let Network { node, cluster, transport, .. } = &self.network;
         let to = node_id(self.target);
         let request = Request { cluster: cluster.clone(), from: *node, to, ask };
         let answer = transport.call(to, &self.voter.host, self.voter.port, request.to_bytes(), deadline).await;
         let answer = answer.and_then(|bytes| read_answer(&bytes));
-        // Several messages a second go to each: only a change is worth a line.
-        match (&answer, std::mem::replace(&mut self.silent, answer.is_err())) {
-            (Err(error), false) => tracing::info!(node = self.target, %error, "a controller does not answer"),
-            (Ok(_), true) => tracing::info!(node = self.target, "a controller answers again"),
+        // Said once, not at each attempt.
+        match &answer {
+            Err(error) if self.network.silent.lock().insert(self.target) => {
+                tracing::info!(controller = self.target, %error, "a controller does not answer");
+            }
+            Ok(_) if self.network.silent.lock().remove(&self.target) => {
+                tracing::info!(controller = self.target, "a controller answers again");
+            }
             _ => {}
         }
         answer.map_err(|error| Unreachable::new(&error))
