@@ -228,7 +228,7 @@ def _outcome(test, told, ended, seconds, text):
     if told["state"] == "PASSED":
         return Outcome("pass", told["duration"])
     if told["state"] == "SKIPPED":
-        why = re.search(rf"^\[{re.escape(test.test[:27])}\s*/[^\n]*SKIPPING TEST: ([^\n]*)", text, re.MULTILINE)
+        why = re.search(rf"^\[{re.escape(test.test[:27])}\s*/[^\n]*SKIPPING TEST: ([^\n[]*)", text, re.MULTILINE)
         return Outcome("skip", told["duration"], why.group(1).strip() if why else "skips itself")
     return Outcome("fail", told["duration"], _failure(test, text) or told["state"])
 
