@@ -1,8 +1,8 @@
 """Authorization of Klamm beside that of Apache Kafka, both with StandardAuthorizer.
 
 First the walk (walk.py): every API with nothing allowed, with all it needs, and with all but one permission, as raw requests.
-Then the same with Java's clients (java_walk.py). Then Kafka's own tools (tooling.py), line by line: kafka-acls, and others as a client that may do little. Last, that a refusal
-is a line of the audit in Kafka's words. What may differ is in differences.allow.
+Then the same with Java's clients (java_walk.py). Then Kafka's own tools (tooling.py), line by line: kafka-acls, and others as a
+client that may do little. Last, that a refusal is a line of the audit in Kafka's words. What may differ is in differences.allow.
 """
 
 import argparse

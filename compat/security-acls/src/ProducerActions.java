@@ -35,6 +35,7 @@ final class ProducerActions {
         return new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
     }
 
+    @SuppressWarnings({"deprecation", "removal"})
     static void all(Map<String, Object> login, Map<String, AclClients.Action> actions) {
         for (boolean idempotent : new boolean[] {false, true}) {
             actions.put(idempotent ? "produce, idempotent" : "produce", () -> {
