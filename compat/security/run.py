@@ -22,6 +22,8 @@ MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
 LISTENERS = {"SASL": "SASL_PLAINTEXT", "SASLTLS": "SASL_SSL", "MTLS": "SSL", "EXPIRED": "SSL", "ELSEWHERE": "SSL"}
+# How much of a failed handshake librdkafka logs before it gives up is a race of its own threads.
+TRIES = 2
 
 
 def settings(folder):
@@ -217,7 +219,10 @@ def main():
                     # Before 2.6.1 librdkafka repeats a nonce, which Kafka refuses since CVE-2024-56128.
                     good = False
                 topic = re.sub(r"[^a-z0-9]+", "-", title.lower())
-                outcomes = [run.round_trip(broker, broker.ports[listener], config, topic) for broker in (kafka, subject)]
+                for _ in range(TRIES):
+                    outcomes = [run.round_trip(broker, broker.ports[listener], config, topic) for broker in (kafka, subject)]
+                    if outcomes[0] == outcomes[1]:
+                        break
                 check.equal(f"{title}: as on Apache Kafka", outcomes[0], outcomes[1])
                 check.check(f"{title}: {'succeeds' if good else 'fails'}", (outcomes[1][0] == "ok") == good, str(outcomes))
         log = open(subject.log_path).read()
