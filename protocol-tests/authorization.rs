@@ -8,6 +8,7 @@ mod common;
 #[path = "support/broker.rs"]
 mod support;
 
+use bytes::Bytes;
 use common::client::{Client, text, topic_name};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
@@ -376,6 +377,36 @@ fn of_the_cluster() -> Vec<Row> {
         ),
         row(4, DescribeLogDirsRequest::default(), &needs("DESCRIBE")),
         row(0, ListPartitionReassignmentsRequest::default(), &needs("DESCRIBE")),
+        row(
+            1,
+            AlterPartitionReassignmentsRequest::default().with_timeout_ms(1000).with_topics(vec![
+                alter_partition_reassignments_request::ReassignableTopic::default()
+                    .with_name(topic_name("gone"))
+                    .with_partitions(vec![alter_partition_reassignments_request::ReassignablePartition::default()]),
+            ]),
+            &needs("ALTER"),
+        ),
+        row(
+            2,
+            ElectLeadersRequest::default().with_timeout_ms(1000).with_topic_partitions(Some(vec![
+                elect_leaders_request::TopicPartitions::default()
+                    .with_topic(topic_name("gone"))
+                    .with_partitions(vec![0]),
+            ])),
+            &needs("ALTER"),
+        ),
+        row(0, UnregisterBrokerRequest::default().with_broker_id(BrokerId(99)), &needs("ALTER")),
+        row(
+            2,
+            DescribeQuorumRequest::default().with_topics(vec![
+                describe_quorum_request::TopicData::default()
+                    .with_topic_name(topic_name("__cluster_metadata"))
+                    .with_partitions(vec![describe_quorum_request::PartitionData::default()]),
+            ]),
+            &needs("DESCRIBE"),
+        ),
+        row(0, AddRaftVoterRequest::default().with_timeout_ms(1000).with_voter_id(99), &needs("ALTER")),
+        row(0, RemoveRaftVoterRequest::default().with_voter_id(99), &needs("ALTER")),
         row(1, UpdateFeaturesRequest::default().with_validate_only(true), &needs("ALTER")),
         row(1, ListConfigResourcesRequest::default(), &needs("DESCRIBE_CONFIGS")),
         row(0, DescribeUserScramCredentialsRequest::default().with_users(None), &needs("DESCRIBE")),
@@ -399,16 +430,42 @@ fn of_the_cluster() -> Vec<Row> {
     ]
 }
 
+/// What only a controller's listener answers: what brokers say to the controller.
+fn of_brokers() -> Vec<Row> {
+    let needs = [("CLUSTER_ACTION CLUSTER kafka-cluster", 31)];
+    let stranger = BrokerId(99);
+    vec![
+        row(3, AlterPartitionRequest::default().with_broker_id(stranger), &needs),
+        row(
+            0,
+            EnvelopeRequest::default()
+                .with_request_principal(Some(Bytes::new()))
+                .with_client_host_address(Bytes::new()),
+            &needs,
+        ),
+        row(4, BrokerRegistrationRequest::default().with_broker_id(stranger), &needs),
+        row(1, BrokerHeartbeatRequest::default().with_broker_id(stranger), &needs),
+        row(0, AllocateProducerIdsRequest::default().with_broker_id(stranger), &needs),
+        row(0, AssignReplicasToDirsRequest::default().with_broker_id(stranger), &needs),
+    ]
+}
+
 /// What tells by leaving things out, or is open to everybody: ListGroups, ListTransactions, DescribeCluster, ApiVersions, the
 /// exchange of a login, and delegation tokens, for which nobody may ask over PLAINTEXT.
 const WITHOUT_A_CODE: [i16; 10] = [16, 66, 60, 18, 17, 36, 38, 39, 40, 41];
 
 #[test]
 fn a_missing_permission_gives_its_code_in_every_api_that_is_served() {
-    let broker = Broker::with(&[
-        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found=true",
-    ]);
+    let (port, controller) = (support::free_port(), support::free_port());
+    let broker = Broker::on(
+        port,
+        &[
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found=true",
+            "controller.listener.names=CONTROLLER",
+            &format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
+        ],
+    );
     let mut admin = Client::connect_from(ADMIN, &broker.bootstrap());
     let everything = ResourceKind::ALL.iter().map(|kind| {
         let name = if *kind == ResourceKind::Cluster { CLUSTER_NAME } else { "*" };
@@ -431,22 +488,26 @@ fn a_missing_permission_gives_its_code_in_every_api_that_is_served() {
         }
     }
 
-    let mut walker = Client::connect_from(WALKER, &broker.bootstrap());
+    let mut of_broker = Client::connect_from(WALKER, &broker.bootstrap());
+    let mut of_controller = Client::connect_from(WALKER, &format!("127.0.0.1:{controller}"));
     let mut walked: BTreeSet<i16> = WITHOUT_A_CODE.into_iter().collect();
-    for row in of_topics().into_iter().chain(of_groups()).chain(of_transactions()).chain(of_the_cluster()) {
+    let to_broker = of_topics().into_iter().chain(of_groups()).chain(of_transactions()).chain(of_the_cluster());
+    let rows = to_broker.map(|row| (false, row)).chain(of_brokers().into_iter().map(|row| (true, row)));
+    for (to_controller, row) in rows {
         let Row { key, ask, needs } = row;
+        let walker = if to_controller { &mut of_controller } else { &mut of_broker };
         walked.insert(key);
         allow(&mut admin, &[]);
-        let refused = codes(&ask(&mut walker));
+        let refused = codes(&ask(walker));
         assert!(REFUSALS.iter().any(|code| refused.contains(code)), "API {key} with nothing allowed: {refused:?}");
         for (missing, code) in &needs {
             let others: Vec<&str> = needs.iter().map(|(need, _)| *need).filter(|need| need != missing).collect();
             allow(&mut admin, &others);
-            let answer = ask(&mut walker);
+            let answer = ask(walker);
             assert!(codes(&answer).contains(code), "API {key} without {missing}: {answer}");
         }
         allow(&mut admin, &needs.iter().map(|(need, _)| *need).collect::<Vec<_>>());
-        let answer = ask(&mut walker);
+        let answer = ask(walker);
         let left: Vec<i16> = codes(&answer).into_iter().filter(|code| REFUSALS.contains(code)).collect();
         assert!(left.is_empty(), "API {key} with all it needs: {answer}");
     }

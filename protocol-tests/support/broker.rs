@@ -16,6 +16,8 @@ pub(crate) struct Broker {
     port: u16,
     dir: tempfile::TempDir,
     settings: Vec<String>,
+    /// `CLUSTER_ID`
+    cluster: Option<String>,
 }
 
 impl Broker {
@@ -42,10 +44,24 @@ impl Broker {
 
     fn new(port: u16, dir: tempfile::TempDir, settings: &[&str]) -> Broker {
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let child = spawn(dir.path(), port, &settings);
-        let mut broker = Broker { child, port, dir, settings };
+        let mut broker = Broker::spawned(port, dir, settings, None);
         broker.wait_until_it_answers();
         broker
+    }
+
+    fn spawned(port: u16, dir: tempfile::TempDir, settings: Vec<String>, cluster: Option<String>) -> Broker {
+        let child = spawn(dir.path(), port, &settings, cluster.as_deref());
+        Broker { child, port, dir, settings, cluster }
+    }
+
+    /// The nodes of a cluster, each with its port and settings: none answers before most are there.
+    pub(crate) fn together(cluster_id: &str, nodes: Vec<(u16, Vec<String>)>) -> Vec<Broker> {
+        let spawned = |(port, settings): (u16, Vec<String>)| {
+            Broker::spawned(port, tempfile::tempdir().unwrap(), settings, Some(cluster_id.to_owned()))
+        };
+        let mut brokers: Vec<Broker> = nodes.into_iter().map(spawned).collect();
+        brokers.iter_mut().for_each(Broker::wait_until_it_answers);
+        brokers
     }
 
     pub(crate) fn bootstrap(&self) -> String {
@@ -97,7 +113,7 @@ impl Broker {
 
     /// As `start_again`, but does not wait.
     pub(crate) fn begin_again(&mut self) {
-        self.child = spawn(self.dir.path(), self.port, &self.settings);
+        self.child = spawn(self.dir.path(), self.port, &self.settings, self.cluster.as_deref());
     }
 
     fn wait_until_it_answers(&mut self) {
@@ -120,7 +136,7 @@ impl Drop for Broker {
     }
 }
 
-fn spawn(dir: &Path, port: u16, settings: &[String]) -> Child {
+fn spawn(dir: &Path, port: u16, settings: &[String], cluster: Option<&str>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klamm"));
     let names = |name: &str| settings.iter().any(|setting| setting.starts_with(name));
     if !names("log.dirs=") {
@@ -132,6 +148,9 @@ fn spawn(dir: &Path, port: u16, settings: &[String]) -> Child {
     command.args(["--set", "admin.listener=127.0.0.1:0"]);
     for setting in settings {
         command.args(["--set", setting]);
+    }
+    if let Some(id) = cluster {
+        command.env("CLUSTER_ID", id);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
 }

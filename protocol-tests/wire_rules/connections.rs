@@ -9,6 +9,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, FetchRequest, IncrementalAlterConfigsRequest, MetadataRequest, ProduceRequest,
 };
+use klamm::api::{Side, served_on};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ fn api_versions_lists_what_is_served_with_produce_from_0_and_without_telemetry()
         };
         assert_eq!(answer.error_code, code::NONE);
         let mut served: Vec<_> =
-            klamm::api::served().iter().map(|api| (api.key, api.advertised_min, api.versions.max)).collect();
+            served_on(Side::Broker).map(|api| (api.key, api.advertised_min, api.versions.max)).collect();
         served.sort_unstable();
         let mut said: Vec<_> =
             answer.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
@@ -80,7 +81,7 @@ fn a_client_that_gives_itself_an_impossible_name_gets_42() {
 #[test]
 fn a_key_or_version_that_is_not_served_closes_the_connection_after_what_came_before_is_answered() {
     let broker = Broker::start();
-    let served: Vec<i16> = klamm::api::served().iter().map(|api| api.key).collect();
+    let served: Vec<i16> = served_on(Side::Broker).map(|api| api.key).collect();
     let unserved = ApiKey::iter().map(|key| key as i16).filter(|key| !served.contains(key));
     for (key, version) in
         unserved.map(|key| (key, 0)).chain([(4, 0), (9999, 0), (-1, 0), (3, 99), (3, -1), (0, 2), (0, 14), (1, 3)])

@@ -1,14 +1,14 @@
 //! What IncrementalAlterConfigs and AlterConfigs have in common: the checks a broker makes before the controller is
 //! asked (`ConfigAdminManager.preprocess`), and putting the two halves of the answer together again.
 
-use super::{ApiError, Call, text};
+use super::{ApiError, Call, Side, text};
 use crate::access;
 use crate::config::{self, BrokerConfig};
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, NodeId, Operation};
 use crate::rt::fs::disk::disk;
+use kafka_protocol::protocol::StrBytes;
 use std::collections::{BTreeMap, HashSet};
-use std::future::Future;
 
 /// Says whether a broker's dynamic configs, taken as a whole, would work: [`check_broker`], but for tests.
 pub(super) type BrokerCheck<'a> =
@@ -23,13 +23,10 @@ pub(super) enum Step<C> {
 }
 
 /// The answers to the resources, in their order.
-pub(super) async fn carry_out<C, F>(
+pub(super) async fn carry_out<C>(
     steps: Vec<Step<C>>,
-    ask: impl FnOnce(Vec<(ConfigResource, C)>) -> F,
-) -> Vec<Result<(), ApiError>>
-where
-    F: Future<Output = Vec<Result<(), ApiError>>>,
-{
+    ask: impl AsyncFnOnce(Vec<(ConfigResource, C)>) -> Vec<Result<(), ApiError>>,
+) -> Vec<Result<(), ApiError>> {
     let (mut questions, mut decided) = (Vec::new(), Vec::with_capacity(steps.len()));
     for step in steps {
         match step {
@@ -44,6 +41,22 @@ where
     let mut answers = answers.into_iter();
     let unanswered = || Err(ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR));
     decided.into_iter().map(|outcome| outcome.or_else(|| answers.next()).unwrap_or_else(unanswered)).collect()
+}
+
+/// The outcomes that the controller's response has; one error is all of them.
+pub(super) fn outcomes<R>(
+    count: usize,
+    responses: Result<Vec<R>, ErrorCode>,
+    fields: impl Fn(R) -> (i16, Option<StrBytes>),
+) -> Vec<Result<(), ApiError>> {
+    let outcome = |response| match fields(response) {
+        (0, _) => Ok(()),
+        (code, message) => Err(ApiError { code: ErrorCode(code), message: message.map(|text| text.to_string()) }),
+    };
+    match responses {
+        Ok(responses) => responses.into_iter().map(outcome).collect(),
+        Err(code) => (0..count).map(|_| Err(ApiError::bare(code))).collect(),
+    }
 }
 
 /// Checks what a broker, or all of them, would have, against what this broker can change while it runs.
@@ -113,16 +126,24 @@ pub(super) fn check_keys<'a>(keys: impl Iterator<Item = (&'a str, bool)>) -> Res
     Ok(())
 }
 
-/// The resource, if it is one whose configs are kept in the cluster's metadata. A broker must be this one, or all.
-pub(super) fn check_resource(kind: i8, name: &str, node: NodeId) -> Result<ConfigResource, ApiError> {
+/// Who checks: a broker for itself, or the controller for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checker {
+    pub(super) node: NodeId,
+    pub(super) side: Side,
+}
+
+/// The resource, if it is one whose configs are kept in the cluster's metadata. A broker must be this one, or all; to the
+/// controller it may be any.
+pub(super) fn check_resource(kind: i8, name: &str, by: Checker) -> Result<ConfigResource, ApiError> {
     let kind = match ResourceType::from_code(kind) {
         Some(ResourceType::BrokerLogger) | None => return Err(invalid(format!("Unknown resource type {kind}"))),
         Some(kind) => kind,
     };
     if kind == ResourceType::Broker && !name.is_empty() {
         let id: i32 = name.parse().map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))?;
-        if id != node.0 {
-            return Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", node.0)));
+        if id != by.node.0 && by.side == Side::Broker {
+            return Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", by.node.0)));
         }
     }
     Ok(ConfigResource::new(kind, name))
@@ -131,6 +152,8 @@ pub(super) fn check_resource(kind: i8, name: &str, node: NodeId) -> Result<Confi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BY: Checker = Checker { node: NodeId(1), side: Side::Broker };
 
     fn message<T: std::fmt::Debug>(outcome: Result<T, ApiError>) -> String {
         match outcome {
@@ -150,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_broker_is_this_one_or_all() {
-        let check = |name| check_resource(4, name, NodeId(1));
-        assert_eq!(check("1"), Ok(ConfigResource::broker(NodeId(1))));
+        let check = |name| check_resource(4, name, BY);
+        assert_eq!(check("1"), Ok(ConfigResource::broker(BY.node)));
         assert_eq!(check(""), Ok(ConfigResource::cluster_default()));
         assert_eq!(message(check("2")), "Unexpected broker id, expected 1, but received 2");
         assert_eq!(message(check("x")), "Node id must be an integer, but it is: x");
@@ -159,10 +182,10 @@ mod tests {
 
     #[test]
     fn resources_without_configs_in_the_metadata_are_refused() {
-        assert_eq!(message(check_resource(8, "1", NodeId(1))), "Unknown resource type 8");
-        assert_eq!(message(check_resource(0, "", NodeId(1))), "Unknown resource type 0");
-        assert_eq!(message(check_resource(-5, "", NodeId(1))), "Unknown resource type -5");
-        assert!(check_resource(16, "m", NodeId(1)).is_ok() && check_resource(32, "g", NodeId(1)).is_ok());
+        assert_eq!(message(check_resource(8, "1", BY)), "Unknown resource type 8");
+        assert_eq!(message(check_resource(0, "", BY)), "Unknown resource type 0");
+        assert_eq!(message(check_resource(-5, "", BY)), "Unknown resource type -5");
+        assert!(check_resource(16, "m", BY).is_ok() && check_resource(32, "g", BY).is_ok());
     }
 
     #[test]

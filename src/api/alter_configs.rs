@@ -5,15 +5,15 @@
 //! known to the newer API. v0-2 differ in their encoding only.
 //! ALTER_CONFIGS is needed of the topic or group, or, for the rest, of the cluster.
 
-use super::alter::{self, BrokerCheck, Step};
-use super::{Api, ApiError, Call, Context, Versions, text};
+use super::alter::{self, BrokerCheck, Checker, Step};
+use super::{Api, ApiError, Call, Context, Side, Versions, forward, text};
 use crate::config::BrokerConfig;
-use crate::controller::Service;
 use crate::metadata::{ConfigResource, ResourceType};
-use crate::model::{NodeId, Operation};
+use crate::model::Operation;
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
 
 pub struct AlterConfigs;
@@ -24,21 +24,50 @@ impl Api for AlterConfigs {
     const VERSIONS: Versions = Versions { min: 0, max: 2 };
 
     async fn handle(ctx: Arc<Context>, call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
-        respond(&ctx.controller, &ctx.config.load(), &call, request).await
+        let (side, validate_only) = (call.peer.side, request.validate_only);
+        let ask = async |sets: Sets| match side {
+            Side::Controller => ctx.controller.alter_configs(sets, validate_only).await,
+            Side::Broker => {
+                let count = sets.len();
+                let response = forward::ask::<AlterConfigs>(&ctx, &call, &to_request(sets, validate_only)).await;
+                alter::outcomes(count, response.map(|response| response.responses), |r| (r.error_code, r.error_message))
+            }
+        };
+        respond(&call, &ctx.config.load(), request, ask).await
     }
 }
 
+type Sets = Vec<(ConfigResource, Set)>;
+
+/// What is left of a request for the controller.
+fn to_request(sets: Sets, validate_only: bool) -> AlterConfigsRequest {
+    let config = |(key, value): (String, Option<String>)| {
+        AlterableConfig::default().with_name(StrBytes::from_string(key)).with_value(value.map(StrBytes::from_string))
+    };
+    let resources = sets.into_iter().map(|(resource, set)| {
+        AlterConfigsResource::default()
+            .with_resource_type(resource.kind.code())
+            .with_resource_name(StrBytes::from_string(resource.name))
+            .with_configs(set.into_iter().map(config).collect())
+    });
+    AlterConfigsRequest::default().with_resources(resources.collect()).with_validate_only(validate_only)
+}
+
 async fn respond(
-    controller: &Service,
-    config: &BrokerConfig,
     call: &Call,
+    config: &BrokerConfig,
     request: AlterConfigsRequest,
+    ask: impl AsyncFnOnce(Sets) -> Vec<Result<(), ApiError>>,
 ) -> AlterConfigsResponse {
     let steps = {
-        let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
-        plan(&request, call, config.settings().node_id, &check)
+        let side = call.peer.side;
+        let check = |resource: &ConfigResource, whole: &_| match side {
+            Side::Broker => alter::check_broker(config, resource, whole),
+            // Each broker has checked its own, and the controller checks what it can for all.
+            Side::Controller => Ok(()),
+        };
+        plan(&request, call, Checker { node: config.settings().node_id, side }, &check)
     };
-    let ask = |sets| controller.alter_configs(sets, request.validate_only);
     let outcomes = alter::carry_out(steps, ask).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
         let (code, message) = text::error_fields(outcome);
@@ -53,13 +82,13 @@ async fn respond(
 
 type Set = Vec<(String, Option<String>)>;
 
-fn plan(request: &AlterConfigsRequest, call: &Call, node: NodeId, check: BrokerCheck<'_>) -> Vec<Step<Set>> {
+fn plan(request: &AlterConfigsRequest, call: &Call, by: Checker, check: BrokerCheck<'_>) -> Vec<Step<Set>> {
     let repeated = alter::repeated(request.resources.iter().map(|r| (r.resource_type, &*r.resource_name)));
     let step = |resource: &AlterConfigsResource| {
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, call, node, check).unwrap_or_else(|error| Step::Done(Err(error)))
+        preprocess(resource, call, by, check).unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
 }
@@ -67,11 +96,11 @@ fn plan(request: &AlterConfigsRequest, call: &Call, node: NodeId, check: BrokerC
 fn preprocess(
     asked: &AlterConfigsResource,
     call: &Call,
-    node: NodeId,
+    by: Checker,
     check: BrokerCheck<'_>,
 ) -> Result<Step<Set>, ApiError> {
     alter::check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
-    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
+    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, by)?;
     let text = |config: &AlterableConfig| (config.name.to_string(), config.value.as_ref().map(|v| v.to_string()));
     let set: Set = asked.configs.iter().map(text).collect();
     if resource.kind == ResourceType::Broker {
@@ -86,6 +115,7 @@ fn preprocess(
 mod tests {
     use super::super::testing::{self, encoded};
     use super::*;
+    use crate::controller::Service;
     use crate::model::ErrorCode;
     use std::collections::BTreeMap;
 
@@ -109,7 +139,8 @@ mod tests {
         resources: Vec<AlterConfigsResource>,
     ) -> Vec<(ErrorCode, String)> {
         let request = AlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
-        let response = respond(controller, &testing::config().load(), &testing::call(2), request).await;
+        let ask = async |sets| controller.alter_configs(sets, validate_only).await;
+        let response = respond(&testing::call(2), &testing::config().load(), request, ask).await;
         for version in 0..=2 {
             encoded(version, &response);
         }

@@ -10,7 +10,7 @@
 //!
 //! A version that is not served is not an error of the connection: [`unsupported`] is the answer, in v0's form.
 
-use super::{Api, Call, Context, Served, Versions, served, text, wire};
+use super::{Api, Call, Context, Served, Versions, served_on, text, wire};
 use crate::metadata::Image;
 use crate::model::{ErrorCode, NodeId};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ impl Api for ApiVersions {
         if call.version >= 3 && !is_named(&request) {
             return ApiVersionsResponse::default().with_error_code(ErrorCode::INVALID_REQUEST.0);
         }
-        respond(served(), &ctx.metadata.load(), ctx.settings().node_id, call.version)
+        respond(served_on(call.peer.side), &ctx.metadata.load(), ctx.settings().node_id, call.version)
     }
 }
 
@@ -61,14 +61,19 @@ pub fn unsupported() -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_error_code(ErrorCode::UNSUPPORTED_VERSION.0).with_api_keys(vec![own])
 }
 
-fn respond(served: &[Served], image: &Image, node: NodeId, version: i16) -> ApiVersionsResponse {
+fn respond<'a>(
+    served: impl Iterator<Item = &'a Served>,
+    image: &Image,
+    node: NodeId,
+    version: i16,
+) -> ApiVersionsResponse {
     let key = |api: &Served| {
         ApiVersion::default()
             .with_api_key(api.key)
             .with_min_version(api.advertised_min)
             .with_max_version(api.versions.max)
     };
-    let mut keys: Vec<_> = served.iter().map(key).collect();
+    let mut keys: Vec<_> = served.map(key).collect();
     keys.sort_by_key(|key| key.api_key);
     let response = ApiVersionsResponse::default().with_api_keys(keys);
     if version < 3 {
@@ -101,16 +106,23 @@ fn is_well_formed(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Scope;
     use super::super::testing::{self, encoded};
     use super::*;
 
     const SERVED: [Served; 2] = [
-        Served { key: 0, name: "Produce", versions: Versions { min: 3, max: 13 }, advertised_min: 0 },
-        Served { key: 18, name: "ApiVersions", versions: ApiVersions::VERSIONS, advertised_min: 0 },
+        Served {
+            key: 0,
+            name: "Produce",
+            versions: Versions { min: 3, max: 13 },
+            advertised_min: 0,
+            scope: Scope::Broker,
+        },
+        Served { key: 18, name: "ApiVersions", versions: ApiVersions::VERSIONS, advertised_min: 0, scope: Scope::Both },
     ];
 
     fn ask(version: i16) -> ApiVersionsResponse {
-        let response = respond(&SERVED, &testing::image(), NodeId(1), version);
+        let response = respond(SERVED.iter(), &testing::image(), NodeId(1), version);
         encoded(version, &response);
         response
     }
@@ -159,7 +171,7 @@ mod tests {
 
     #[test]
     fn tagged_fields_at_their_default_are_not_sent() {
-        let nothing = respond(&[], &Image::default(), NodeId(1), 3);
+        let nothing = respond([].iter(), &Image::default(), NodeId(1), 3);
         // Error, no keys, throttle time, and a count of zero tagged fields.
         assert_eq!(&encoded(3, &nothing)[..], [0, 0, 1, 0, 0, 0, 0, 0]);
         // The migration flag is the last tag, number 3: with everything else set there are three.

@@ -7,8 +7,9 @@
 //! Left out: `__share_group_state`, which is not created until there are share groups.
 
 use crate::config::Settings;
-use crate::controller::{CreateTopics, NewTopic, Service};
+use crate::controller::{Client, NewTopic};
 use crate::model::TopicName;
+use crate::rt::clock;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,15 +26,15 @@ pub struct AutoTopics {
 
 impl AutoTopics {
     /// Starts the creation of those of `names` that are valid and not under way.
-    pub(super) fn create(self: &Arc<Self>, names: Vec<TopicName>, settings: &Settings, controller: &Arc<Service>) {
+    pub(super) fn create(self: &Arc<Self>, names: Vec<TopicName>, settings: &Settings, client: &Arc<Client>) {
         let claim = Claim { names: self.claim(names), of: Arc::clone(self) };
         if claim.names.is_empty() {
             return;
         }
         let topics = claim.names.iter().map(|name| shape(name, settings)).collect();
-        let controller = Arc::clone(controller);
+        let (client, deadline) = (Arc::clone(client), clock::now() + settings.network.request_timeout);
         tokio::spawn(async move {
-            let answers = controller.create_topics(CreateTopics { topics, validate_only: false }).await;
+            let answers = client.create_topics(topics, deadline).await;
             for (name, answer) in claim.names.iter().zip(answers) {
                 match answer {
                     Ok(topic) => tracing::info!(topic = %name, id = %topic.id, "created on demand"),
@@ -118,7 +119,8 @@ mod tests {
     #[tokio::test]
     async fn a_topic_appears_after_it_was_asked_for() {
         let (topics, controller, config) = (Arc::new(AutoTopics::default()), testing::controller(), testing::config());
-        topics.create(vec![TopicName::new("a"), TopicName::new("a/b")], config.load().settings(), &controller);
+        let client = testing::client(&controller);
+        topics.create(vec![TopicName::new("a"), TopicName::new("a/b")], config.load().settings(), &client);
         while !topics.in_flight.lock().is_empty() {
             tokio::task::yield_now().await;
         }

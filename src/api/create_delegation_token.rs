@@ -16,6 +16,11 @@ impl Api for CreateDelegationToken {
     const NAME: &'static str = "CreateDelegationToken";
     const VERSIONS: Versions = Versions { min: 1, max: 3 };
 
+    /// The controller cannot see how the client came.
+    fn stays(call: &Call) -> bool {
+        !tokens::may_ask(&call.peer)
+    }
+
     async fn handle(
         ctx: Arc<Context>,
         call: Call,

@@ -1,6 +1,7 @@
 //! How long a client lets an operation take (`timeout_ms` of the requests that change the cluster).
 
 use super::ApiError;
+use crate::controller::refusal;
 use crate::model::ErrorCode;
 use std::future::Future;
 use std::time::Duration;
@@ -24,6 +25,15 @@ where
     }
 }
 
+/// The controller's answer to one question, or REQUEST_TIMED_OUT.
+pub(super) async fn answer<T, F>(timeout_ms: i32, work: F) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, ApiError>> + Send + 'static,
+{
+    within(timeout_ms, work).await.unwrap_or_else(|| Err(ApiError::bare(ErrorCode::REQUEST_TIMED_OUT)))
+}
+
 /// Runs `work` to its end whatever happens, and waits for it no longer than `timeout_ms`: `None` means that
 /// the client gets REQUEST_TIMED_OUT, not that nothing was done.
 async fn within<T, F>(timeout_ms: i32, work: F) -> Option<T>
@@ -32,7 +42,7 @@ where
     F: Future<Output = T> + Send + 'static,
 {
     let patience = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    let task = tokio::spawn(work);
+    let task = tokio::spawn(refusal::carried(work));
     match tokio::time::timeout(patience, task).await {
         Ok(Ok(answer)) => Some(answer),
         // The task panicked, or the runtime is going down: the answer never comes.

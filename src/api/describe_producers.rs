@@ -4,7 +4,7 @@
 //! topic needs READ.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
-use crate::model::{ErrorCode, Offset, Operation, PartitionId, TopicName};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, Operation, PartitionId, TopicName};
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use std::collections::HashSet;
@@ -69,7 +69,8 @@ fn refused(ctx: &Context, call: &Call, topic: &str) -> Option<ApiError> {
 }
 
 fn producers(ctx: &Context, topic: &str, number: PartitionId) -> Result<Vec<ProducerState>, ErrorCode> {
-    let partition = ctx.partitions.partition(topic, number).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let partition = ctx.partition(topic, number)?;
+    partition.check_leads(LeaderEpoch::NONE)?;
     let producers = partition.producers()?;
     Ok(producers
         .into_iter()

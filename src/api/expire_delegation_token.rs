@@ -14,6 +14,11 @@ impl Api for ExpireDelegationToken {
     const NAME: &'static str = "ExpireDelegationToken";
     const VERSIONS: Versions = Versions { min: 1, max: 2 };
 
+    /// The controller cannot see how the client came.
+    fn stays(call: &Call) -> bool {
+        !tokens::may_ask(&call.peer)
+    }
+
     async fn handle(
         ctx: Arc<Context>,
         call: Call,

@@ -1,18 +1,20 @@
-//! Fetch (1), v4-18: reads as the leader, and waits for bytes.
+//! Fetch (1), v4-18: reads for consumers and for followers, and waits for bytes.
 //!
 //! Answered by the append itself: a fetch that finds less than `min.bytes` waits at its partitions
 //! and looks again when one of them grows, up to `max.wait`. Any error or diverging epoch is
 //! answered at once. Records are ranges of segment files that the connection reads as it sends.
 //!
 //! v7 sessions (KIP-227) · v9 leader epoch · v11 rack · v12 diverging epoch · v13 topic ids.
+//! v15 the follower that asks, with its broker epoch.
+//! With `replica.selector.class` a consumer is told of an in-sync replica in its rack (KIP-392).
 //! A consumer needs READ of each topic, a replica CLUSTER_ACTION; asked anew for each request of a session.
-//! Not done: fetching from the closest replica and fetching as a replica (there is one node).
 
+use super::view::Hints;
 use super::{Answer, Chunk, Context, Peer, Placement, Versions, millis};
 use crate::access::Permissions;
 use crate::model::{ErrorCode, Offset, Operation, ResourceKind, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
-use crate::partition::{FetchWaiter, Isolation, Partition, ReadRequest};
+use crate::partition::{Awaited, FetchWaiter, Isolation, Partition, ReadRequest, Reader};
 use crate::rt::{clock, rand};
 use crate::storage::FileSlice;
 use crate::wire::fetch::{
@@ -35,6 +37,10 @@ const PARTITION: usize = 40;
 
 /// From this version topics are named by id.
 const TOPIC_IDS: i16 = 13;
+/// From this version the client hears who leads instead.
+const HINTS: i16 = 16;
+/// From this version the client says its rack, and hears of a replica that is nearer.
+const ANY_REPLICA: i16 = 11;
 /// From this version a request-wide error has a place in the answer.
 const TOP_LEVEL_ERROR: i16 = 7;
 
@@ -56,12 +62,16 @@ struct Fetching {
     min_bytes: usize,
     max_bytes: usize,
     isolation: Isolation,
-    /// Replica that asks; `-1` for a consumer.
-    replica: i32,
+    peer: Arc<Peer>,
+    reader: Reader,
+    /// Where the consumer is, if it may be sent to a replica that is nearer (KIP-392).
+    rack: Option<String>,
     session: FetchContext,
     /// Parallel to the session's `wanted`.
     partitions: Vec<Result<Arc<Partition>, ErrorCode>>,
     found: Vec<PartitionResponse<FileSlice>>,
+    /// Where each partition's log ended then; parallel to `found`.
+    ends: Vec<Offset>,
     found_bytes: usize,
     /// An error, or news that must not wait.
     urgent: bool,
@@ -74,6 +84,8 @@ struct Fetching {
 pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: &Bytes) -> Result<Placement, String> {
     let request = parse(header.version, body).map_err(|refused| refused.to_string())?;
     let isolation = match request.isolation_level {
+        // A follower reads everything.
+        _ if request.replica.0 >= 0 => Isolation::Uncommitted,
         0 => Isolation::Uncommitted,
         1 => Isolation::Committed,
         _ => return Ok(Placement::Done(refused(ctx, header, &request, ErrorCode::UNKNOWN_SERVER_ERROR))),
@@ -95,7 +107,8 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
     };
     let partitions = readable(ctx, &ctx.may(peer, NAME), &session.wanted, request.replica.0);
     let client = ctx.quotas.any().then(|| (Arc::clone(peer), header.client_id.as_ref().map(|id| id.to_string())));
-    let mut ceiling = ctx.settings().fetch.response_bytes_max;
+    let settings = ctx.settings();
+    let mut ceiling = settings.fetch.response_bytes_max;
     if let Some((peer, id)) = client.as_ref().filter(|_| request.replica.0 < 0) {
         // More would have to wait in any case, and so never come.
         ceiling = ctx.quotas.fetchable(peer.client(id.as_deref())).map_or(ceiling, |most| most.min(ceiling));
@@ -109,10 +122,14 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(ceiling),
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(ceiling),
         isolation,
-        replica: request.replica.0,
+        peer: Arc::clone(peer),
+        reader: reader(header.version, &request, isolation),
+        rack: (settings.fetch.rack_aware && request.replica.0 < 0 && !request.rack.is_empty())
+            .then(|| request.rack.to_owned()),
         session,
         partitions,
         found: Vec::new(),
+        ends: Vec::new(),
         found_bytes: 0,
         urgent: false,
     };
@@ -122,6 +139,14 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Ok(Placement::Done(fetching.answer()));
     }
     Ok(Placement::Waiting(Box::pin(fetching.wait(wait))))
+}
+
+/// Who asks. A consumer that can be told of another replica may read from any (KIP-392).
+fn reader(version: i16, request: &FetchRequest<'_>, isolation: Isolation) -> Reader {
+    if request.replica.0 >= 0 {
+        return Reader::Replica { node: request.replica, broker_epoch: request.replica_epoch, log_start: Offset::NONE };
+    }
+    Reader::Consumer { isolation, any_replica: version >= ANY_REPLICA }
 }
 
 fn key(ctx: &Context, topic: TopicRef<'_>) -> TopicKey {
@@ -145,9 +170,17 @@ fn wanted(ctx: &Context, request: &FetchRequest<'_>) -> Vec<Wanted> {
             max_bytes: p.max_bytes,
             current_epoch: p.current_leader_epoch,
             last_fetched_epoch: p.last_fetched_epoch,
+            follower_start: p.log_start,
         }));
     }
     wanted
+}
+
+fn named(topic: &TopicKey) -> TopicRef<'_> {
+    match topic {
+        TopicKey::Name(name) => TopicRef::Name(name.as_str()),
+        TopicKey::Id(id) => TopicRef::Id(*id),
+    }
 }
 
 /// The partitions that may be read.
@@ -182,10 +215,12 @@ fn readable(
 
 fn find(ctx: &Context, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     let topic = match &wanted.topic {
-        TopicKey::Name(name) => ctx.partitions.topic(name.as_str()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
-        TopicKey::Id(id) => ctx.partitions.topic_by_id(*id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+        TopicKey::Name(name) => ctx.partitions.topic(name.as_str()),
+        TopicKey::Id(id) => ctx.partitions.topic_by_id(*id),
     };
-    topic.partition(wanted.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    topic
+        .and_then(|topic| topic.partition(wanted.partition))
+        .ok_or_else(|| ctx.absent(named(&wanted.topic), wanted.partition))
 }
 
 impl Fetching {
@@ -200,24 +235,33 @@ impl Fetching {
 
     fn read(&mut self) {
         self.found.clear();
+        self.ends.clear();
         self.found_bytes = 0;
         self.urgent = false;
         let mut left = self.max_bytes;
+        let image = self.ctx.metadata.load();
         for (wanted, partition) in self.session.wanted.iter().zip(&self.partitions) {
+            let nearest = match (partition, &self.rack) {
+                (Ok(partition), Some(rack)) => partition.nearest(rack, wanted.from, &image),
+                _ => None,
+            };
             let read = match partition {
                 Err(error) => Err(*error),
-                Ok(_) if self.replica >= 0 => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
-                Ok(partition) => partition.read(&ReadRequest {
-                    from: wanted.from,
-                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
-                    // Only the first partition with records may pass its limits (KIP-74).
-                    min_one_batch: self.found_bytes == 0,
-                    isolation: self.isolation,
-                    current_epoch: wanted.current_epoch,
-                    last_fetched_epoch: wanted.last_fetched_epoch,
-                }),
+                Ok(partition) => partition.read(
+                    &ReadRequest {
+                        from: wanted.from,
+                        max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                        // Only the first partition with records may pass its limits (KIP-74).
+                        min_one_batch: self.found_bytes == 0 && nearest.is_none(),
+                        reader: self.reader.starting_at(wanted.follower_start),
+                        current_epoch: wanted.current_epoch,
+                        last_fetched_epoch: wanted.last_fetched_epoch,
+                    },
+                    &image,
+                ),
             };
             let mut answer = PartitionResponse::failed(wanted.partition, ErrorCode::NONE);
+            let mut end = Offset::NONE;
             match read {
                 Err(error) => {
                     answer.error = error;
@@ -229,10 +273,15 @@ impl Fetching {
                     answer.log_start = read.positions.log_start;
                     answer.diverging_epoch = read.diverging;
                     self.urgent |= read.diverging.is_some();
+                    end = read.positions.log_end;
                     if self.isolation == Isolation::Committed {
                         answer.aborted_transactions = Some(Vec::new());
                     }
-                    if let Some(records) = read.records {
+                    if nearest.is_some() {
+                        // It is to ask there, and to hear of it now.
+                        answer.preferred_read_replica = nearest;
+                        self.urgent = true;
+                    } else if let Some(records) = read.records {
                         left = left.saturating_sub(records.len);
                         self.found_bytes += records.len;
                         answer.records = Some(records);
@@ -240,6 +289,7 @@ impl Fetching {
                 }
             }
             self.found.push(answer);
+            self.ends.push(end);
         }
     }
 
@@ -253,8 +303,12 @@ impl Fetching {
         loop {
             let in_time = {
                 let mut waiting = Waiting { waiter: &waiter, at: Vec::with_capacity(self.found.len()) };
-                let quiet = self.partitions.iter().zip(&self.found).all(|(partition, found)| match partition {
-                    Ok(partition) => waiting.register(partition, found.high_watermark),
+                let seen = self.found.iter().zip(&self.ends).map(|(found, end)| match self.reader {
+                    Reader::Consumer { .. } => Awaited::Committed(found.high_watermark),
+                    Reader::Replica { .. } => Awaited::Appended(*end),
+                });
+                let quiet = self.partitions.iter().zip(seen).all(|(partition, seen)| match partition {
+                    Ok(partition) => waiting.register(partition, seen),
                     Err(_) => true,
                 });
                 !quiet || tokio::time::timeout_at(deadline, waiter.woken()).await.is_ok()
@@ -268,7 +322,9 @@ impl Fetching {
 
     /// For how many milliseconds the client must wait; it then gets nothing now.
     fn charge(&self) -> u64 {
-        let Some((peer, id)) = self.client.as_ref().filter(|_| self.replica < 0) else { return 0 };
+        let Some((peer, id)) = self.client.as_ref().filter(|_| matches!(self.reader, Reader::Consumer { .. })) else {
+            return 0;
+        };
         let (quotas, client) = (&self.ctx.quotas, peer.client(id.as_deref()));
         let time_ms = quotas.worked(client, self.worked);
         let bytes = self.found_bytes + HEADER + PARTITION * self.found.len();
@@ -298,12 +354,16 @@ impl Fetching {
                 high_watermark: found.high_watermark,
                 log_start: found.log_start,
                 has_records: found.records.is_some(),
-                has_advice: found.diverging_epoch.is_some(),
+                has_advice: found.diverging_epoch.is_some() || found.preferred_read_replica.is_some(),
             })
             .collect();
         let draw = || i32::try_from(rand::below(i32::MAX as u32)).unwrap_or(1);
         let (session_id, news) = self.ctx.fetch_sessions.finish(&self.session, &answered, clock::now(), draw);
         let api = self.ctx.metrics.api(KEY);
+        let elsewhere = [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::FENCED_LEADER_EPOCH];
+        let astray = self.version >= HINTS && self.found.iter().any(|found| elsewhere.contains(&found.error));
+        let image = astray.then(|| self.ctx.metadata.image());
+        let mut hints = image.as_ref().map(|image| Hints::new(image, &self.peer.listener));
         let mut response = FetchResponse {
             throttle_time_ms: 0,
             error: ErrorCode::NONE,
@@ -316,6 +376,10 @@ impl Fetching {
         for (((wanted, partition), found), news) in
             self.session.wanted.iter().zip(&self.partitions).zip(found).zip(news)
         {
+            let mut found = found;
+            if let Some(hints) = hints.as_mut().filter(|_| elsewhere.contains(&found.error)) {
+                found.current_leader = hints.leader(named(&wanted.topic), wanted.partition);
+            }
             api.error(found.error);
             if let Ok(partition) = partition {
                 let metrics = partition.metrics();
@@ -323,7 +387,7 @@ impl Fetching {
                 if found.error.is_err() {
                     metrics.failed_fetch_requests.inc();
                 }
-                if let Some(records) = &found.records {
+                if let (Some(records), Reader::Consumer { .. }) = (&found.records, self.reader) {
                     metrics.bytes_out.add(records.len as u64);
                     let offsets = records.upper_bound.0.saturating_sub(wanted.from.0);
                     metrics.records_out.add(u64::try_from(offsets).unwrap_or(0));
@@ -333,16 +397,15 @@ impl Fetching {
                 continue;
             }
             if last != Some(&wanted.topic) {
-                let topic = match &wanted.topic {
-                    TopicKey::Name(name) => TopicRef::Name(name.as_str()),
-                    TopicKey::Id(id) => TopicRef::Id(*id),
-                };
-                response.topics.push(TopicResponse { topic, partitions: Vec::new() });
+                response.topics.push(TopicResponse { topic: named(&wanted.topic), partitions: Vec::new() });
                 last = Some(&wanted.topic);
             }
             if let Some(topic) = response.topics.last_mut() {
                 topic.partitions.push(found);
             }
+        }
+        if let Some(hints) = &hints {
+            response.node_endpoints = &hints.endpoints;
         }
         encode(self.version, self.correlation_id, response)
     }
@@ -375,8 +438,8 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn register(&mut self, partition: &Arc<Partition>, seen: Offset) -> bool {
-        let waits = partition.wait_for_bytes(self.waiter, seen);
+    fn register(&mut self, partition: &Arc<Partition>, awaited: Awaited) -> bool {
+        let waits = partition.wait_for_bytes(self.waiter, awaited);
         if waits {
             self.at.push(Arc::clone(partition));
         }

@@ -32,7 +32,7 @@ impl Api for FindCoordinator {
     async fn handle(ctx: Arc<Context>, call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
         let (response, missing) = respond(&ctx.metadata.image(), &call, &request);
         if !missing.is_empty() {
-            ctx.auto_topics.create(missing.into_iter().collect(), &ctx.settings(), &ctx.controller);
+            ctx.auto_topics.create(missing.into_iter().collect(), &ctx.settings(), &ctx.client);
         }
         response
     }

@@ -8,17 +8,18 @@
 //! brokers and fails with UNKNOWN_SERVER_ERROR for the others. ALTER_CONFIGS is needed of the topic or
 //! group, or, for the rest, of the cluster.
 
-use super::alter::{self, BrokerCheck, Step, invalid};
-use super::{Api, ApiError, Call, Context, Versions, loggers, text};
+use super::alter::{self, BrokerCheck, Checker, Step, invalid};
+use super::{Api, ApiError, Call, Context, Side, Versions, forward, loggers, text};
 use crate::config::value::Type;
 use crate::config::{BrokerConfig, broker_keys};
-use crate::controller::{AlterOp, ConfigChange, Service};
+use crate::controller::{AlterOp, ConfigChange};
 use crate::metadata::{ConfigResource, Image, ResourceType};
-use crate::model::{ErrorCode, NodeId, Operation};
+use crate::model::{ErrorCode, Operation};
 use crate::rt::logging;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -34,22 +35,54 @@ impl Api for IncrementalAlterConfigs {
         call: Call,
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
-        respond(&ctx.controller, &ctx.config.load(), &ctx.metadata.image(), &call, request).await
+        let (side, validate_only) = (call.peer.side, request.validate_only);
+        let ask = async |changes: Changes| match side {
+            Side::Controller => ctx.controller.incremental_alter_configs(changes, validate_only).await,
+            Side::Broker => {
+                let (count, request) = (changes.len(), to_request(changes, validate_only));
+                let response = forward::ask::<IncrementalAlterConfigs>(&ctx, &call, &request).await;
+                alter::outcomes(count, response.map(|response| response.responses), |r| (r.error_code, r.error_message))
+            }
+        };
+        respond(&call, &ctx.config.load(), &ctx.metadata.image(), request, ask).await
     }
 }
 
+type Changes = Vec<(ConfigResource, Vec<ConfigChange>)>;
+
+/// What is left of a request for the controller.
+fn to_request(changes: Changes, validate_only: bool) -> IncrementalAlterConfigsRequest {
+    let config = |ConfigChange { op, key, value }: ConfigChange| {
+        AlterableConfig::default()
+            .with_name(StrBytes::from_string(key))
+            .with_config_operation(op as i8)
+            .with_value(value.map(StrBytes::from_string))
+    };
+    let resources = changes.into_iter().map(|(resource, changes)| {
+        AlterConfigsResource::default()
+            .with_resource_type(resource.kind.code())
+            .with_resource_name(StrBytes::from_string(resource.name))
+            .with_configs(changes.into_iter().map(config).collect())
+    });
+    IncrementalAlterConfigsRequest::default().with_resources(resources.collect()).with_validate_only(validate_only)
+}
+
 async fn respond(
-    controller: &Service,
+    call: &Call,
     config: &BrokerConfig,
     image: &Image,
-    call: &Call,
     request: IncrementalAlterConfigsRequest,
+    ask: impl AsyncFnOnce(Changes) -> Vec<Result<(), ApiError>>,
 ) -> IncrementalAlterConfigsResponse {
     let steps = {
-        let check = |resource: &ConfigResource, whole: &_| alter::check_broker(config, resource, whole);
-        plan(&request, call, config.settings().node_id, image, &check)
+        let side = call.peer.side;
+        let check = |resource: &ConfigResource, whole: &_| match side {
+            Side::Broker => alter::check_broker(config, resource, whole),
+            // Each broker has checked its own, and the controller checks what it can for all.
+            Side::Controller => Ok(()),
+        };
+        plan(&request, call, Checker { node: config.settings().node_id, side }, image, &check)
     };
-    let ask = |changes| controller.incremental_alter_configs(changes, request.validate_only);
     let outcomes = alter::carry_out(steps, ask).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
         let (code, message) = text::error_fields(outcome);
@@ -65,7 +98,7 @@ async fn respond(
 fn plan(
     request: &IncrementalAlterConfigsRequest,
     call: &Call,
-    node: NodeId,
+    by: Checker,
     image: &Image,
     check: BrokerCheck<'_>,
 ) -> Vec<Step<Vec<ConfigChange>>> {
@@ -74,7 +107,7 @@ fn plan(
         if repeated.contains(&(resource.resource_type, &*resource.resource_name)) {
             return Step::Done(Err(alter::more_than_once()));
         }
-        preprocess(resource, call, node, image, check, request.validate_only)
+        preprocess(resource, call, by, image, check, request.validate_only)
             .unwrap_or_else(|error| Step::Done(Err(error)))
     };
     request.resources.iter().map(step).collect()
@@ -83,7 +116,7 @@ fn plan(
 fn preprocess(
     asked: &AlterConfigsResource,
     call: &Call,
-    node: NodeId,
+    by: Checker,
     image: &Image,
     check: BrokerCheck<'_>,
     validate_only: bool,
@@ -94,9 +127,9 @@ fn preprocess(
     if asked.resource_type == ResourceType::BrokerLogger.code() {
         leave().map_err(|error| ApiError::bare(error.code))?;
         let (name, configs) = (&asked.resource_name, &asked.configs);
-        return Ok(Step::Done(loggers::alter(logging::loggers(), node, name, configs, validate_only)));
+        return Ok(Step::Done(loggers::alter(logging::loggers(), by.node, name, configs, validate_only)));
     }
-    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, node)?;
+    let resource = alter::check_resource(asked.resource_type, &asked.resource_name, by)?;
     let changes = asked.configs.iter().map(change).collect::<Result<Vec<_>, _>>()?;
     if resource.kind == ResourceType::Broker {
         check(&resource, &changed(image.config(&resource), &changes)?)?;
@@ -155,8 +188,10 @@ fn list(configs: &BTreeMap<String, String>, name: &str, what: &str) -> Result<Ve
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::controller::Service;
+    use crate::model::NodeId;
 
-    const NODE: NodeId = NodeId(1);
+    const BY: Checker = Checker { node: NodeId(1), side: Side::Broker };
 
     fn config(key: &'static str, op: AlterOp, value: Option<&'static str>) -> AlterableConfig {
         AlterableConfig::default()
@@ -175,7 +210,7 @@ mod tests {
 
     fn steps(resources: Vec<AlterConfigsResource>) -> Vec<Step<Vec<ConfigChange>>> {
         let request = IncrementalAlterConfigsRequest::default().with_resources(resources);
-        plan(&request, &testing::call(1), NODE, &testing::image(), &all_is_well)
+        plan(&request, &testing::call(1), BY, &testing::image(), &all_is_well)
     }
 
     fn why(step: &Step<Vec<ConfigChange>>) -> (ErrorCode, &str) {
@@ -220,7 +255,7 @@ mod tests {
     fn a_brokers_configs_are_checked_as_they_will_be() {
         let mut image = testing::image();
         let now = BTreeMap::from([("log.retention.ms".to_owned(), "5".to_owned())]);
-        image.configs.insert(ConfigResource::broker(NODE), Arc::new(now));
+        image.configs.insert(ConfigResource::broker(BY.node), Arc::new(now));
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![
             resource(4, "1", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
             resource(4, "", vec![config("message.max.bytes", AlterOp::Set, Some("9"))]),
@@ -235,7 +270,7 @@ mod tests {
             );
             Ok(())
         };
-        let steps = plan(&request, &testing::call(1), NODE, &image, &check);
+        let steps = plan(&request, &testing::call(1), BY, &image, &check);
         assert_eq!(why(&steps[0]), (ErrorCode::NONE, ""));
         assert_eq!(why(&steps[1]), (ErrorCode::INVALID_REQUEST, "not for all"));
     }
@@ -272,7 +307,8 @@ mod tests {
         let request =
             IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(validate_only);
         let image = controller.store().image();
-        let response = respond(controller, &testing::config().load(), &image, &testing::call(1), request).await;
+        let ask = async |changes| controller.incremental_alter_configs(changes, validate_only).await;
+        let response = respond(&testing::call(1), &testing::config().load(), &image, request, ask).await;
         for version in 0..=1 {
             testing::encoded(version, &response);
         }

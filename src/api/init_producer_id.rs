@@ -43,8 +43,7 @@ impl Api for InitProducerId {
         };
         let given = match &request.transactional_id {
             None => {
-                let node = ctx.settings().node_id;
-                let fresh = ctx.producer_ids.next(node, &ctx.metadata, &ctx.controller).await;
+                let fresh = ctx.producer_ids.next(&ctx.client).await;
                 fresh.map(|id| (id, ProducerEpoch(0))).map_err(|error| error.code)
             }
             Some(id) => {
@@ -84,11 +83,8 @@ mod tests {
     use super::super::testing::{self, encoded};
     use super::*;
     use crate::controller::ApiError;
-    use crate::model::NodeId;
     use crate::txn::ProducerIds;
     use std::collections::BTreeSet;
-
-    const NODE: NodeId = NodeId(1);
 
     #[test]
     fn every_version_can_be_encoded() {
@@ -113,13 +109,14 @@ mod tests {
     #[tokio::test]
     async fn every_id_is_handed_out_once_across_blocks_and_callers() {
         let (ids, controller) = (Arc::new(ProducerIds::default()), testing::controller());
+        let client = testing::client(&controller);
         let mut tasks = Vec::new();
         for _ in 0..10 {
-            let (ids, controller) = (Arc::clone(&ids), Arc::clone(&controller));
+            let (ids, client) = (Arc::clone(&ids), Arc::clone(&client));
             tasks.push(tokio::spawn(async move {
                 let mut mine = Vec::new();
                 for _ in 0..250 {
-                    mine.push(ids.next(NODE, controller.store(), &controller).await.map(|id| id.0));
+                    mine.push(ids.next(&client).await.map(|id| id.0));
                 }
                 mine
             }));
@@ -136,16 +133,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_broker_started_again_does_not_hand_out_what_it_may_have_handed_out_before() {
-        let controller = testing::controller();
-        let first = ProducerIds::default().next(NODE, controller.store(), &controller).await;
-        let second = ProducerIds::default().next(NODE, controller.store(), &controller).await;
+        let client = testing::client(&testing::controller());
+        let first = ProducerIds::default().next(&client).await;
+        let second = ProducerIds::default().next(&client).await;
         assert_eq!((first, second), (Ok(ProducerId(0)), Ok(ProducerId(1000))));
     }
 
     #[tokio::test]
     async fn while_there_are_no_ids_the_client_is_told_to_try_again() {
-        let controller = testing::controller();
-        let error = ProducerIds::default().next(NodeId(9), controller.store(), &controller).await;
+        let error = ProducerIds::default().next(&testing::unregistered_client()).await;
         assert_eq!(error, Err(ApiError::bare(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)));
     }
 }

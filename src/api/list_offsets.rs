@@ -44,12 +44,20 @@ impl Api for ListOffsets {
     }
 }
 
+/// From this version clients know that an end may not be known yet.
+const OFFSET_NOT_AVAILABLE: i16 = 5;
+
 /// Partitions whose ends are looked up at once.
 const FEW: usize = 32;
 
 fn respond(ctx: &Context, call: &Call, request: &ListOffsetsRequest) -> ListOffsetsResponse {
     let version = call.version;
-    let isolation = if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted };
+    let isolation = match request.isolation_level {
+        // A follower is told of everything.
+        _ if request.replica_id.0 >= 0 => None,
+        1 => Some(Isolation::Committed),
+        _ => Some(Isolation::Uncommitted),
+    };
     let mut seen = HashSet::new();
     let mut twice = HashSet::new();
     for topic in &request.topics {
@@ -74,9 +82,7 @@ fn respond(ctx: &Context, call: &Call, request: &ListOffsetsRequest) -> ListOffs
                     } else if twice.contains(&(topic.name.as_str(), asked.partition_index)) {
                         Err(ErrorCode::INVALID_REQUEST)
                     } else {
-                        ctx.partitions
-                            .partition(topic.name.as_str(), number)
-                            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+                        ctx.partition(topic.name.as_str(), number)
                             .and_then(|partition| look_up(&partition, asked, version, isolation))
                     };
                     answer(ctx, version, asked.partition_index, found)
@@ -97,14 +103,22 @@ fn look_up(
     partition: &Partition,
     asked: &ListOffsetsPartition,
     version: i16,
-    isolation: Isolation,
+    isolation: Option<Isolation>,
 ) -> Result<Found, ErrorCode> {
-    partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
+    partition.check_leads(LeaderEpoch(asked.current_leader_epoch))?;
     let positions = partition.positions()?;
     let end = match isolation {
-        Isolation::Uncommitted => positions.high_watermark,
-        Isolation::Committed => positions.last_stable,
+        None => positions.log_end,
+        Some(Isolation::Uncommitted) => positions.high_watermark,
+        Some(Isolation::Committed) => positions.last_stable,
     };
+    let is_earliest = [EARLIEST, EARLIEST_LOCAL].contains(&asked.timestamp);
+    if isolation.is_some() && !is_earliest {
+        partition.check_end_is_known().map_err(|error| match error {
+            ErrorCode::OFFSET_NOT_AVAILABLE if version < OFFSET_NOT_AVAILABLE => ErrorCode::LEADER_NOT_AVAILABLE,
+            error => error,
+        })?;
+    }
     match asked.timestamp {
         // The end's epoch is the leader's own, as no record is there yet.
         LATEST => Ok((end, TimestampMs::NONE, Some(positions.leader_epoch))),

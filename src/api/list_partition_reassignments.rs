@@ -1,8 +1,8 @@
 //! ListPartitionReassignments (46), v0: partitions whose replicas are being moved.
 //!
 //! Only partitions in flight are listed, whether asked for by name or by asking for all; a topic or partition that
-//! does not exist is passed over without an error, as in Apache Kafka. On a single node there is none in flight.
-//! The cluster needs DESCRIBE.
+//! does not exist is passed over without an error, as in Apache Kafka. The cluster needs
+//! DESCRIBE.
 
 use super::{Api, ApiError, Call, Context, Versions, text};
 use crate::metadata::{Image, PartitionImage, TopicImage};

@@ -39,7 +39,7 @@ impl Api for Metadata {
         let image = ctx.metadata.image();
         let Answer { response, missing } = respond(&image, &ctx.cluster_id, creates, &call, &request);
         if creates && !missing.is_empty() {
-            ctx.auto_topics.create(missing, &settings, &ctx.controller);
+            ctx.auto_topics.create(missing, &settings, &ctx.client);
         }
         response
     }

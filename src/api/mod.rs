@@ -6,6 +6,9 @@
 //!
 //! Produce and Fetch are the hot path and have stages of their own: the connection hands Produce to
 //! [`produce::Placer`], [`place`] hands Fetch to [`fetch::place`].
+//!
+//! The list says, too, on which listeners an API is served, and which of them a broker sends on to the active controller
+//! ([`forward`]): handlers do not know.
 
 mod acls;
 mod alter;
@@ -14,6 +17,7 @@ mod auto_topics;
 mod config_rules;
 mod deadline;
 mod distinct;
+mod forward;
 mod groups;
 mod loggers;
 mod mutations;
@@ -29,11 +33,17 @@ mod view;
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
+pub mod allocate_producer_ids;
 pub mod alter_client_quotas;
 pub mod alter_configs;
+pub mod alter_partition;
+pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
 pub mod alter_user_scram_credentials;
 pub mod api_versions;
+pub mod assign_replicas_to_dirs;
+pub mod broker_heartbeat;
+pub mod broker_registration;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
 pub mod create_acls;
@@ -52,10 +62,13 @@ pub mod describe_delegation_token;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
+pub mod elect_leaders;
 pub mod describe_user_scram_credentials;
 pub mod end_txn;
+pub mod envelope;
 pub mod expire_delegation_token;
 pub mod fetch;
 pub mod find_coordinator;
@@ -76,11 +89,13 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod out_of_turn;
 pub mod produce;
+pub mod raft_voters;
 pub mod renew_delegation_token;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
+pub mod unregister_broker;
 pub mod update_features;
 pub mod write_txn_markers;
 
@@ -95,13 +110,14 @@ use crate::access::{Authorizer, Permissions, Subject};
 use crate::config::{self, SecurityProtocol, Settings};
 use crate::controller;
 use crate::metrics::Metrics;
-use crate::model::{ErrorCode, Operation, Principal};
-use crate::partition;
+use crate::model::{ErrorCode, Operation, PartitionId, Principal};
+use crate::partition::{self, Partition};
 use crate::rt::clock;
 use crate::storage::FileSlice;
 use crate::txn::ProducerIds;
-use crate::wire::{self, RequestHeader};
-use bytes::Bytes;
+use crate::wire::header::QUORUM_KEY;
+use crate::wire::{self, RequestHeader, TopicRef};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::Request;
 use smallvec::{SmallVec, smallvec};
@@ -114,7 +130,10 @@ use std::time::Duration;
 /// What handlers act on. Handles only: no handler holds a lock, a file or a socket.
 pub struct Context {
     pub metadata: Arc<crate::metadata::Store>,
+    /// Decides if this node is the active controller, and refuses if it is not.
     pub controller: Arc<controller::Service>,
+    /// Asks the active controller, wherever it is.
+    pub client: Arc<controller::Client>,
     /// The configuration of this broker, as it is now: dynamic changes come in here.
     pub config: Arc<config::Live>,
     pub cluster_id: String,
@@ -133,6 +152,29 @@ pub struct Context {
 }
 
 impl Context {
+    /// Why a partition is not on this broker: others have it, or it is in no metadata.
+    pub(crate) fn absent(&self, topic: TopicRef<'_>, partition: PartitionId) -> ErrorCode {
+        let image = self.metadata.load();
+        let (known, unknown) = match topic {
+            TopicRef::Name(name) => (image.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            TopicRef::Id(id) => (image.topic_by_id(id), ErrorCode::UNKNOWN_TOPIC_ID),
+        };
+        match known {
+            None => unknown,
+            Some(topic) if topic.partition(partition).is_some() => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            Some(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        }
+    }
+
+    /// A partition by its topic's name.
+    ///
+    /// # Errors
+    /// As [`Context::absent`].
+    pub(crate) fn partition(&self, topic: &str, partition: PartitionId) -> Result<Arc<Partition>, ErrorCode> {
+        let held = self.partitions.partition(topic, partition);
+        held.ok_or_else(|| self.absent(TopicRef::Name(topic), partition))
+    }
+
     /// The settings as they are now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(self.config.load().settings())
@@ -144,12 +186,46 @@ impl Context {
     }
 }
 
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Clients of the broker, other brokers among them.
+    Broker,
+    /// `controller.listener.names`: brokers and controllers, and clients that ask a controller directly (KIP-919).
+    Controller,
+}
+
+/// On which listeners an API is served: Kafka's `listeners` of each message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Broker,
+    Controller,
+    /// On both, each with what it knows.
+    Both,
+    /// On both: a broker does its part, and has the controller do what is left.
+    Shared,
+    /// On both, and only the active controller can answer it: a broker sends it on.
+    Forwarded,
+}
+
+impl Scope {
+    #[must_use]
+    pub const fn is_on(self, side: Side) -> bool {
+        match self {
+            Scope::Broker => matches!(side, Side::Broker),
+            Scope::Controller => matches!(side, Side::Controller),
+            Scope::Both | Scope::Shared | Scope::Forwarded => true,
+        }
+    }
+}
+
 /// The client's side of a connection, as handlers see it. It does not change: a connection that logs in has another one
 /// from then on. Logging in again may change when the session ends, never the principal.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The name of the listener that the connection came in on: answers carry its addresses.
     pub listener: String,
+    pub side: Side,
     /// How bytes travel on that listener.
     pub protocol: SecurityProtocol,
     pub address: SocketAddr,
@@ -157,6 +233,8 @@ pub struct Peer {
     pub principal: Principal,
     /// It logged in with a delegation token (`KafkaPrincipal.tokenAuthenticated`), and may not ask for another.
     pub by_token: bool,
+    /// Another broker sent the request on, in an Envelope; `listener` and `protocol` are those that it came on.
+    pub forwarded: bool,
     /// The address by which it reached this broker, where that and nothing else is to be answered.
     pub reached: Option<Reached>,
     /// Set by what answers its requests when it has to wait (KIP-219); the connection heeds it.
@@ -248,6 +326,14 @@ pub trait Api {
         wire::decode(version, body)
     }
 
+    /// Whether a request that only the controller can answer is answered by the broker all the same: to refuse it, for what
+    /// nobody else can see.
+    #[must_use]
+    fn stays(call: &Call) -> bool {
+        let _ = call;
+        false
+    }
+
     fn handle(
         ctx: Arc<Context>,
         call: Call,
@@ -301,6 +387,7 @@ pub struct Served {
     pub versions: Versions,
     /// The lowest version that ApiVersions announces; lower than what is served for Produce only.
     pub advertised_min: i16,
+    pub scope: Scope,
 }
 
 /// How a request other than Produce and Fetch is served.
@@ -308,6 +395,9 @@ pub struct Served {
 struct Runner {
     run: Run,
     form: fn(i16) -> i16,
+    stays: fn(&Call) -> bool,
+    /// The throttle time of an answer that another node gave, header and body.
+    waits: fn(i16, &Bytes) -> i32,
 }
 
 type Run = fn(&Arc<Context>, Call, i32, Bytes) -> Result<Later, String>;
@@ -328,7 +418,9 @@ fn run<A: Api + 'static>(
     let request = A::decode(version, body).map_err(|error| error.to_string())?;
     let ctx = Arc::clone(ctx);
     Ok(Box::pin(async move {
-        let response = match throttle.filter(|_| ctx.quotas.measures_time()) {
+        // Of what was sent on, whoever sent it on measures the time.
+        let measures = call.peer.side == Side::Broker && ctx.quotas.measures_time();
+        let response = match throttle.filter(|_| measures) {
             None => A::handle(ctx, call, request).await,
             Some(throttle) => {
                 let (peer, client_id) = (Arc::clone(&call.peer), call.client_id.clone());
@@ -351,6 +443,13 @@ fn run<A: Api + 'static>(
     }))
 }
 
+/// An answer that another node gave, header and body; `None`: it cannot be read.
+fn answered<A: Api>(version: i16, response: &Bytes) -> Option<<A::Request as Request>::Response> {
+    let version = A::form(version);
+    let length = wire::header::response_header_length(<A::Request as Request>::KEY, version, response).ok()?;
+    wire::decode_response::<A::Request>(version, response.slice(length..)).ok()
+}
+
 /// What comes of it, and how long we worked on it: the time that it waited does not count.
 async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
     let mut future = std::pin::pin!(future);
@@ -371,108 +470,150 @@ fn millis(ms: u64) -> i32 {
 }
 
 macro_rules! apis {
-    ($($api:path),* ; without a throttle time: $($exempt:path),* $(,)?) => {
+    (
+        [$($scope:ident: $($api:path),* $(,)?;)*]
+        without a throttle time: [$($where:ident: $($exempt:path),* $(,)?;)*]
+    ) => {
         const APIS: &[Served] = &[
-            Served { key: produce::KEY, name: produce::NAME, versions: produce::VERSIONS, advertised_min: 0 },
+            Served {
+                key: produce::KEY,
+                name: produce::NAME,
+                versions: produce::VERSIONS,
+                advertised_min: 0,
+                scope: Scope::Broker,
+            },
             Served {
                 key: fetch::KEY,
                 name: fetch::NAME,
                 versions: fetch::VERSIONS,
                 advertised_min: fetch::VERSIONS.min,
+                scope: Scope::Broker,
             },
-            $(Served {
+            $($(Served {
                 key: <<$api as Api>::Request as Request>::KEY,
                 name: <$api as Api>::NAME,
                 versions: <$api as Api>::VERSIONS,
                 advertised_min: <$api as Api>::VERSIONS.min,
-            },)*
-            $(Served {
+                scope: Scope::$scope,
+            },)*)*
+            $($(Served {
                 key: <<$exempt as Api>::Request as Request>::KEY,
                 name: <$exempt as Api>::NAME,
                 versions: <$exempt as Api>::VERSIONS,
                 advertised_min: <$exempt as Api>::VERSIONS.min,
-            },)*
+                scope: Scope::$where,
+            },)*)*
         ];
 
         fn runner(key: i16) -> Option<Runner> {
-            $(if key == <<$api as Api>::Request as Request>::KEY {
+            $($(if key == <<$api as Api>::Request as Request>::KEY {
                 let run: Run = |ctx, call, id, body| {
                     run::<$api>(ctx, call, id, body, Some(|response, ms| {
                         response.throttle_time_ms = response.throttle_time_ms.max(ms);
                     }))
                 };
-                return Some(Runner { run, form: <$api as Api>::form });
-            })*
-            $(if key == <<$exempt as Api>::Request as Request>::KEY {
+                let waits = |version, response: &Bytes| answered::<$api>(version, response).map_or(0, |r| r.throttle_time_ms);
+                return Some(Runner { run, form: <$api as Api>::form, stays: <$api as Api>::stays, waits });
+            })*)*
+            $($(if key == <<$exempt as Api>::Request as Request>::KEY {
                 let run: Run = |ctx, call, id, body| run::<$exempt>(ctx, call, id, body, None);
-                return Some(Runner { run, form: <$exempt as Api>::form });
-            })*
+                return Some(Runner { run, form: <$exempt as Api>::form, stays: <$exempt as Api>::stays, waits: |_, _| 0 });
+            })*)*
             None
         }
     };
 }
 
-apis![
-    list_offsets::ListOffsets,
-    metadata::Metadata,
-    offset_commit::OffsetCommit,
-    offset_fetch::OffsetFetch,
-    find_coordinator::FindCoordinator,
-    join_group::JoinGroup,
-    heartbeat::Heartbeat,
-    leave_group::LeaveGroup,
-    sync_group::SyncGroup,
-    describe_groups::DescribeGroups,
-    list_groups::ListGroups,
-    api_versions::ApiVersions,
-    create_topics::CreateTopics,
-    delete_topics::DeleteTopics,
-    delete_records::DeleteRecords,
-    init_producer_id::InitProducerId,
-    offset_for_leader_epoch::OffsetForLeaderEpoch,
-    add_partitions_to_txn::AddPartitionsToTxn,
-    add_offsets_to_txn::AddOffsetsToTxn,
-    end_txn::EndTxn,
-    txn_offset_commit::TxnOffsetCommit,
-    describe_acls::DescribeAcls,
-    create_acls::CreateAcls,
-    delete_acls::DeleteAcls,
-    describe_configs::DescribeConfigs,
-    alter_configs::AlterConfigs,
-    alter_replica_log_dirs::AlterReplicaLogDirs,
-    describe_log_dirs::DescribeLogDirs,
-    create_partitions::CreatePartitions,
-    delete_groups::DeleteGroups,
-    incremental_alter_configs::IncrementalAlterConfigs,
-    list_partition_reassignments::ListPartitionReassignments,
-    offset_delete::OffsetDelete,
-    create_delegation_token::CreateDelegationToken,
-    renew_delegation_token::RenewDelegationToken,
-    expire_delegation_token::ExpireDelegationToken,
-    describe_delegation_token::DescribeDelegationToken,
-    describe_client_quotas::DescribeClientQuotas,
-    alter_client_quotas::AlterClientQuotas,
-    describe_user_scram_credentials::DescribeUserScramCredentials,
-    alter_user_scram_credentials::AlterUserScramCredentials,
-    update_features::UpdateFeatures,
-    describe_cluster::DescribeCluster,
-    describe_producers::DescribeProducers,
-    describe_transactions::DescribeTransactions,
-    list_transactions::ListTransactions,
-    consumer_group_heartbeat::ConsumerGroupHeartbeat,
-    consumer_group_describe::ConsumerGroupDescribe,
-    list_config_resources::ListConfigResources,
-    describe_topic_partitions::DescribeTopicPartitions;
-    without a throttle time:
-    write_txn_markers::WriteTxnMarkers,
-    sasl_handshake::SaslHandshake,
-    sasl_authenticate::SaslAuthenticate,
-];
+apis! {
+    [
+        Broker:
+            list_offsets::ListOffsets,
+            metadata::Metadata,
+            offset_commit::OffsetCommit,
+            offset_fetch::OffsetFetch,
+            find_coordinator::FindCoordinator,
+            join_group::JoinGroup,
+            heartbeat::Heartbeat,
+            leave_group::LeaveGroup,
+            sync_group::SyncGroup,
+            describe_groups::DescribeGroups,
+            list_groups::ListGroups,
+            delete_records::DeleteRecords,
+            init_producer_id::InitProducerId,
+            offset_for_leader_epoch::OffsetForLeaderEpoch,
+            add_partitions_to_txn::AddPartitionsToTxn,
+            add_offsets_to_txn::AddOffsetsToTxn,
+            end_txn::EndTxn,
+            txn_offset_commit::TxnOffsetCommit,
+            alter_replica_log_dirs::AlterReplicaLogDirs,
+            describe_log_dirs::DescribeLogDirs,
+            delete_groups::DeleteGroups,
+            offset_delete::OffsetDelete,
+            describe_delegation_token::DescribeDelegationToken,
+            describe_client_quotas::DescribeClientQuotas,
+            describe_producers::DescribeProducers,
+            describe_transactions::DescribeTransactions,
+            list_transactions::ListTransactions,
+            consumer_group_heartbeat::ConsumerGroupHeartbeat,
+            consumer_group_describe::ConsumerGroupDescribe,
+            list_config_resources::ListConfigResources,
+            describe_topic_partitions::DescribeTopicPartitions;
+        Both:
+            api_versions::ApiVersions,
+            describe_acls::DescribeAcls,
+            describe_configs::DescribeConfigs,
+            describe_user_scram_credentials::DescribeUserScramCredentials,
+            describe_cluster::DescribeCluster;
+        Shared:
+            alter_configs::AlterConfigs,
+            incremental_alter_configs::IncrementalAlterConfigs;
+        Forwarded:
+            create_topics::CreateTopics,
+            delete_topics::DeleteTopics,
+            create_acls::CreateAcls,
+            delete_acls::DeleteAcls,
+            create_partitions::CreatePartitions,
+            create_delegation_token::CreateDelegationToken,
+            renew_delegation_token::RenewDelegationToken,
+            expire_delegation_token::ExpireDelegationToken,
+            elect_leaders::ElectLeaders,
+            alter_partition_reassignments::AlterPartitionReassignments,
+            list_partition_reassignments::ListPartitionReassignments,
+            alter_client_quotas::AlterClientQuotas,
+            alter_user_scram_credentials::AlterUserScramCredentials,
+            update_features::UpdateFeatures,
+            unregister_broker::UnregisterBroker,
+            raft_voters::AddRaftVoter,
+            raft_voters::RemoveRaftVoter;
+        Controller:
+            broker_registration::BrokerRegistration,
+            broker_heartbeat::BrokerHeartbeat,
+            allocate_producer_ids::AllocateProducerIds;
+    ]
+    without a throttle time: [
+        Broker:
+            write_txn_markers::WriteTxnMarkers;
+        Both:
+            sasl_handshake::SaslHandshake,
+            sasl_authenticate::SaslAuthenticate;
+        Forwarded:
+            describe_quorum::DescribeQuorum;
+        Controller:
+            alter_partition::AlterPartition,
+            assign_replicas_to_dirs::AssignReplicasToDirs,
+            envelope::Envelope;
+    ]
+}
 
-/// Every API that is served, in the order of the list.
+/// Every API that is served on some listener, in the order of the list.
 #[must_use]
 pub fn served() -> &'static [Served] {
     APIS
+}
+
+/// Every API that is served on a listener of this side, in the order of the list.
+pub fn served_on(side: Side) -> impl Iterator<Item = &'static Served> {
+    APIS.iter().filter(move |api| api.scope.is_on(side))
 }
 
 /// The version that a served version looks like on the wire: its own, but for versions that the crate does not know and
@@ -500,14 +641,14 @@ pub fn waits_for_others(key: i16) -> bool {
 ///
 /// # Errors
 /// The body is not what it says: the connection is to be closed.
-pub fn cost(header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
+pub fn cost(side: Side, header: &RequestHeader, body: &[u8]) -> Result<wire::Cost, String> {
     let RequestHeader { key, version, .. } = *header;
     let unweighed = match key {
         fetch::KEY => FETCH_UNWEIGHED,
         produce::KEY => PRODUCE_UNWEIGHED,
         _ => 0,
     };
-    let served = APIS.iter().any(|api| api.key == key && api.versions.contains(version));
+    let served = served_on(side).any(|api| api.key == key && api.versions.contains(version));
     if !served || body.len() < unweighed {
         return Ok(wire::Cost(0));
     }
@@ -535,8 +676,15 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// The key is unknown, the version is not served, or the body is not what it says: Kafka closes the
 /// connection without an answer (`SocketServer.processCompletedReceives`).
 pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body: Bytes) -> Result<Placement, String> {
-    let Some(api) = APIS.iter().find(|api| api.key == header.key) else {
-        return Err(format!("API key {} is not known", header.key));
+    if header.key == QUORUM_KEY && peer.side == Side::Controller {
+        if !ctx.may(peer, "Quorum").cluster(Operation::ClusterAction) {
+            // As Kafka's Vote and Fetch of the metadata. There is no answer to give, since no client asks this.
+            return Err(format!("{} may not take part in the quorum: it needs CLUSTER_ACTION", peer.principal));
+        }
+        return Ok(Placement::Exclusive(quorum(ctx, header.correlation_id, body)));
+    }
+    let Some(api) = served_on(peer.side).find(|api| api.key == header.key) else {
+        return Err(format!("API key {} is not served on the listener {}", header.key, peer.listener));
     };
     if !api.versions.contains(header.version) {
         if header.key == ApiVersionsRequest::KEY {
@@ -548,7 +696,7 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         }
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
-    let Some(Runner { run, .. }) = runner(header.key) else {
+    let Some(Runner { run, stays, waits, .. }) = runner(header.key) else {
         return fetch::place(ctx, peer, header, &body);
     };
     let call = Call {
@@ -558,7 +706,30 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         peer: Arc::clone(peer),
         authorizer: ctx.authorizer.clone(),
     };
+    if api.scope == Scope::Forwarded && peer.side == Side::Broker && !stays(&call) {
+        let request =
+            forward::Forwarded { ctx: Arc::clone(ctx), call, correlation_id: header.correlation_id, body, run, waits };
+        return request.place(header).map(Placement::Exclusive);
+    }
     run(ctx, call, header.correlation_id, body).map(Placement::Exclusive)
+}
+
+/// Answers a message of the quorum; one that cannot be read ends the connection.
+fn quorum(ctx: &Arc<Context>, correlation_id: i32, body: Bytes) -> Later {
+    let ctx = Arc::clone(ctx);
+    Box::pin(async move {
+        let answer = match ctx.controller.quorum().serve(&ctx.cluster_id, &body).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "a message of the quorum cannot be read");
+                return Answer::new();
+            }
+        };
+        let mut head = BytesMut::with_capacity(8);
+        head.put_i32(i32::try_from(answer.len() + 4).unwrap_or(i32::MAX));
+        head.put_i32(correlation_id);
+        smallvec![Chunk::Bytes(head.freeze()), Chunk::Bytes(answer)]
+    })
 }
 
 #[cfg(test)]
@@ -593,6 +764,15 @@ mod tests {
         } else {
             assert_eq!(shown, table(), "scripts/fix renews the table");
         }
+    }
+
+    #[test]
+    fn what_brokers_say_to_the_controller_is_served_to_controllers_listeners_only() {
+        let clients: Vec<&str> = served_on(Side::Broker).map(|api| api.name).collect();
+        for name in ["AlterPartition", "Envelope", "BrokerRegistration", "BrokerHeartbeat", "AllocateProducerIds"] {
+            assert!(!clients.contains(&name) && served_on(Side::Controller).any(|api| api.name == name), "{name}");
+        }
+        assert!(served_on(Side::Controller).all(|api| ![produce::KEY, fetch::KEY].contains(&api.key)));
     }
 
     #[test]

@@ -52,11 +52,8 @@ fn answer(ctx: &Context, may: bool, topic: &TopicName, asked: &OffsetForLeaderPa
 }
 
 fn find(ctx: &Context, topic: &TopicName, asked: &OffsetForLeaderPartition) -> Result<End, ErrorCode> {
-    let partition = ctx
-        .partitions
-        .partition(topic.as_str(), PartitionId(asked.partition))
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
+    let partition = ctx.partition(topic.as_str(), PartitionId(asked.partition))?;
+    partition.check_leads(LeaderEpoch(asked.current_leader_epoch))?;
     let end = partition.end_offset_for_epoch(LeaderEpoch(asked.leader_epoch))?;
     Ok(end.unwrap_or(End { epoch: LeaderEpoch::NONE, end: Offset::NONE }))
 }

@@ -11,6 +11,7 @@
 
 mod admission;
 
+use super::view::Hints;
 use super::{Answer, Chunk, Context, Later, Peer, Versions, millis};
 use crate::access::Permissions;
 use crate::model::{ErrorCode, Offset, Operation, PartitionId, ResourceKind, TimestampMs, TopicId, TopicName};
@@ -31,6 +32,9 @@ pub const KEY: i16 = 0;
 pub const NAME: &str = "Produce";
 pub const VERSIONS: Versions = Versions { min: 3, max: 13 };
 
+/// From this version the client hears who leads instead.
+const HINTS: i16 = 10;
+
 /// The admin client may write to internal topics; its client id is how Kafka knows it.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
@@ -42,6 +46,15 @@ const HEADER: usize = 10;
 enum Named {
     Name(TopicName),
     Id(TopicId),
+}
+
+impl Named {
+    fn as_ref(&self) -> TopicRef<'_> {
+        match self {
+            Named::Name(name) => TopicRef::Name(name.as_str()),
+            Named::Id(id) => TopicRef::Id(*id),
+        }
+    }
 }
 
 /// A request whose batches were appended or refused.
@@ -155,7 +168,7 @@ impl Placer {
                         Err(PartitionResponse::failed(data.partition, ErrorCode::INVALID_TOPIC_EXCEPTION))
                     }
                     Some(_) => match known.as_ref().and_then(|k| k.partition(data.partition)) {
-                        None => Err(PartitionResponse::failed(data.partition, missing(topic.topic))),
+                        None => Err(PartitionResponse::failed(data.partition, ctx.absent(topic.topic, data.partition))),
                         Some(partition) => {
                             validated(ctx, &partition, data.partition, data.records.clone(), header.version, now)
                                 .map(|batch| (partition, batch))
@@ -199,12 +212,12 @@ impl Placer {
             // Its turn would be taken by an answer that there is not. No producer of transactions asks for that.
             return Err("a transactional produce request with acks=0 would have to wait".into());
         }
-        let ctx = Arc::clone(ctx);
+        let (ctx, peer) = (Arc::clone(ctx), Arc::clone(peer));
         Ok(Some(Box::pin(async move {
             let mut alone = admission.await;
             let placed = alone.place(&ctx).next();
             match placed {
-                Some(placed) => placed.committed().await.answer(),
+                Some(placed) => placed.committed().await.answer(&ctx, &peer),
                 None => Answer::new(),
             }
         })))
@@ -336,9 +349,9 @@ impl Placed {
 
     /// The answer as a frame; empty if it cannot be encoded.
     #[must_use]
-    pub fn answer(self) -> Answer {
+    pub fn answer(self, ctx: &Context, peer: &Peer) -> Answer {
         let mut out = BytesMut::with_capacity(128);
-        match self.encode(&mut out) {
+        match self.encode(ctx, peer, &mut out) {
             Ok(()) => smallvec![Chunk::Bytes(out.freeze())],
             Err(error) => {
                 tracing::error!(%error, "an answer could not be encoded");
@@ -351,8 +364,19 @@ impl Placed {
     ///
     /// # Errors
     /// A field does not fit the version: a fault of ours.
-    pub fn encode(self, out: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn encode(mut self, ctx: &Context, peer: &Peer, out: &mut BytesMut) -> Result<(), EncodeError> {
         let (version, correlation_id) = (self.version, self.correlation_id);
+        let elsewhere = |answer: &PartitionResponse| answer.error == ErrorCode::NOT_LEADER_OR_FOLLOWER;
+        let astray = version >= HINTS && self.topics.iter().any(|(_, answers)| answers.iter().any(elsewhere));
+        let image = astray.then(|| ctx.metadata.image());
+        let mut hints = image.as_ref().map(|image| Hints::new(image, &peer.listener));
+        if let Some(hints) = &mut hints {
+            for (topic, answers) in &mut self.topics {
+                for answer in answers.iter_mut().filter(|answer| elsewhere(answer)) {
+                    answer.current_leader = hints.leader(topic.as_ref(), answer.partition);
+                }
+            }
+        }
         let mut names: SmallVec<[Named; 1]> = SmallVec::with_capacity(self.topics.len());
         let mut parts: SmallVec<[_; 1]> = SmallVec::with_capacity(self.topics.len());
         for (name, partitions) in self.topics {
@@ -361,11 +385,10 @@ impl Placed {
         }
         let mut response = ProduceResponse { throttle_time_ms: millis(self.throttle_ms), ..ProduceResponse::default() };
         for (name, partitions) in names.iter().zip(parts) {
-            let topic = match name {
-                Named::Name(name) => TopicRef::Name(name.as_str()),
-                Named::Id(id) => TopicRef::Id(*id),
-            };
-            response.topics.push(TopicResponse { topic, partitions });
+            response.topics.push(TopicResponse { topic: name.as_ref(), partitions });
+        }
+        if let Some(hints) = &hints {
+            response.node_endpoints = &hints.endpoints;
         }
         encode_response(out, version, correlation_id, &response)
     }
@@ -396,13 +419,6 @@ fn writable(may: &Permissions<'_>, topic: &TopicData<'_>, known: Option<&TopicNa
         ErrorCode::NONE
     } else {
         ErrorCode::TOPIC_AUTHORIZATION_FAILED
-    }
-}
-
-fn missing(topic: TopicRef<'_>) -> ErrorCode {
-    match topic {
-        TopicRef::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        TopicRef::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
     }
 }
 

@@ -2,18 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Call, ConfigRules, Peer};
+use super::{Call, ConfigRules, Peer, Side};
 use crate::access;
 use crate::config;
-use crate::controller::{self, Service};
+use crate::controller::{self, Client, Service};
 use crate::metadata::{BrokerImage, DirectoryId, Endpoint, Image, PartitionImage, TopicImage};
 use crate::model::{AclRequest, Asked, AskedPattern, LeaderEpoch, NodeId, Offset, Principal, TopicId, TopicName};
+use crate::peer::{LinkSettings, Pool};
 use crate::quorum;
 use crate::rt::fs::sim::SimFs;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 pub(super) const LISTENER: &str = "PLAINTEXT";
@@ -22,10 +24,12 @@ pub(super) fn peer() -> Peer {
     Peer {
         reached: None,
         listener: LISTENER.into(),
+        side: Side::Broker,
         protocol: config::SecurityProtocol::Plaintext,
         address: ([127, 0, 0, 1], 50_001).into(),
         principal: Principal::anonymous(),
         by_token: false,
+        forwarded: false,
         muted: Arc::default(),
     }
 }
@@ -82,18 +86,56 @@ pub(super) fn controller() -> Arc<Service> {
         dir: "/data".into(),
         settings: quorum::Settings::default(),
         registration: controller::Registration {
-            node: broker.id,
+            broker: broker.id,
+            cluster_id: "cluster".into(),
             incarnation: broker.incarnation,
-            endpoints: broker.endpoints,
+            listeners: broker.endpoints.into_iter().map(listener).collect(),
+            features: controller::supported_features(),
             rack: broker.rack,
-            directories: broker.directories,
+            log_dirs: broker.directories.iter().map(|directory| directory.0).collect(),
+            previous_broker_epoch: -1,
         },
-        defaults: controller::Defaults { partitions: 2, replication_factor: 1, min_insync_replicas: 1 },
+        session_timeout: Duration::from_secs(9),
+        defaults: controller::Defaults {
+            node: broker.id,
+            partitions: 2,
+            replication_factor: 1,
+            min_insync_replicas: 1,
+            unclean_leader_election: false,
+        },
         rules: Arc::new(ConfigRules::new(config())),
         clean: true,
         founding: quorum::Founding::Durable,
     };
     Arc::new(controller::start(start, Arc::default()).unwrap())
+}
+
+fn listener(endpoint: Endpoint) -> controller::RegisteredListener {
+    let Endpoint { name, host, port, security_protocol } = endpoint;
+    controller::RegisteredListener { name, host, port, security_protocol }
+}
+
+/// What broker 1 asks this controller with.
+pub(super) fn client(controller: &Arc<Service>) -> Arc<Client> {
+    let client = unregistered(controller);
+    let epoch = controller.store().load().brokers[&NodeId(1)].epoch;
+    client.set_broker_epoch(Some(epoch));
+    client
+}
+
+/// What a broker asks with that the controller does not know.
+pub(super) fn unregistered_client() -> Arc<Client> {
+    unregistered(&controller())
+}
+
+fn unregistered(controller: &Arc<Service>) -> Arc<Client> {
+    Arc::new(Client::new(Service::clone(controller), pool, Duration::from_secs(1)))
+}
+
+/// Links to brokers that nobody finds.
+pub(super) fn pool() -> Pool {
+    let peers = config().load().settings().peers.clone();
+    Pool::new(LinkSettings::plaintext(peers, "test".into()), Arc::new(|_| None))
 }
 
 /// As [`controller`], with topics of two partitions.

@@ -72,6 +72,9 @@ fn standard_text(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Some("Cluster authorization failed."),
         ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Some("Transactional Id authorization failed."),
         ErrorCode::COORDINATOR_NOT_AVAILABLE => Some("The coordinator is not available."),
+        ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE => Some("The preferred leader was not available."),
+        ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Some("Eligible topic partition leaders are not available."),
+        ErrorCode::ELECTION_NOT_NEEDED => Some("Leader election not needed for topic partition."),
         _ => None,
     }
 }

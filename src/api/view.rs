@@ -4,7 +4,8 @@
 
 use super::Peer;
 use crate::metadata::{BrokerImage, DirectoryId, Image, PartitionImage};
-use crate::model::NodeId;
+use crate::model::{NodeId, PartitionId};
+use crate::wire::{CurrentLeader, NodeEndpoint, TopicRef};
 use std::net::IpAddr;
 
 /// A broker with its address for the client.
@@ -48,6 +49,38 @@ pub(super) fn controller(image: &Image, peer: &Peer) -> Option<NodeId> {
 pub(super) fn leader(image: &Image, partition: &PartitionImage, listener: &str) -> Option<NodeId> {
     let broker = image.brokers.get(&partition.leader?)?;
     broker.endpoint(listener).map(|_| broker.id)
+}
+
+/// Where clients of a listener find the leaders of partitions that this broker does not lead (KIP-951).
+pub(super) struct Hints<'a> {
+    image: &'a Image,
+    listener: &'a str,
+    /// The leaders that were named, each once.
+    pub(super) endpoints: Vec<NodeEndpoint<'a>>,
+}
+
+impl<'a> Hints<'a> {
+    pub(super) fn new(image: &'a Image, listener: &'a str) -> Hints<'a> {
+        Hints { image, listener, endpoints: Vec::new() }
+    }
+
+    /// The leader of a partition as the metadata has it; `None` if the partition is not there.
+    pub(super) fn leader(&mut self, topic: TopicRef<'_>, number: PartitionId) -> Option<CurrentLeader> {
+        let topic = match topic {
+            TopicRef::Name(name) => self.image.topic(name),
+            TopicRef::Id(id) => self.image.topic_by_id(id),
+        };
+        let partition = topic?.partition(number)?;
+        let leader = partition.leader.unwrap_or(NodeId(-1));
+        if !self.endpoints.iter().any(|known| known.node == leader)
+            && let Some(broker) = self.image.brokers.get(&leader).filter(|broker| !broker.fenced)
+            && let Some(at) = broker.endpoint(self.listener)
+        {
+            let (host, port, rack) = (at.host.as_str(), at.port.into(), broker.rack.as_deref());
+            self.endpoints.push(NodeEndpoint { node: leader, host, port, rack });
+        }
+        Some(CurrentLeader { leader, epoch: partition.leader_epoch })
+    }
 }
 
 /// Replicas that clients of the listener cannot reach or whose directory is offline.

@@ -46,7 +46,7 @@ impl Api for WriteTxnMarkers {
                 .collect();
             // As in Kafka, nothing is said of nothing.
             if !targets.is_empty() {
-                let answers = ctx.transactions.markers().write(&end, &targets).await;
+                let answers = ctx.transactions.markers().write_here(&end, &targets).await;
                 results.push(result(&marker, answers));
             }
         }

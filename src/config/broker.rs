@@ -35,6 +35,13 @@ impl BrokerConfig {
         BrokerConfig::for_host(given, "localhost", None)
     }
 
+    /// The same node, of this cluster.
+    #[must_use]
+    pub fn in_cluster(mut self, id: String) -> BrokerConfig {
+        Arc::make_mut(&mut self.settings).cluster_id = Some(id);
+        self
+    }
+
     /// As [`BrokerConfig::new`]; `hostname` is what is advertised for a listener on all interfaces.
     pub(super) fn for_host(
         mut given: Values,

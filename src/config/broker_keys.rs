@@ -26,6 +26,7 @@ pub(super) mod reasons {
     pub(in crate::config) const POOLS: &str = "Work runs on one pool of threads, one for each core.";
     pub(in crate::config) const ALONE: &str = "A broker on its own has no other nodes to talk to.";
     pub(in crate::config) const INSTRUMENTS: &str = "Metrics are counters and histograms on admin.listener.";
+    pub(in crate::config) const ELECTIONS: &str = "Elections are timed by controller.quorum.fetch.timeout.ms.";
     pub(in crate::config) const METALOG: &str = "The metadata log manages its own files.";
     pub(in crate::config) const PURGATORY: &str = "Requests that wait are cleared the moment they are answered.";
     pub(in crate::config) const JAVATLS: &str = "There is one implementation of TLS here.";

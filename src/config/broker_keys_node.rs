@@ -88,15 +88,13 @@ pub(super) const KEYS: &[Key] = &[
         Long,
         Some("10000"),
         "How long the first attempt to connect to another node may take.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "socket.connection.setup.timeout.max.ms",
         Long,
         Some("30000"),
         "Upper limit of the growing connection timeout.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new("config.providers", List, Some(""), "Java classes that replace variables in configuration values.")
         .check(Check::Distinct { may_be_empty: true })
         .cluster_wide()
@@ -110,8 +108,7 @@ pub(super) const KEYS: &[Key] = &[
         Boolean,
         Some("true"),
         "Whether leadership moves to other brokers before a shutdown.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "unstable.api.versions.enable",
         Boolean,
@@ -133,22 +130,19 @@ pub(super) const KEYS: &[Key] = &[
         Int,
         Some("60000"),
         "How long a starting broker tries to register with the controller.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "broker.heartbeat.interval.ms",
         Int,
         Some("2000"),
         "How often a broker tells the controller that it lives.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "broker.session.timeout.ms",
         Int,
         Some("9000"),
         "How long the controller waits for a heartbeat before it fences the broker.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "controller.listener.names",
         List,

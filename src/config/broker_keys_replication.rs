@@ -1,6 +1,6 @@
 //! Broker keys: Replication, elections and traffic between brokers.
 
-use super::broker_keys::reasons::{ALONE, JAVA, PURGATORY, TIERED};
+use super::broker_keys::reasons::{ALONE, PURGATORY, TIERED};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, Long, String};
 
@@ -13,28 +13,21 @@ pub(super) const KEYS: &[Key] = &[
         Long,
         Some("30000"),
         "A follower that is behind for this long leaves the in-sync replicas.",
-    )
-    .no_effect(ALONE),
-    Key::new("replica.socket.timeout.ms", Int, Some("30000"), "Socket timeout of fetches by followers.")
-        .no_effect(ALONE),
+    ),
+    Key::new("replica.socket.timeout.ms", Int, Some("30000"), "Socket timeout of fetches by followers."),
     Key::new("replica.socket.receive.buffer.bytes", Int, Some("65536"), "Receive buffer of fetches by followers.")
         .no_effect(ALONE),
     Key::new("replica.fetch.max.bytes", Int, Some("1048576"), "Bytes that a follower asks for of each partition.")
-        .check(Check::AtLeast(0))
-        .no_effect(ALONE),
-    Key::new("replica.fetch.wait.max.ms", Int, Some("500"), "How long a follower's fetch may wait for data.")
-        .no_effect(ALONE),
+        .check(Check::AtLeast(0)),
+    Key::new("replica.fetch.wait.max.ms", Int, Some("500"), "How long a follower's fetch may wait for data."),
     Key::new("replica.fetch.backoff.ms", Int, Some("1000"), "Pause of a follower after a failed fetch.")
-        .check(Check::AtLeast(0))
-        .no_effect(ALONE),
-    Key::new("replica.fetch.min.bytes", Int, Some("1"), "Bytes for which a follower's fetch waits.").no_effect(ALONE),
+        .check(Check::AtLeast(0)),
+    Key::new("replica.fetch.min.bytes", Int, Some("1"), "Bytes for which a follower's fetch waits."),
     Key::new("replica.fetch.response.max.bytes", Int, Some("10485760"), "Bytes that a follower asks for in one fetch.")
-        .check(Check::AtLeast(0))
-        .no_effect(ALONE),
+        .check(Check::AtLeast(0)),
     Key::new("num.replica.fetchers", Int, Some("1"), "Connections to each leader for fetching as follower.")
         .check(Check::AtLeast(1))
-        .cluster_wide()
-        .no_effect(ALONE),
+        .cluster_wide(),
     Key::new(
         "replica.high.watermark.checkpoint.interval.ms",
         Long,
@@ -67,16 +60,14 @@ pub(super) const KEYS: &[Key] = &[
         Boolean,
         Some("true"),
         "Whether leadership returns to preferred replicas by itself.",
-    )
-    .no_effect(ALONE),
+    ),
     Key::new(
         "leader.imbalance.check.interval.seconds",
         Long,
         Some("300"),
         "How often the balance of leaders is checked.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(ALONE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "unclean.leader.election.interval.ms",
         Long,
@@ -84,8 +75,7 @@ pub(super) const KEYS: &[Key] = &[
         "How often partitions without a leader are considered for an unclean election.",
     )
     .check(Check::AtLeast(1))
-    .internal()
-    .no_effect(ALONE),
+    .internal(),
     Key::new(
         "unclean.leader.election.enable",
         Boolean,
@@ -101,8 +91,12 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])),
     Key::new("inter.broker.listener.name", String, None, "The listener that brokers use among themselves."),
-    Key::new("replica.selector.class", String, None, "The class that chooses the replica a consumer reads from.")
-        .refused(JAVA),
+    Key::new("replica.selector.class", String, None, "How the replica is chosen that a consumer reads from.").check(
+        Check::OneOf(&[
+            "org.apache.kafka.common.replica.LeaderSelector",
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+        ]),
+    ),
     Key::new(
         "follower.fetch.last.tiered.offset.enable",
         Boolean,

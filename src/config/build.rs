@@ -4,6 +4,7 @@ use super::ConfigError;
 use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
+use super::quorum;
 use super::security::{self, Security};
 use super::settings::*;
 use super::value::Value;
@@ -31,28 +32,31 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
             "broker.id and node.id are two names of one number and have different values: remove broker.id.",
         ));
     }
-    let roles = roles(&read)?;
+    let roles = roles(&read);
     let resolved = listeners::resolve(&listeners::Given {
         listeners: &read.list("listeners"),
         advertised: read.optional_list("advertised.listeners").as_deref(),
         protocols: &read.text("listener.security.protocol.map"),
         protocols_were_set: values.contains_key("listener.security.protocol.map"),
         controller_names: &read.list("controller.listener.names"),
+        roles,
         inter_broker_name: read.optional_text("inter.broker.listener.name").as_deref(),
         inter_broker_protocol: values.get("security.inter.broker.protocol").map(|text| text.trim()),
         hostname,
     })?;
-    let quorum = quorum(&read, node_id)?;
+    let quorum = quorum::settings(&read, node_id, roles)?;
     let settings = Settings {
         node_id,
         roles,
         cluster_id,
         rack: read.optional_text("broker.rack"),
         network: network(&read, resolved)?,
+        peers: peers(&read),
         log: log(&read)?,
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
+        membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
         authorization: authorization(&read)?,
@@ -60,6 +64,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         quotas: quotas(&read),
         quorum,
     };
+    between_nodes(&settings)?;
     across(&read, &settings)?;
     if let Some(fault) = groups::fault(values) {
         return Err(ConfigError::new(format!("{fault}: change one of them.")));
@@ -75,6 +80,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         advertised: old.network.advertised.clone(),
         by_connection: old.network.advertised_by_connection.clone(),
         controller_listeners: old.network.controller_listeners.clone(),
+        controller_protocol: old.network.controller_protocol.clone(),
         inter_broker: old.network.inter_broker_listener.clone(),
     };
     let settings = Settings {
@@ -83,10 +89,12 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         cluster_id: old.cluster_id.clone(),
         rack: old.rack.clone(),
         network: network(&read, resolved)?,
+        peers: peers(&read),
         log: Log { dirs: old.log.dirs.clone(), ..log(&read)? },
         topics: topics(&read),
         fetch: fetch(&read),
         replication: replication(&read),
+        membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
         authorization: old.authorization.clone(),
@@ -177,17 +185,10 @@ impl Read<'_> {
     }
 }
 
-fn roles(read: &Read<'_>) -> Result<Roles, ConfigError> {
+fn roles(read: &Read<'_>) -> Roles {
     let names = read.list("process.roles");
     let has = |role: &str| names.iter().any(|name| name == role);
-    let roles = Roles { broker: has("broker"), controller: has("controller") };
-    if roles.broker && roles.controller {
-        return Ok(roles);
-    }
-    Err(ConfigError::new(format!(
-        "process.roles is {}, and a node that is only that is not supported yet: set process.roles=broker,controller.",
-        names.join(",")
-    )))
+    Roles { broker: has("broker"), controller: has("controller") }
 }
 
 /// The one class that `authorizer.class.name` may name.
@@ -217,58 +218,6 @@ fn authorization(read: &Read<'_>) -> Result<Option<Authorization>, ConfigError> 
         }
     }
     Ok(Some(Authorization { super_users, allow_if_no_acl: read.is_true("allow.everyone.if.no.acl.found") }))
-}
-
-fn quorum(read: &Read<'_>, node_id: NodeId) -> Result<Quorum, ConfigError> {
-    let mut voters = Vec::new();
-    for item in read.list("controller.quorum.voters").iter().filter(|item| !item.is_empty()) {
-        let parsed = item.split_once('@').and_then(|(id, address)| {
-            let (host, port) = listeners::host_and_port(address)?;
-            Some((NodeId(id.trim().parse().ok()?), host.to_owned(), port))
-        });
-        match parsed {
-            Some(voter) => voters.push(voter),
-            None => {
-                return Err(ConfigError::new(format!(
-                    "controller.quorum.voters has {item:?}: write ID@HOST:PORT, for example 1@localhost:9093."
-                )));
-            }
-        }
-    }
-    if voters.len() > 1 {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.voters names {} nodes, and clusters are not supported yet: name this node only \
-             ({node}@localhost:9093), or remove the setting.",
-            voters.len(),
-            node = node_id.0
-        )));
-    }
-    if let Some((id, ..)) = voters.first().filter(|(id, ..)| *id != node_id) {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.voters names node {}, but this is node {}: make node.id and the voter's number the same.",
-            id.0, node_id.0
-        )));
-    }
-    let bootstrap = read.list("controller.quorum.bootstrap.servers");
-    if bootstrap.len() > 1 {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.bootstrap.servers names {} addresses, and clusters are not supported yet: name this \
-             node only, or remove the setting.",
-            bootstrap.len()
-        )));
-    }
-    if let Some(bad) = bootstrap.iter().find(|item| listeners::host_and_port(item).is_none()) {
-        return Err(ConfigError::new(format!(
-            "controller.quorum.bootstrap.servers has {bad:?}: write HOST:PORT, for example localhost:9093."
-        )));
-    }
-    Ok(Quorum {
-        voters,
-        metadata_dir: read.optional_text("metadata.log.dir").map(PathBuf::from),
-        snapshot_after_bytes: u64::try_from(read.long("metadata.log.max.record.bytes.between.snapshots"))
-            .unwrap_or_default(),
-        snapshot_after: read.ms("metadata.log.max.snapshot.interval.ms"),
-    })
 }
 
 fn quotas(read: &Read<'_>) -> Quotas {
@@ -321,7 +270,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     };
     let connections_per_listener = per_listener("max.connections");
     let connection_rates_per_listener = per_listener("max.connection.creation.rate");
-    let security: Vec<Security> = listeners.listeners.iter().map(|listener| security::of(read.0, listener)).collect();
+    let all = listeners.listeners.iter().chain(&listeners.controller_listeners);
+    let security: Vec<Security> = all.map(|listener| security::of(read.0, listener)).collect();
     security::between_brokers(read.0, &security, &listeners.inter_broker)?;
     Ok(Network {
         listeners: listeners.listeners,
@@ -329,6 +279,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         advertised_by_connection: listeners.by_connection,
         published_port: u16::try_from(read.long("advertised.port")).ok().filter(|port| *port > 0),
         controller_listeners: listeners.controller_listeners,
+        controller_protocol: listeners.controller_protocol,
         inter_broker_listener: listeners.inter_broker,
         security,
         admin: admin_listener(&read.text("admin.listener"))?,
@@ -351,6 +302,16 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })
+}
+
+fn peers(read: &Read<'_>) -> Peers {
+    Peers {
+        setup_timeout: read.ms("socket.connection.setup.timeout.ms"),
+        setup_timeout_max: read.ms("socket.connection.setup.timeout.max.ms"),
+        response_bytes_max: read
+            .size("replica.fetch.response.max.bytes")
+            .saturating_add(read.size("socket.request.max.bytes")),
+    }
 }
 
 /// `admin.listener`; `None`: turned off.
@@ -424,6 +385,7 @@ fn fetch(read: &Read<'_>) -> Fetch {
     Fetch {
         response_bytes_max: read.size("fetch.max.bytes"),
         sessions_max: read.size("max.incremental.fetch.session.cache.slots"),
+        rack_aware: read.text("replica.selector.class").ends_with(".RackAwareReplicaSelector"),
     }
 }
 
@@ -438,10 +400,18 @@ fn replication(read: &Read<'_>) -> Replication {
         fetchers: read.size("num.replica.fetchers"),
         socket_timeout: read.ms("replica.socket.timeout.ms"),
         high_watermark_checkpoint_interval: read.ms("replica.high.watermark.checkpoint.interval.ms"),
-        auto_leader_rebalance: read.is_true("auto.leader.rebalance.enable"),
-        leader_imbalance_check_interval: Duration::from_secs(
-            u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default(),
-        ),
+    }
+}
+
+fn membership(read: &Read<'_>) -> Membership {
+    let balance = u64::try_from(read.long("leader.imbalance.check.interval.seconds")).unwrap_or_default();
+    Membership {
+        heartbeat_interval: read.ms("broker.heartbeat.interval.ms"),
+        session_timeout: read.ms("broker.session.timeout.ms"),
+        registration_timeout: read.ms("initial.broker.registration.timeout.ms"),
+        controlled_shutdown: read.is_true("controlled.shutdown.enable"),
+        balance_interval: read.is_true("auto.leader.rebalance.enable").then(|| Duration::from_secs(balance.max(1))),
+        unclean_election_interval: read.ms("unclean.leader.election.interval.ms").max(Duration::from_millis(1)),
     }
 }
 
@@ -460,6 +430,23 @@ fn transactions(read: &Read<'_>) -> Transactions {
         producer_id_expiration_check_interval: read.ms("producer.id.expiration.check.interval.ms"),
         verify_partitions: read.is_true("transaction.partition.verification.enable"),
         settle_wait: read.ms("add.partitions.to.txn.retry.backoff.max.ms"),
+    }
+}
+
+/// Nodes talk to each other without TLS and logins for now: what is set otherwise is not passed over.
+fn between_nodes(settings: &Settings) -> Result<(), ConfigError> {
+    let network = &settings.network;
+    let brokers = network.listeners.iter().find(|listener| listener.name == network.inter_broker_listener);
+    let brokers = brokers.map(|listener| (&listener.name, listener.protocol));
+    let controllers = network.controller_protocol.as_ref().map(|(name, protocol)| (name, *protocol));
+    let guarded = [brokers, controllers].into_iter().flatten().find(|(_, of)| *of != SecurityProtocol::Plaintext);
+    match guarded {
+        Some((name, protocol)) if !settings.is_solo() => Err(ConfigError::new(format!(
+            "The nodes of this cluster would talk to each other on {name} by {protocol}, which is not supported yet: give \
+             them a PLAINTEXT listener of their own (inter.broker.listener.name, controller.listener.names) in a network \
+             that clients do not reach."
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) struct Cli {
     /// One setting under Kafka's name; may be given again
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) set: Vec<String>,
+    /// Run a cluster of so many nodes in this process, on consecutive ports; for development
+    #[arg(long, value_name = "N")]
+    pub(super) brokers: Option<u16>,
     /// Keep data in a temporary directory, removed at exit
     #[arg(long)]
     pub(super) ephemeral: bool,

@@ -5,7 +5,7 @@
 //! what Docker images and Testcontainers set.
 
 use super::ConfigError;
-use super::settings::{Listener, ListenerName, SecurityProtocol};
+use super::settings::{Listener, ListenerName, Roles, SecurityProtocol};
 use std::net::IpAddr;
 
 /// What the listener keys say.
@@ -16,6 +16,7 @@ pub(super) struct Given<'a> {
     pub(super) protocols: &'a str,
     pub(super) protocols_were_set: bool,
     pub(super) controller_names: &'a [String],
+    pub(super) roles: Roles,
     pub(super) inter_broker_name: Option<&'a str>,
     /// `security.inter.broker.protocol`, if somebody set it.
     pub(super) inter_broker_protocol: Option<&'a str>,
@@ -30,6 +31,7 @@ pub(super) struct Resolved {
     pub(super) advertised: Vec<Listener>,
     pub(super) by_connection: Vec<ListenerName>,
     pub(super) controller_listeners: Vec<Listener>,
+    pub(super) controller_protocol: Option<(ListenerName, SecurityProtocol)>,
     pub(super) inter_broker: ListenerName,
 }
 
@@ -38,19 +40,19 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
     let protocols = protocols(given, &controllers)?;
     let all = endpoints("listeners", given.listeners, &protocols)?;
     distinct_ports(&all)?;
-    if let Some(missing) = controllers.iter().find(|name| !all.iter().any(|l| l.name == **name)) {
-        return Err(ConfigError::new(format!(
-            "controller.listener.names names {missing}, which is not in listeners: add {missing}://localhost:9093 to \
-             listeners, or remove the name."
-        )));
-    }
-    let (controller_listeners, listeners): (Vec<Listener>, Vec<Listener>) =
-        all.into_iter().partition(|listener| controllers.contains(&listener.name));
-    if listeners.is_empty() {
-        return Err(ConfigError::new(
-            "All of listeners are named in controller.listener.names: add a listener for clients, for example \
-             PLAINTEXT://localhost:9092.",
-        ));
+    let controller_protocol = controller_protocol(&controllers, &protocols)?;
+    let (controller_listeners, listeners) = by_role(given.roles, all, &controllers)?;
+    if !given.roles.broker {
+        // Brokers' addresses are registered; a controller's are where controller.quorum.voters says.
+        let inter_broker = given.inter_broker_name.map_or_else(|| ListenerName::new("PLAINTEXT"), ListenerName::new);
+        return Ok(Resolved {
+            listeners,
+            advertised: Vec::new(),
+            by_connection: Vec::new(),
+            controller_listeners,
+            controller_protocol,
+            inter_broker,
+        });
     }
     let (advertised, by_connection) = advertised(given, &controllers, &protocols, &listeners)?;
     let inter_broker = match given.inter_broker_name {
@@ -71,7 +73,68 @@ pub(super) fn resolve(given: &Given<'_>) -> Result<Resolved, ConfigError> {
             names.join(", ")
         )));
     }
-    Ok(Resolved { listeners, advertised, by_connection, controller_listeners, inter_broker })
+    Ok(Resolved { listeners, advertised, by_connection, controller_listeners, controller_protocol, inter_broker })
+}
+
+/// Which listeners are the controller's and which are for clients, in Kafka's sense of each role.
+fn by_role(
+    roles: Roles,
+    all: Vec<Listener>,
+    controllers: &[ListenerName],
+) -> Result<(Vec<Listener>, Vec<Listener>), ConfigError> {
+    let listens = |name: &ListenerName| all.iter().any(|listener| listener.name == *name);
+    if !roles.controller {
+        if let Some(name) = controllers.iter().find(|name| listens(name)) {
+            return Err(ConfigError::new(format!(
+                "process.roles is broker, and listeners has {name}, which controller.listener.names names: only a \
+                 controller listens there, so remove it from listeners."
+            )));
+        }
+        return Ok((Vec::new(), all));
+    }
+    if let Some(missing) = controllers.iter().find(|name| !listens(name)) {
+        return Err(ConfigError::new(format!(
+            "controller.listener.names names {missing}, which is not in listeners: add {missing}://localhost:9093 to \
+             listeners, or remove the name."
+        )));
+    }
+    let (ours, clients): (Vec<Listener>, Vec<Listener>) =
+        all.into_iter().partition(|listener| controllers.contains(&listener.name));
+    if roles.broker && clients.is_empty() {
+        return Err(ConfigError::new(
+            "All of listeners are named in controller.listener.names: add a listener for clients, for example \
+             PLAINTEXT://localhost:9092.",
+        ));
+    }
+    if let Some(stray) = clients.first().filter(|_| !roles.broker) {
+        return Err(ConfigError::new(format!(
+            "process.roles is controller, and listeners has {}, which controller.listener.names does not name: a \
+             controller has no clients, so remove it from listeners or name it.",
+            stray.name
+        )));
+    }
+    if ours.is_empty() && !roles.broker {
+        return Err(ConfigError::new(
+            "process.roles is controller, and controller.listener.names is empty: name the listener where brokers and \
+             other controllers reach it.",
+        ));
+    }
+    Ok((ours, clients))
+}
+
+/// How to talk to controllers: Kafka takes the first name.
+fn controller_protocol(
+    controllers: &[ListenerName],
+    protocols: &[(ListenerName, SecurityProtocol)],
+) -> Result<Option<(ListenerName, SecurityProtocol)>, ConfigError> {
+    let Some(name) = controllers.first() else { return Ok(None) };
+    match protocols.iter().find(|(known, _)| known == name) {
+        Some(found) => Ok(Some(found.clone())),
+        None => Err(ConfigError::new(format!(
+            "controller.listener.names names {name}, whose protocol is not known: add {name}:PLAINTEXT to \
+             listener.security.protocol.map."
+        ))),
+    }
 }
 
 /// What clients are told, one entry for each listener, in the listeners' order. A listener that
@@ -255,6 +318,7 @@ mod tests {
             protocols: keys.map.unwrap_or(default_map),
             protocols_were_set: keys.map.is_some(),
             controller_names: &controllers,
+            roles: Roles { broker: true, controller: true },
             inter_broker_name: keys.inter_broker,
             inter_broker_protocol: None,
             hostname: "box.example",

@@ -31,8 +31,10 @@ mod groups;
 pub mod key;
 mod listeners;
 mod properties;
+mod quorum;
 pub mod security;
 pub mod settings;
+mod several;
 mod startup;
 mod storage_cli;
 #[cfg(test)]

@@ -129,10 +129,12 @@ pub struct Settings {
     /// `broker.rack`
     pub rack: Option<String>,
     pub network: Network,
+    pub peers: Peers,
     pub log: Log,
     pub topics: Topics,
     pub fetch: Fetch,
     pub replication: Replication,
+    pub membership: Membership,
     pub groups: Groups,
     pub transactions: Transactions,
     /// `authorizer.class.name` and what belongs to it; `None`: everybody may do everything.
@@ -140,6 +142,14 @@ pub struct Settings {
     pub tokens: Tokens,
     pub quotas: Quotas,
     pub quorum: Quorum,
+}
+
+impl Settings {
+    /// Whether this node is the whole quorum: nobody else votes, and nobody else leads it.
+    #[must_use]
+    pub fn is_solo(&self) -> bool {
+        self.roles.controller && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
+    }
 }
 
 /// How often and for how long something is measured.
@@ -183,7 +193,7 @@ impl fmt::Debug for Tokens {
 /// Listeners, sockets and the limits of connections.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// Where brokers' clients connect; not the controller's listeners.
+    /// Where brokers' clients connect; not the controller's listeners. Empty on a node that is only a controller.
     pub listeners: Vec<Listener>,
     /// What Metadata answers to clients of the listener of that name, in the order of `listeners`. A listener
     /// that `advertised.listeners` leaves out is not here: Kafka answers its clients LISTENER_NOT_FOUND.
@@ -193,10 +203,13 @@ pub struct Network {
     pub advertised_by_connection: Vec<ListenerName>,
     /// `advertised.port`: told to those who come through a container's port mapping; `None`: the listener's own.
     pub published_port: Option<u16>,
-    /// `controller.listener.names`: accepted, and bound once the quorum has several nodes.
+    /// Those of `listeners` that `controller.listener.names` names: where controllers and brokers talk to this
+    /// controller. Empty on a node that is only a broker, and where a node alone names none.
     pub controller_listeners: Vec<Listener>,
+    /// How this node talks to controllers: the first of `controller.listener.names`. `None`: it names none.
+    pub controller_protocol: Option<(ListenerName, SecurityProtocol)>,
     pub inter_broker_listener: ListenerName,
-    /// How clients of each of `listeners` show who they are, in the same order.
+    /// How clients of each of `listeners`, then of `controller_listeners`, show who they are, in the same order.
     pub security: Vec<Security>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
@@ -232,11 +245,32 @@ pub struct Network {
     pub partitions_per_request_max: usize,
 }
 
+/// Connections to other nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peers {
+    /// `socket.connection.setup.timeout.ms`
+    pub setup_timeout: Duration,
+    /// `socket.connection.setup.timeout.max.ms`
+    pub setup_timeout_max: Duration,
+    /// The longest answer that is read: a fetch, with one batch on top that was too large for it.
+    pub response_bytes_max: usize,
+}
+
+impl Peers {
+    /// How long the next attempt to connect may take: twice as long after each failure.
+    #[must_use]
+    pub fn setup_timeout_after(&self, failures: u32) -> Duration {
+        self.setup_timeout.saturating_mul(1 << failures.min(16)).min(self.setup_timeout_max.max(self.setup_timeout))
+    }
+}
+
 impl Network {
-    /// The brokers' own listener, if it is one of several: what clients do on the others cannot shut it.
+    /// The brokers' own listener, if it is one of several, and those of controllers: what clients do on the others cannot shut
+    /// them.
     #[must_use]
     pub fn is_protected(&self, listener: &ListenerName) -> bool {
-        self.listeners.len() > 1 && self.inter_broker_listener == *listener
+        let controllers = self.controller_listeners.iter().any(|at| at.name == *listener);
+        controllers || self.listeners.len() > 1 && self.inter_broker_listener == *listener
     }
 }
 
@@ -291,6 +325,8 @@ pub struct Fetch {
     pub response_bytes_max: usize,
     /// `max.incremental.fetch.session.cache.slots`
     pub sessions_max: usize,
+    /// `replica.selector.class`: consumers that say their rack are sent to replicas there.
+    pub rack_aware: bool,
 }
 
 /// `replica.*` and elections.
@@ -306,8 +342,23 @@ pub struct Replication {
     pub socket_timeout: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`
     pub high_watermark_checkpoint_interval: Duration,
-    pub auto_leader_rebalance: bool,
-    pub leader_imbalance_check_interval: Duration,
+}
+
+/// What brokers and the controller owe each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Membership {
+    /// `broker.heartbeat.interval.ms`
+    pub heartbeat_interval: Duration,
+    /// `broker.session.timeout.ms`: without a heartbeat for this long, a broker is fenced.
+    pub session_timeout: Duration,
+    /// `initial.broker.registration.timeout.ms`: a broker that is not registered by then stops.
+    pub registration_timeout: Duration,
+    /// `controlled.shutdown.enable`
+    pub controlled_shutdown: bool,
+    /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
+    pub balance_interval: Option<Duration>,
+    /// `unclean.leader.election.interval.ms`
+    pub unclean_election_interval: Duration,
 }
 
 /// `group.*` and `offsets.*`: consumer groups.
@@ -394,8 +445,20 @@ pub struct Authorization {
 /// `controller.quorum.*` and the metadata log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quorum {
-    /// `controller.quorum.voters`: this node only, or empty.
+    /// `controller.quorum.voters`: id, host and port of each. Empty: a node alone, or `bootstrap` says who knows them.
     pub voters: Vec<(NodeId, String, u16)>,
+    /// `controller.quorum.bootstrap.servers`: host and port.
+    pub bootstrap: Vec<(String, u16)>,
+    /// `controller.quorum.fetch.timeout.ms`: not heard from for this long, a leader counts as gone.
+    pub fetch_timeout: Duration,
+    /// `controller.quorum.request.timeout.ms`
+    pub request_timeout: Duration,
+    /// `controller.quorum.retry.backoff.ms`
+    pub retry_backoff: Duration,
+    /// `controller.quorum.fetch.max.bytes`
+    pub fetch_bytes_max: usize,
+    /// `controller.quorum.fetch.snapshot.max.bytes`
+    pub fetch_snapshot_bytes_max: usize,
     /// `metadata.log.dir`; `None`: the first log directory.
     pub metadata_dir: Option<PathBuf>,
     pub snapshot_after_bytes: u64,

@@ -10,6 +10,7 @@ use super::cli::{self, Cli, Instead, LogFormat, Parsed, TopicToCreate};
 use super::key::Support;
 use super::listeners::host_and_port;
 use super::settings::Settings;
+use super::several;
 use super::storage_cli;
 use super::{ConfigError, broker_keys, environment, properties, value};
 use std::collections::BTreeMap;
@@ -65,6 +66,8 @@ pub struct FormatCommand {
 #[derive(Debug)]
 pub struct Startup {
     pub config: BrokerConfig,
+    /// `--brokers`: the other nodes of this process.
+    pub others: Vec<BrokerConfig>,
     pub create_topics: Vec<TopicToCreate>,
     /// `--ephemeral`: the directory that holds all data, to be removed at exit.
     pub ephemeral: Option<PathBuf>,
@@ -137,10 +140,18 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
         .collect::<Result<_, _>>()?;
     let cluster_id = Some(variable("CLUSTER_ID").to_owned()).filter(|id| !id.is_empty());
     let given: Values = collected.into_iter().map(|(key, (text, _))| (key, text)).collect();
-    let config = BrokerConfig::for_host(given, &around.hostname, cluster_id)?;
+    let mut nodes = match cli.brokers {
+        None => vec![given],
+        Some(count) => several::nodes(&given, count)?,
+    }
+    .into_iter()
+    .map(|given| BrokerConfig::for_host(given, &around.hostname, cluster_id.clone()));
+    let config = nodes.next().unwrap_or_else(|| Err(ConfigError::new("There is no node to start.")))?;
+    let others = nodes.collect::<Result<_, _>>()?;
     let (log_format, kafka_ready_lines) = (cli.log_format, cli.kafka_ready_lines);
     Ok(Command::Run(Box::new(Startup {
         config,
+        others,
         create_topics,
         ephemeral,
         log_format,

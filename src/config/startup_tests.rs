@@ -265,14 +265,20 @@ fn every_setting_that_is_not_supported_is_refused_with_what_to_do() {
 fn every_other_fault_is_one_sentence_that_says_what_to_do() {
     let cases: &[(&[&str], &str)] = &[
         (&["--set", "process.roles=broker"], "set process.roles=broker,controller"),
-        (&["--set", "process.roles=controller"], "set process.roles=broker,controller"),
+        (&["--set", "process.roles=controller"], "a controller has no clients"),
         (&["--set", "process.roles=zookeeper"], "String must be one of: broker, controller"),
         (&["--set", "node.id=-1"], "Value must be at least 0"),
         (&["--set", "node.id=1", "--set", "broker.id=2"], "remove broker.id"),
-        (&["--set", "controller.quorum.voters=1@a:1,2@b:1"], "clusters are not supported yet"),
+        (&["--set", "controller.quorum.voters=1@a:1,2@b:1"], "controller.listener.names is empty"),
+        (&["--set", "controller.quorum.voters=1@a:1,1@b:1"], "names node 1 twice"),
+        (&["--set", "process.roles=broker", "--set", "controller.quorum.voters=1@a:1"], "names this node (1)"),
+        (
+            &["--set", "process.roles=broker", "--set", "controller.quorum.voters=2@a:1"],
+            "controller.listener.names is empty",
+        ),
         (&["--set", "controller.quorum.voters=2@a:1"], "make node.id and the voter's number the same"),
         (&["--set", "controller.quorum.voters=a:1"], "write ID@HOST:PORT"),
-        (&["--set", "controller.quorum.bootstrap.servers=a:1,b:1"], "clusters are not supported yet"),
+        (&["--set", "controller.quorum.bootstrap.servers=a:1,b:1"], "name them in controller.quorum.voters"),
         (&["--set", "controller.quorum.bootstrap.servers=a"], "write HOST:PORT"),
         (&["--set", "listeners=PLAINTEXT//localhost:9093"], "write NAME://HOST:PORT"),
         (&["--listen", "localhost"], "write HOST:PORT"),
@@ -379,4 +385,37 @@ fn health_asks_the_admin_listener_of_the_configuration_whatever_else_is_wrong_wi
     assert_eq!(asked(&["health"], &[("KAFKA_ADMIN_LISTENER", "[::1]:7"), ("KAFKA_LISTENERS", "nonsense")]), "::1:7");
     assert_eq!(asked(&["--set", "admin.listener=h:8", "health"], &[]), "h:8");
     assert!(asked(&["--set", "admin.listener=", "health"], &[]).starts_with("admin.listener is empty"));
+}
+
+#[test]
+fn nodes_talk_to_each_other_over_plaintext_whatever_clients_use() {
+    let file = |protocols: &str| {
+        format!(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@a:9093,2@b:9093\n\
+             controller.listener.names=CONTROLLER\nlisteners=OUT://:9092,IN://:9094,CONTROLLER://:9093\n\
+             inter.broker.listener.name=IN\nlistener.security.protocol.map={protocols}\n"
+        )
+    };
+    let accepted = file("OUT:SSL,IN:PLAINTEXT,CONTROLLER:PLAINTEXT");
+    let settings = settings(&Case { file: Some(&accepted), ..EMPTY });
+    assert!(!settings.is_solo());
+    // Each has what its clients are accepted by, controllers' listeners too.
+    let guarded: Vec<&str> = settings.network.security.iter().map(|one| one.listener.as_str()).collect();
+    assert_eq!(guarded, ["OUT", "IN", "CONTROLLER"]);
+    for (protocols, named) in [
+        ("OUT:PLAINTEXT,IN:SSL,CONTROLLER:PLAINTEXT", "on IN"),
+        ("OUT:SSL,IN:PLAINTEXT,CONTROLLER:SSL", "on CONTROLLER"),
+    ] {
+        let refused = fault(&Case { file: Some(&file(protocols)), ..EMPTY });
+        assert!(refused.contains(named) && refused.contains("not supported yet"), "{refused}");
+    }
+}
+
+#[test]
+fn brokers_makes_nodes_that_name_each_other() {
+    let startup = run(&Case { args: &["--brokers", "3", "--listen", ":9092"], ..EMPTY }).unwrap();
+    let ids: Vec<i32> = startup.others.iter().map(|node| node.settings().node_id.0).collect();
+    assert_eq!((startup.config.settings().node_id.0, &ids[..]), (1, &[2, 3][..]));
+    assert_eq!(startup.others[1].settings().quorum.voters.len(), 3);
+    assert!(run(&EMPTY).unwrap().others.is_empty());
 }

@@ -81,8 +81,8 @@ pub(super) fn refuse_clusters(format: &Format) -> Result<(), ConfigError> {
         _ => return Ok(()),
     };
     Err(ConfigError::new(format!(
-        "{flag} is for clusters of several nodes, which are not supported yet: leave it out to format a node that is its own \
-         quorum."
+        "{flag} is for controllers that find each other without controller.quorum.voters, which is not supported yet: name \
+         them there, and leave it out."
     )))
 }
 

@@ -5,14 +5,15 @@
 
 use super::machine::{self, Decision, RECORDS_MAX};
 use super::request::{ApiError, ConfigRules, Defaults, Registration};
-use super::service::Service;
-use crate::metadata::{Record, Store};
+use super::service::{Parts, Service};
+use crate::metadata::Store;
 use crate::quorum::{self, ProposeError, Quorum, QuorumError};
 use crate::rt::clock;
 use crate::rt::fs::Fs;
 use machine::features::METADATA_VERSION;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the controller did not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct Start {
     pub dir: PathBuf,
     pub settings: quorum::Settings,
     pub registration: Registration,
+    /// `broker.session.timeout.ms`
+    pub session_timeout: Duration,
     pub defaults: Defaults,
     pub rules: Arc<dyn ConfigRules>,
     /// Whether the last stop closed all logs (`.kafka_cleanshutdown`): if not, the epochs of all
@@ -46,15 +49,15 @@ pub struct Start {
     pub founding: quorum::Founding,
 }
 
-/// Replays the log into `store`, founds the cluster if there is none, registers this node. Publishers
+/// Replays the log into `store`, founds the cluster if there is none, registers this node if it is the only broker. Publishers
 /// subscribed before are told of the replayed image first and of this node's changes next; to be told
 /// once, subscribe after. Blocks for the disk.
 ///
 /// # Errors
 /// The log cannot be opened, or the first records cannot be committed.
 pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
-    let Start { fs, dir, settings, registration, defaults, rules, clean, founding } = start;
-    let node = registration.node;
+    let Start { fs, dir, settings, registration, session_timeout, defaults, rules, clean, founding } = start;
+    let node = registration.broker;
     let now = clock::now_ms();
     let formatted = quorum::bootstrap_records(fs.as_ref(), &dir)?;
     let quorum = Quorum::open(quorum::Open { fs, dir, node, settings, store: Arc::clone(&store), now, founding })?;
@@ -66,20 +69,26 @@ pub fn start(start: Start, store: Arc<Store>) -> Result<Service, StartError> {
     let replayed = quorum.replayed();
     tracing::debug!(records = replayed.records, "replayed the metadata log");
     let next = quorum.next_offset();
-    let service = Service::new(quorum, store, node, defaults, rules);
+    let cluster_id = registration.cluster_id.clone();
+    let service = Service::new(Parts { quorum, store, cluster_id, defaults, rules, session_timeout });
 
     let mut tickets = Vec::new();
     let (mut resumed, ticket) = service
-        .decide(|image| {
+        .decide(|now| {
+            let image = now.view.image;
             let mut records = Vec::new();
             if replayed.in_transaction {
-                records.push(Record::AbortTransaction { reason: Some("Controller failover".into()) });
+                records.push(super::service::abandoned());
             }
             if image.feature(METADATA_VERSION) == 0 {
                 records.extend(machine::features::bootstrap(formatted, defaults.min_insync_replicas));
             }
+            if image.brokers.keys().any(|id| *id != node) {
+                // What it led others may lead by now: it registers as they do.
+                return Decision { records, answer: Vec::new() };
+            }
             let at = next.plus(i64::try_from(records.len()).unwrap_or(i64::MAX));
-            records.push(machine::brokers::register(&registration, at, image));
+            records.push(machine::brokers::register_alone(&registration, at, image));
             let mut resumed = machine::brokers::resume(node, clean, image);
             // What fits goes into the same batch.
             let room = RECORDS_MAX.saturating_sub(records.len()).min(resumed.len());

@@ -1,10 +1,14 @@
 //! What the controller is asked and what it answers, in our own words: `api/` translates.
 
-use crate::metadata::{ConfigResource, DirectoryId, Endpoint, ResourceType};
+use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, NodeId, PartitionId, ProducerId, TopicId, TopicName};
 use std::collections::BTreeMap;
 use std::fmt;
-use uuid::Uuid;
+
+/// What brokers ask of the controller is the same whether it is in another process or in this.
+pub use crate::peer::controller::{
+    Assignment, Heartbeat, IsrProposal, IsrVerdict, RegisteredListener, Registration, Standing,
+};
 
 /// An error as it travels in an answer: Kafka's code and, often, Kafka's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,32 +192,62 @@ pub struct ProducerIdBlock {
 /// What decisions take from the broker's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Defaults {
+    /// The node that decides.
+    pub node: NodeId,
     /// `num.partitions`.
     pub partitions: i32,
     /// `default.replication.factor`.
     pub replication_factor: i16,
     /// `min.insync.replicas`, as the configuration file has it.
     pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable`, as the configuration file has it.
+    pub unclean_leader_election: bool,
 }
 
-/// This node, as it registers when it starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
-    pub node: NodeId,
-    /// Drawn at every start.
-    pub incarnation: Uuid,
-    /// Where clients reach it: one address per listener (`advertised.listeners`).
-    pub endpoints: Vec<Endpoint>,
-    /// `broker.rack`.
-    pub rack: Option<String>,
-    /// The ids of its log directories that are online.
-    pub directories: Vec<DirectoryId>,
-}
-
-/// Where a broker put a replica.
+/// How ElectLeaders chooses. The numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DirectoryAssignment {
-    pub topic: TopicId,
+#[repr(i8)]
+pub enum ElectionType {
+    Preferred = 0,
+    /// Of a partition without a leader: any replica, whether or not it has all that was committed.
+    Unclean = 1,
+}
+
+impl ElectionType {
+    #[must_use]
+    pub fn from_code(code: i8) -> Option<ElectionType> {
+        match code {
+            0 => Some(ElectionType::Preferred),
+            1 => Some(ElectionType::Unclean),
+            _ => None,
+        }
+    }
+}
+
+/// Leaders to elect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElectLeaders {
+    pub election: ElectionType,
+    /// By topic; `None`: all partitions of all topics.
+    pub partitions: Option<Vec<(String, Vec<PartitionId>)>>,
+}
+
+/// What became of the election of one partition.
+pub type Elected = (PartitionId, Result<(), ApiError>);
+
+/// Replicas to move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassign {
+    pub partitions: Vec<Reassignment>,
+    /// Whether there may be more or fewer replicas afterwards.
+    pub may_change_factor: bool,
+}
+
+/// A partition whose replicas are to be others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    pub topic: String,
     pub partition: PartitionId,
-    pub directory: DirectoryId,
+    /// In order of preference. `None`: the move that is under way is taken back.
+    pub replicas: Option<Vec<NodeId>>,
 }

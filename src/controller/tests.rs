@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::metadata::{ConfigResource, DirectoryId, ResourceType, Store};
+use crate::metadata::{ConfigResource, ResourceType, Store};
 use crate::model::{ErrorCode, NodeId, ProducerId, TopicId, TopicName};
 use crate::quorum::{Founding, Settings};
 use crate::rt::fs::sim::SimFs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
+
+mod cluster;
 
 struct AnythingGoes;
 
@@ -31,21 +34,41 @@ impl ConfigRules for AnythingGoes {
     }
 }
 
-fn try_start(disk: &SimFs, clean: bool) -> Result<Service, StartError> {
-    let settings = Settings { segment_bytes: 2000, snapshot_bytes: 5000, ..Settings::default() };
-    let registration = Registration {
-        node: NodeId(1),
+const DEFAULTS: Defaults = Defaults {
+    node: NodeId(1),
+    partitions: 3,
+    replication_factor: 1,
+    min_insync_replicas: 1,
+    unclean_leader_election: false,
+};
+
+fn registration(node: i32) -> Registration {
+    Registration {
+        broker: NodeId(node),
+        cluster_id: "cluster".into(),
         incarnation: Uuid::from_u128(1),
-        endpoints: Vec::new(),
+        listeners: Vec::new(),
+        features: supported_features(),
         rack: None,
-        directories: vec![DirectoryId(Uuid::from_u128(500))],
-    };
-    let defaults = Defaults { partitions: 3, replication_factor: 1, min_insync_replicas: 1 };
+        log_dirs: vec![Uuid::from_u128(500 + node as u128)],
+        previous_broker_epoch: -1,
+    }
+}
+
+fn try_start(disk: &SimFs, clean: bool) -> Result<Service, StartError> {
+    start_with(disk, clean, Duration::from_secs(9))
+}
+
+fn start_with(disk: &SimFs, clean: bool, session_timeout: Duration) -> Result<Service, StartError> {
+    let settings = Settings { segment_bytes: 2000, snapshot_bytes: 5000, ..Settings::default() };
+    let registration = registration(1);
+    let defaults = DEFAULTS;
     let rules = Arc::new(AnythingGoes);
     let fs = disk.shared();
     let founding = Founding::Durable;
     let dir = "/data".into();
-    start(Start { fs, dir, settings, registration, defaults, rules, clean, founding }, Arc::new(Store::default()))
+    let begin = Start { fs, dir, settings, registration, session_timeout, defaults, rules, clean, founding };
+    start(begin, Arc::new(Store::default()))
 }
 
 fn begin(disk: &SimFs) -> Service {
@@ -53,7 +76,7 @@ fn begin(disk: &SimFs) -> Service {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn create(service: &Service, name: &str) -> Result<CreatedTopic, ApiError> {
@@ -91,7 +114,7 @@ fn an_empty_directory_becomes_a_cluster_with_one_write_and_this_node_in_it() {
 }
 
 #[test]
-fn a_restart_registers_again_with_a_new_epoch_and_keeps_everything_else() {
+fn a_rebeginregisters_again_with_a_new_epoch_and_keeps_everything_else() {
     let disk = SimFs::new();
     let service = begin(&disk);
     let created = create(&service, "a").unwrap();
@@ -266,20 +289,14 @@ fn costs() {
     let dir = tempfile::tempdir().unwrap();
     let begin = |dir: &std::path::Path| {
         let at = clock::now();
-        let registration = Registration {
-            node: NodeId(1),
-            incarnation: Uuid::from_u128(1),
-            endpoints: Vec::new(),
-            rack: None,
-            directories: vec![DirectoryId(Uuid::from_u128(500))],
-        };
         let service = start(
             Start {
                 fs: crate::rt::fs::disk::disk(),
                 dir: dir.to_owned(),
                 settings: Settings::default(),
-                registration,
-                defaults: Defaults { partitions: 1, replication_factor: 1, min_insync_replicas: 1 },
+                registration: registration(1),
+                session_timeout: Duration::from_secs(9),
+                defaults: Defaults { partitions: 1, ..DEFAULTS },
                 rules: Arc::new(AnythingGoes),
                 clean: true,
                 founding: Founding::Durable,

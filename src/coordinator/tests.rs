@@ -228,6 +228,7 @@ impl Rig {
         let config = Arc::new(TopicConfig { flush_messages: 1, max_message_bytes: 1000, ..TopicConfig::default() });
         let settings = ManagerSettings {
             node: NodeId(1),
+            lag_max: std::time::Duration::from_secs(30),
             producer_expiry_ms: i64::MAX,
             recovery_threads_per_dir: 1,
             move_threads: 1,

@@ -63,6 +63,39 @@ impl Delta {
         delta
     }
 
+    /// The change from one image to another that need not be the next: a snapshot replaces what was there.
+    #[must_use]
+    pub fn between(old: &Image, new: &Image) -> Delta {
+        let mut delta = Delta { producer_ids: true, ..Delta::default() };
+        for (id, was) in old.topics_by_id.iter() {
+            if new.topics_by_id.get(id).is_none() {
+                delta.deleted.insert(*id, Arc::clone(was));
+            }
+        }
+        for (id, topic) in new.topics_by_id.iter() {
+            let was = old.topics_by_id.get(id);
+            let before = |partition| was.and_then(|topic| topic.partition(partition));
+            let changed: Vec<PartitionId> =
+                topic.numbered().filter(|(id, now)| before(*id) != Some(*now)).map(|(id, _)| id).collect();
+            if was.is_none() || !changed.is_empty() {
+                delta.topics.insert(*id, TopicDelta { old: was.cloned(), new: Arc::clone(topic), changed });
+            }
+        }
+        for (resource, set) in old.configs.iter().chain(new.configs.iter()) {
+            delta.configs.entry(resource.clone()).or_default().extend(set.keys().cloned());
+        }
+        for id in old.brokers.keys().chain(new.brokers.keys()) {
+            delta.brokers.insert(*id, old.brokers.get(id).cloned());
+        }
+        for (name, level) in old.features.iter() {
+            delta.features.insert(name.clone(), *level);
+        }
+        for name in new.features.keys() {
+            delta.features.entry(name.clone()).or_insert(0);
+        }
+        delta
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.deleted.is_empty()

@@ -69,6 +69,13 @@ impl Replica {
         Ok(())
     }
 
+    /// Replaces everything with an image from elsewhere: a snapshot. An open transaction is forgotten.
+    pub fn replace(&mut self, image: &Arc<Image>) {
+        self.transaction = None;
+        let delta = Delta::between(&self.store.load(), image);
+        self.store.publish(Arc::clone(image), &delta);
+    }
+
     /// Publishes what replay built.
     pub fn publish(&self, image: Image, delta: &Delta) {
         self.store.publish(Arc::new(image), delta);

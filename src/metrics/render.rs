@@ -56,6 +56,20 @@ impl Sample {
         self.add(name, help, false, values);
     }
 
+    /// Gauges without labels: name, help, value.
+    pub fn gauges(&mut self, of: impl IntoIterator<Item = (&'static str, &'static str, i64)>) {
+        for (name, help, value) in of {
+            self.gauge(name, help, [(Vec::new(), value)]);
+        }
+    }
+
+    /// Counters without labels: name, help, value.
+    pub fn counters(&mut self, of: impl IntoIterator<Item = (&'static str, &'static str, u64)>) {
+        for (name, help, value) in of {
+            self.counter(name, help, [(Vec::new(), i64::try_from(value).unwrap_or(i64::MAX))]);
+        }
+    }
+
     /// What only rises.
     pub fn counter(&mut self, name: &'static str, help: &'static str, values: impl IntoIterator<Item = Line>) {
         self.add(name, help, true, values);
@@ -432,7 +446,8 @@ mod tests {
             let partition = TopicPartition::new(TopicName::new("orders"), PartitionId(3));
             let (log_start, log_end) = (Offset(5), Offset(17));
             sample.partitions.push(PartitionSample { partition, size_bytes: 99, log_start, log_end, leader: true });
-            sample.gauge("topics", "Topics.", [(Vec::new(), 1)]);
+            sample.gauges([("topics", "Topics.", 1)]);
+            sample.counters([("elections", "Elections.", 7)]);
             sample.gauge("groups", "Groups.", [(vec![("state", "Empty")], 2), (vec![("state", "Dead")], 0)]);
             sample.counter("ends", "Ends.", [(vec![("how", "well")], 3)]);
             sample.coordinator_partitions("group", BTreeMap::from([("active", 5)]));
@@ -445,6 +460,7 @@ mod tests {
         has(&text, r#"klamm_log_start_offset{topic="orders",partition="3"} 5"#);
         has(&text, r#"klamm_log_end_offset{topic="orders",partition="3"} 17"#);
         has(&text, "klamm_topics 1");
+        has(&text, "klamm_elections_total 7");
         has(&text, r#"klamm_groups{state="Empty"} 2"#);
         has(&text, r#"klamm_groups{state="Dead"} 0"#);
         has(&text, r#"klamm_ends_total{how="well"} 3"#);

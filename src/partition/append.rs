@@ -1,8 +1,9 @@
 //! Appending as the leader: order is fixed here, durability may be waited for elsewhere.
 
+use super::leadership::Role;
 use super::state::{Partition, Slot, State};
 use super::waiting::CommitWait;
-use crate::model::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
+use crate::model::{ErrorCode, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use crate::record::Batch;
 use crate::record::build::{Marker, end_txn_marker};
 use crate::rt::clock;
@@ -97,6 +98,7 @@ impl Partition {
     pub fn wait_for_commit(&self) -> Result<Option<CommitWait>, ErrorCode> {
         let mut state = self.state.lock();
         let log_end = self.opened(&mut state)?.log_end();
+        state.leader()?;
         let all = state.visibility.high_watermark() >= log_end;
         Ok((!all).then(|| state.waiting.add_commit(log_end)))
     }
@@ -125,11 +127,13 @@ impl Partition {
         if let Err(error) = self.opened(state) {
             return refuse(error);
         }
-        // More replicas than there are cannot be asked for (`Partition.effectiveMinIsr`).
-        let wanted = usize::try_from(config.min_insync_replicas).unwrap_or(1).min(state.replicas);
-        if acks == Acks::All && state.in_sync < wanted {
-            return refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
-        }
+        let alone = match state.leader() {
+            Err(error) => return refuse(error),
+            Ok(leader) if acks == Acks::All && leader.is_under_min_isr(state.min_isr) => {
+                return refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
+            }
+            Ok(leader) => leader.is_alone(),
+        };
         let epoch = state.leader_epoch;
         let Slot::Open(log) = &mut state.log else { return refuse(ErrorCode::KAFKA_STORAGE_ERROR) };
         let appended = log.append_from(origin, batches, epoch, now);
@@ -141,14 +145,22 @@ impl Partition {
         if state.visibility.appended(log_end, flush_first) {
             state.high_watermark_moved();
         }
+        if !alone {
+            state.waiting.appended();
+        }
         let visible = state.visibility.high_watermark();
+        // Without followers the two are one, and so are those who wait for them.
+        let kept = if acks == Acks::Leader && !alone { state.visibility.own() } else { visible };
         let mut broken = None;
         let outcomes = appended
             .into_iter()
             .map(|result| match result {
-                Ok(done) if acks == Acks::None || done.last < visible => Outcome::Done(done),
+                Ok(done) if acks == Acks::None || done.last < kept => Outcome::Done(done),
                 Ok(done) => {
-                    let wait = state.waiting.add_commit(done.last.next());
+                    let wait = match acks {
+                        Acks::Leader if !alone => state.waiting.add_flush(done.last.next()),
+                        _ => state.waiting.add_commit(done.last.next()),
+                    };
                     Outcome::Waits(done, wait)
                 }
                 Err(error) => {
@@ -208,26 +220,10 @@ impl Partition {
         if state.visibility.flushed(mark.up_to()) {
             state.high_watermark_moved();
         }
+        let own = state.visibility.own();
+        state.waiting.flushed(own);
         if state.visibility.awaits_flush() {
             self.flush(&mut state);
-        }
-    }
-
-    /// This broker leads the partition in `epoch`.
-    pub(super) fn lead(&self, epoch: LeaderEpoch, replicas: usize, in_sync: usize) {
-        let mut state = self.state.lock();
-        assert!(
-            epoch >= state.leader_epoch,
-            "leader epoch of {} fell from {} to {epoch}",
-            self.name,
-            state.leader_epoch
-        );
-        state.leader_epoch = epoch;
-        (state.replicas, state.in_sync) = (replicas, in_sync);
-        if let Slot::Open(log) = &mut state.log
-            && let Err(error) = log.assign_epoch(epoch)
-        {
-            self.storage_failed(&mut state, &error);
         }
     }
 }
@@ -252,6 +248,12 @@ impl State {
         if let Slot::Open(log) = &mut self.log {
             log.high_watermark_advanced(to);
         }
-        self.waiting.high_watermark_moved(to);
+        let outcome = match &self.role {
+            Role::Leader(leader) if leader.is_maximally_under_min_isr(self.min_isr) => {
+                ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+            }
+            _ => ErrorCode::NONE,
+        };
+        self.waiting.high_watermark_moved(to, outcome);
     }
 }

@@ -90,8 +90,8 @@ impl Partition {
             Slot::Open(log) => {
                 (log.recovery_point(), log.log_start(), state.visibility.high_watermark(), log.cleaned_to())
             }
-            Slot::Cold { recovery_point, log_start, cleaned_to, .. } => {
-                (*recovery_point, *log_start, *recovery_point, *cleaned_to)
+            Slot::Cold { recovery_point, log_start, high_watermark, cleaned_to, .. } => {
+                (*recovery_point, *log_start, *high_watermark, *cleaned_to)
             }
             Slot::Offline | Slot::Deleted => return,
         };
@@ -126,7 +126,8 @@ impl Partition {
         let mut state = self.state.lock();
         if let Slot::Open(log) = &state.log {
             let (recovery_point, log_start, cleaned_to) = (log.log_end(), log.log_start(), log.cleaned_to());
-            state.log = Slot::Cold { clean: true, recovery_point, log_start, cleaned_to };
+            let high_watermark = state.visibility.high_watermark();
+            state.log = Slot::Cold { clean: true, recovery_point, log_start, high_watermark, cleaned_to };
         }
     }
 }
@@ -186,6 +187,27 @@ impl Manager {
             partition.flush_sealed();
         }
         self.write_checkpoints(&all);
+    }
+
+    /// `replica.high.watermark.checkpoint.interval.ms`: writes high watermarks alone. A partition on this broker only has
+    /// no use for it.
+    pub fn checkpoint_high_watermarks(&self) {
+        let all = self.all();
+        if all.iter().any(|partition| partition.is_replicated()) {
+            self.write_checkpoint_files(&all, &[checkpoint::HIGH_WATERMARKS]);
+        }
+    }
+
+    /// Writes recovery points alone: after logs were cut, before they are appended to.
+    pub fn checkpoint_recovery_points(&self) {
+        self.write_checkpoint_files(&self.all(), &[checkpoint::RECOVERY_POINTS]);
+    }
+
+    /// Every half `replica.lag.time.max.ms`: looks for followers that are too far behind.
+    pub fn shrink_isrs(&self) {
+        for partition in self.all() {
+            partition.shrink_isr();
+        }
     }
 
     /// `log.flush.start.offset.checkpoint.interval.ms`: writes log starts alone, which DeleteRecords moves.

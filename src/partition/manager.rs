@@ -1,16 +1,17 @@
 //! All partitions of this broker, and what a metadata delta means for them.
 
 use super::cleaning::{Cleaning, Standing};
-use super::machine::Visibility;
+use super::leadership::{Common, IsrChange, IsrCounts, Role};
+use super::machine::{Leader, NO_LIMIT, Visibility};
 use super::moving::Moves;
-use super::state::{Partition, Slot, State};
+use super::state::{Partition, Slot, State, min_isr};
 use super::verification::Verifying;
 use super::waiting::Waiting;
 use crate::config::Cleaner;
 use crate::config::topic::TopicConfig;
 use crate::metadata::{Delta, DirectoryId, Image, PartitionImage, Publisher, ResourceType, TopicImage};
 use crate::metrics::{Metrics, TopicMetrics};
-use crate::model::{NodeId, Offset, PartitionId, TimestampMs, TopicId, TopicName, TopicPartition};
+use crate::model::{ErrorCode, NodeId, Offset, PartitionId, TimestampMs, TopicId, TopicName, TopicPartition};
 use crate::rt::clock;
 use crate::rt::fs::{Fs, will_pass};
 use crate::storage::checkpoint;
@@ -30,6 +31,8 @@ pub type ResolveConfig = Box<dyn Fn(&Image, &TopicName) -> Arc<TopicConfig> + Se
 /// What the manager takes from the broker's settings.
 pub struct ManagerSettings {
     pub node: NodeId,
+    /// `replica.lag.time.max.ms`
+    pub lag_max: std::time::Duration,
     /// `producer.id.expiration.ms`
     pub producer_expiry_ms: i64,
     /// `num.recovery.threads.per.data.dir`
@@ -82,11 +85,13 @@ impl Topic {
 /// See the module.
 pub struct Manager {
     pub(super) settings: ManagerSettings,
+    common: Arc<Common>,
     fs: Arc<dyn Fs>,
     pub(super) dirs: Arc<LogDirs>,
     /// What the checkpoints of each log directory said at start.
     recovery_points: Vec<HashMap<TopicPartition, Offset>>,
     log_starts: Vec<HashMap<TopicPartition, Offset>>,
+    high_watermarks: Vec<HashMap<TopicPartition, Offset>>,
     cleaned_to: Vec<HashMap<TopicPartition, Offset>>,
     /// One per log directory.
     pub(super) flushers: Vec<Arc<Flusher>>,
@@ -123,12 +128,15 @@ impl Manager {
         let read = |file| dirs.all().iter().map(|dir| dirs.read_checkpoint(dir, file)).collect();
         let (recovery_points, log_starts) = (read(checkpoint::RECOVERY_POINTS), read(checkpoint::LOG_STARTS));
         let cleaned_to = read(checkpoint::CLEANED_TO);
+        let high_watermarks = read(checkpoint::HIGH_WATERMARKS);
         Arc::new(Manager {
+            common: Arc::new(Common::new(settings.node, settings.lag_max)),
             settings,
             fs,
             dirs,
             recovery_points,
             log_starts,
+            high_watermarks,
             cleaned_to,
             flushers,
             metrics,
@@ -169,6 +177,12 @@ impl Manager {
     }
 
     fn create(&self, image: &Image, topic: &TopicImage, changed: &[PartitionId]) {
+        let is_ours = |number: &PartitionId| {
+            topic.partition(*number).is_some_and(|wanted| wanted.replicas.contains(&self.settings.node))
+        };
+        if !changed.iter().any(is_ours) {
+            return;
+        }
         let known = self.by_id.get(&topic.id).map(|topic| Arc::clone(topic.value())).unwrap_or_else(|| {
             let fresh = Arc::new(Topic {
                 name: topic.name.clone(),
@@ -181,9 +195,7 @@ impl Manager {
             fresh
         });
         let config = (self.settings.resolve_config)(image, &topic.name);
-        let ours = |number: &&PartitionId| {
-            topic.partition(**number).is_some_and(|wanted| wanted.replicas.contains(&self.settings.node))
-        };
+        let ours = |number: &&PartitionId| is_ours(number);
         let fresh: Vec<PartitionId> =
             changed.iter().filter(ours).filter(|number| known.partition(**number).is_none()).copied().collect();
         let mut places = self.places(topic, &fresh).into_iter();
@@ -205,7 +217,7 @@ impl Manager {
                 partitions[at] = Some(Arc::clone(&partition));
                 partition
             });
-            partition.lead(wanted.leader_epoch, wanted.replicas.len(), wanted.isr.len());
+            partition.stand(wanted, image);
         }
     }
 
@@ -227,9 +239,10 @@ impl Manager {
                         offsets.get(dir).and_then(|offsets| offsets.get(&name)).copied().unwrap_or(Offset::ZERO)
                     };
                     let (recovery_point, log_start) = (known(&self.recovery_points), known(&self.log_starts));
+                    let high_watermark = known(&self.high_watermarks);
                     let cleaned_to = self.cleaned_to.get(dir).and_then(|offsets| offsets.get(&name)).copied();
                     let clean = dirs[dir].was_closed_cleanly();
-                    return (dir, Slot::Cold { clean, recovery_point, log_start, cleaned_to });
+                    return (dir, Slot::Cold { clean, recovery_point, log_start, high_watermark, cleaned_to });
                 }
                 if let Some(failed) = assigned.and_then(|id| self.failed_home(id)) {
                     // It has a log, which cannot be read now. An empty one in its place would be a loss.
@@ -244,8 +257,16 @@ impl Manager {
                 });
                 let Some(dir) = dir else { return (0, Slot::Offline) };
                 added[dir].push((name, topic.id));
-                let (recovery_point, log_start) = (Offset::ZERO, Offset::ZERO);
-                (dir, Slot::Cold { clean: true, recovery_point, log_start, cleaned_to: None })
+                (
+                    dir,
+                    Slot::Cold {
+                        clean: true,
+                        recovery_point: Offset::ZERO,
+                        log_start: Offset::ZERO,
+                        high_watermark: Offset::ZERO,
+                        cleaned_to: None,
+                    },
+                )
             })
             .collect();
         for (dir, new) in added.iter().enumerate().filter(|(_, new)| !new.is_empty()) {
@@ -323,6 +344,7 @@ impl Manager {
             name: TopicPartition::new(topic.name.clone(), number),
             topic_id: topic.id,
             metrics: Arc::clone(&topic.metrics),
+            common: Arc::clone(&self.common),
             fs: Arc::clone(&self.fs),
             dirs: Arc::clone(&self.dirs),
             producer_expiry_ms: self.settings.producer_expiry_ms,
@@ -334,9 +356,9 @@ impl Manager {
                 flusher: Arc::clone(&self.flushers[dir]),
                 moves: 0,
                 leader_epoch: wanted.leader_epoch,
-                in_sync: wanted.isr.len(),
-                replicas: wanted.replicas.len(),
-                visibility: Visibility::opened(Offset::ZERO),
+                role: self.role(wanted),
+                min_isr: min_isr(config),
+                visibility: Visibility::opened(Offset::ZERO, Offset::ZERO, NO_LIMIT),
                 waiting: Waiting::default(),
                 flushing: false,
                 cleaning: Standing::default(),
@@ -346,6 +368,59 @@ impl Manager {
         })
     }
 
+    /// What this broker is to a partition that it did not have.
+    fn role(&self, wanted: &PartitionImage) -> Role {
+        let me = self.settings.node;
+        match wanted.leader {
+            Some(leader) if leader == me && wanted.isr.contains(&me) => {
+                Role::Leader(Box::new(Leader::new(me, wanted, clock::steady_ms())))
+            }
+            leader => Role::Follower { leader: leader.filter(|leader| *leader != me) },
+        }
+    }
+
+    /// How in-sync replicas have changed.
+    #[must_use]
+    pub fn isr_counts(&self) -> &IsrCounts {
+        &self.common.counts
+    }
+
+    /// Resolves once partitions want their in-sync replicas changed.
+    pub async fn isr_changes(&self) -> Vec<IsrChange> {
+        self.common.proposals().await
+    }
+
+    /// The partitions that this broker is to hold no longer.
+    fn let_go(&self, topic: &TopicImage, changed: &[PartitionId]) {
+        let Some(known) = self.topic_by_id(topic.id) else { return };
+        for number in changed {
+            let stays = topic.partition(*number).is_some_and(|wanted| wanted.replicas.contains(&self.settings.node));
+            let at = usize::try_from(number.0).unwrap_or_default();
+            if stays || known.partition(*number).is_none() {
+                continue;
+            }
+            let gone = known.partitions.write().get_mut(at).and_then(Option::take);
+            if let Some(partition) = gone {
+                self.cleaning.checkpoint_due.store(true, Ordering::Relaxed);
+                self.set_deleted_aside(&partition, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+            }
+        }
+        if known.partitions().is_empty() {
+            self.by_id.remove(&topic.id);
+            self.by_name.remove_if(&topic.name, |_, current| current.id == topic.id);
+            self.metrics.remove_topic(&topic.name);
+        }
+    }
+
+    /// Tells who waits at a partition that it is not here any more, and renames its directory.
+    fn set_deleted_aside(&self, partition: &Arc<Partition>, error: ErrorCode) {
+        let delay = partition.config().file_delete_delay_ms;
+        let dir = &self.dirs.all()[partition.retire(error)];
+        if let Err(error) = self.dirs.delete_partition(dir, partition.name(), clock::now_ms(), delay) {
+            self.dir_refused(dir, &format!("cannot set the deleted partition {} aside", partition.name()), &error);
+        }
+    }
+
     fn delete(&self, topic: &TopicImage) {
         let Some((_, known)) = self.by_id.remove(&topic.id) else { return };
         self.by_name.remove_if(&topic.name, |_, current| current.id == topic.id);
@@ -353,11 +428,7 @@ impl Manager {
         // So that a new topic of the name is not taken for clean.
         self.cleaning.checkpoint_due.store(true, Ordering::Relaxed);
         for partition in known.partitions() {
-            let delay = partition.config().file_delete_delay_ms;
-            let dir = &self.dirs.all()[partition.retire()];
-            if let Err(error) = self.dirs.delete_partition(dir, partition.name(), clock::now_ms(), delay) {
-                self.dir_refused(dir, &format!("cannot set the deleted partition {} aside", partition.name()), &error);
-            }
+            self.set_deleted_aside(&partition, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         }
     }
 
@@ -398,7 +469,11 @@ impl Publisher for Manager {
             self.delete(topic);
         }
         for changed in delta.topics.values() {
+            self.let_go(&changed.new, &changed.changed);
             self.create(image, &changed.new, &changed.changed);
+        }
+        if !delta.brokers.is_empty() {
+            self.all().iter().for_each(|partition| partition.brokers_changed(image));
         }
         if !delta.configs.is_empty() {
             self.configure(image, delta);

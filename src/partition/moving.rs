@@ -8,7 +8,7 @@
 
 use super::manager::Manager;
 use super::state::{Partition, Slot};
-use crate::controller::DirectoryAssignment;
+use crate::controller::Assignment;
 use crate::metadata::DirectoryId;
 use crate::model::{ErrorCode, Offset, TimestampMs, TopicName, TopicPartition};
 use crate::rt::clock;
@@ -39,7 +39,7 @@ pub(super) struct Moves {
     state: Mutex<State>,
     ended: Condvar,
     /// What the controller is to be told, and a bell for it.
-    placed: Mutex<Vec<DirectoryAssignment>>,
+    placed: Mutex<Vec<Assignment>>,
     bell: tokio::sync::Notify,
 }
 
@@ -110,7 +110,7 @@ impl Moves {
 
     pub(super) fn placed(&self, partition: &Partition, directory: DirectoryId) {
         let (topic, number) = (partition.topic_id, partition.name.partition);
-        self.placed.lock().push(DirectoryAssignment { topic, partition: number, directory });
+        self.placed.lock().push(Assignment { topic, partition: number, directory: directory.0 });
         self.bell.notify_one();
     }
 }
@@ -217,7 +217,7 @@ impl Manager {
     }
 
     /// Waits for partitions that lie elsewhere than the metadata says; answers where they do.
-    pub async fn assignments(&self) -> Vec<DirectoryAssignment> {
+    pub async fn assignments(&self) -> Vec<Assignment> {
         loop {
             let placed = std::mem::take(&mut *self.moves.placed.lock());
             if !placed.is_empty() {
@@ -391,7 +391,8 @@ impl Manager {
         state.flusher = Arc::clone(&self.flushers[wanted.to]);
         state.moves += 1;
         state.flushing = false;
-        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start, cleaned_to };
+        let high_watermark = state.visibility.high_watermark();
+        state.log = Slot::Cold { clean: true, recovery_point: log_end, log_start, high_watermark, cleaned_to };
         // All of it is on disk: who waited for a flush waits no longer.
         state.visibility.flushed(log_end);
         state.high_watermark_moved();

@@ -1,6 +1,6 @@
 //! Opening logs: on first use after a clean stop, all at once after an unclean one.
 
-use super::machine::Visibility;
+use super::leadership::Role;
 use super::manager::Manager;
 use super::state::{Partition, Slot, State};
 use crate::model::{ErrorCode, Offset};
@@ -33,12 +33,14 @@ impl Partition {
         state: &mut MutexGuard<'_, State>,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<(), ErrorCode> {
-        let Slot::Cold { clean, recovery_point, log_start, cleaned_to } = state.log else { return Ok(()) };
+        let Slot::Cold { clean, recovery_point, log_start, high_watermark, cleaned_to } = state.log else {
+            return Ok(());
+        };
         let opened = self.open_log(state, (clean, recovery_point, log_start, cleaned_to), progress);
         match opened {
             Ok(log) => {
-                state.visibility = Visibility::opened(log.log_end());
                 state.log = Slot::Open(Box::new(log));
+                self.visible_at_open(state, high_watermark);
                 Ok(())
             }
             Err(error) => {
@@ -73,8 +75,9 @@ impl Partition {
             },
             progress,
         )?;
-        log.assign_epoch(state.leader_epoch)?;
-        log.high_watermark_advanced(log.log_end());
+        if matches!(state.role, Role::Leader(_)) {
+            log.assign_epoch(state.leader_epoch)?;
+        }
         Ok(log)
     }
 

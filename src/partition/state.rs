@@ -1,7 +1,8 @@
 //! One partition of this broker: its log, its leadership, and what waits at it.
 
 use super::cleaning::Standing;
-use super::machine::Visibility;
+use super::leadership::{Common, Role};
+use super::machine::{Leader, Visibility};
 use super::verification::Verifying;
 use super::waiting::Waiting;
 use crate::config::topic::TopicConfig;
@@ -25,6 +26,7 @@ pub struct Partition {
     pub(super) name: TopicPartition,
     pub(super) topic_id: TopicId,
     pub(super) metrics: Arc<TopicMetrics>,
+    pub(super) common: Arc<Common>,
     pub(super) fs: Arc<dyn Fs>,
     pub(super) dirs: Arc<LogDirs>,
     /// `producer.id.expiration.ms`
@@ -45,10 +47,9 @@ pub(super) struct State {
     /// How often the log has moved to another directory.
     pub(super) moves: u32,
     pub(super) leader_epoch: LeaderEpoch,
-    /// Size of the in-sync replica set, against which `min.insync.replicas` is held.
-    pub(super) in_sync: usize,
-    /// How many replicas the partition has.
-    pub(super) replicas: usize,
+    pub(super) role: Role,
+    /// `min.insync.replicas`
+    pub(super) min_isr: usize,
     pub(super) visibility: Visibility,
     pub(super) waiting: Waiting,
     pub(super) verifying: Verifying,
@@ -69,6 +70,8 @@ pub(super) enum Slot {
         clean: bool,
         recovery_point: Offset,
         log_start: Offset,
+        /// What was known to be committed.
+        high_watermark: Offset,
         /// What compaction has reached.
         cleaned_to: Option<Offset>,
     },
@@ -134,6 +137,12 @@ impl Partition {
     /// `FENCED_LEADER_EPOCH` if the client's epoch is older, `UNKNOWN_LEADER_EPOCH` if it is newer.
     pub fn check_leader_epoch(&self, current: LeaderEpoch) -> Result<(), ErrorCode> {
         self.state.lock().check_leader_epoch(current)
+    }
+
+    /// Whether other brokers have the partition too.
+    #[must_use]
+    pub fn is_replicated(&self) -> bool {
+        self.state.lock().leader().map_or(true, |leader| !leader.is_alone())
     }
 
     #[must_use]
@@ -207,6 +216,7 @@ impl Partition {
     pub fn delete_records(&self, before: Offset) -> Result<Offset, ErrorCode> {
         let mut state = self.state.lock();
         self.opened(&mut state)?;
+        state.leader()?;
         let high_watermark = state.visibility.high_watermark();
         let target = if before == Offset::NONE { high_watermark } else { before };
         if target < Offset::ZERO || target > high_watermark {
@@ -220,18 +230,21 @@ impl Partition {
     }
 
     pub(super) fn set_config(&self, config: Arc<TopicConfig>) {
-        if let Slot::Open(log) = &mut self.state.lock().log {
+        let mut state = self.state.lock();
+        if let Slot::Open(log) = &mut state.log {
             log.set_config(Arc::clone(&config));
         }
+        state.min_isr = min_isr(&config);
         self.config.store(config);
+        self.relimit(&mut state);
     }
 
     /// The partition is no longer: everyone who waits is told, and the log is let go.
     /// Answers the log directory it lay in.
-    pub(super) fn retire(&self) -> usize {
+    pub(super) fn retire(&self, error: ErrorCode) -> usize {
         let mut state = self.state.lock();
         state.log = Slot::Deleted;
-        state.waiting.fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        state.waiting.fail(error);
         state.dir
     }
 
@@ -297,7 +310,20 @@ impl Partition {
     }
 }
 
+/// `min.insync.replicas` of a topic.
+pub(super) fn min_isr(config: &TopicConfig) -> usize {
+    usize::try_from(config.min_insync_replicas).unwrap_or(1)
+}
+
 impl State {
+    /// What this broker knows as the leader.
+    pub(super) fn leader(&self) -> Result<&Leader, ErrorCode> {
+        match &self.role {
+            Role::Leader(leader) => Ok(leader),
+            Role::Follower { .. } => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        }
+    }
+
     pub(super) fn check_leader_epoch(&self, current: LeaderEpoch) -> Result<(), ErrorCode> {
         if current == LeaderEpoch::NONE || current == self.leader_epoch {
             Ok(())

@@ -39,10 +39,23 @@ impl CommitWait {
     }
 }
 
+/// What a fetch waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The high watermark, to move from here: a consumer.
+    Committed(Offset),
+    /// The log end, to move from here: a follower.
+    Appended(Offset),
+}
+
 /// The waiting requests of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     fetches: Vec<Arc<FetchWaiter>>,
+    /// Fetches of followers.
+    followers: Vec<Arc<FetchWaiter>>,
+    /// Answered when what counts of this broker's own log reaches the offset. In offset order.
+    flushes: std::collections::VecDeque<(Offset, oneshot::Sender<ErrorCode>)>,
     /// Answered when the high watermark reaches the offset. In offset order: appends are.
     commits: std::collections::VecDeque<(Offset, oneshot::Sender<ErrorCode>)>,
 }
@@ -52,12 +65,40 @@ impl Waiting {
         self.fetches.push(Arc::clone(waiter));
     }
 
+    pub(super) fn add_follower(&mut self, waiter: &Arc<FetchWaiter>) {
+        self.followers.push(Arc::clone(waiter));
+    }
+
     pub(super) fn remove_fetch(&mut self, waiter: &Arc<FetchWaiter>) {
-        if let Some(at) = self.fetches.iter().position(|w| Arc::ptr_eq(w, waiter)) {
-            self.fetches.swap_remove(at);
+        for waiting in [&mut self.fetches, &mut self.followers] {
+            if let Some(at) = waiting.iter().position(|w| Arc::ptr_eq(w, waiter)) {
+                waiting.swap_remove(at);
+            }
+            if waiting.is_empty() {
+                *waiting = Vec::new();
+            }
         }
-        if self.fetches.is_empty() {
-            self.fetches = Vec::new();
+    }
+
+    pub(super) fn add_flush(&mut self, end: Offset) -> CommitWait {
+        let (answer, wait) = oneshot::channel();
+        self.flushes.push_back((end, answer));
+        CommitWait(wait)
+    }
+
+    /// The log has grown: wake the followers.
+    pub(super) fn appended(&mut self) {
+        for waiter in &self.followers {
+            waiter.wake();
+        }
+    }
+
+    /// So much of the own log counts: answer who waits for a flush only.
+    pub(super) fn flushed(&mut self, to: Offset) {
+        while self.flushes.front().is_some_and(|(end, _)| *end <= to) {
+            if let Some((_, answer)) = self.flushes.pop_front() {
+                let _ = answer.send(ErrorCode::NONE);
+            }
         }
     }
 
@@ -67,25 +108,25 @@ impl Waiting {
         CommitWait(wait)
     }
 
-    /// The high watermark moved: wake the fetches, answer the produces it has passed.
-    pub(super) fn high_watermark_moved(&mut self, to: Offset) {
+    /// The high watermark moved: wake the fetches, answer the produces it has passed with `outcome`.
+    pub(super) fn high_watermark_moved(&mut self, to: Offset, outcome: ErrorCode) {
         for waiter in &self.fetches {
             waiter.wake();
         }
         while self.commits.front().is_some_and(|(end, _)| *end <= to) {
             if let Some((_, answer)) = self.commits.pop_front() {
                 // The client may have gone; then nobody asks.
-                let _ = answer.send(ErrorCode::NONE);
+                let _ = answer.send(outcome);
             }
         }
     }
 
     /// Nothing that waits here will be served: the partition is gone or its disk has failed.
     pub(super) fn fail(&mut self, error: ErrorCode) {
-        for waiter in self.fetches.drain(..) {
+        for waiter in self.fetches.drain(..).chain(self.followers.drain(..)) {
             waiter.wake();
         }
-        for (_, answer) in self.commits.drain(..) {
+        for (_, answer) in self.commits.drain(..).chain(self.flushes.drain(..)) {
             let _ = answer.send(error);
         }
     }

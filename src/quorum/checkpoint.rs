@@ -3,12 +3,13 @@
 //! renamed: a checkpoint that is there is whole.
 
 use super::QuorumError;
-use super::log::{WriteError, at, decode, scan};
+use super::log::{WriteError, at, decode};
 use crate::metadata::{Image, Record};
 use crate::model::{LeaderEpoch, Offset, TimestampMs};
 use crate::record::build::{BatchBuilder, ControlType};
-use crate::record::records;
-use crate::rt::fs::{File, Fs, Open};
+use crate::record::{BadBatch, records, verify};
+use crate::rt::fs::{Fs, Open};
+use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::path::Path;
 
@@ -36,48 +37,64 @@ impl Id {
     }
 }
 
-/// Reads a snapshot, record by record; the offset counts within the snapshot.
+/// Reads a snapshot, record by record; the offset counts within the snapshot. Answers the value of its header record.
 pub(super) fn read(
     fs: &dyn Fs,
     path: &Path,
     each: &mut dyn FnMut(Record, Offset) -> Result<(), QuorumError>,
-) -> Result<(), QuorumError> {
-    let path = path.to_owned();
-    let file = fs.open(&path, Open::Read).map_err(|error| at(&path, error))?;
-    let mut footer = false;
-    let damaged = |pos, error| QuorumError::Damaged { path: path.clone(), at: pos, error };
-    let scanned = scan(&path, file.as_ref(), &mut |header, batch, pos| {
+) -> Result<Bytes, QuorumError> {
+    let bytes = fs.read(path).map_err(|error| at(path, error))?;
+    parse(path, &bytes, each)
+}
+
+/// As [`read`], of bytes; `path` is for errors.
+pub(super) fn parse(
+    path: &Path,
+    bytes: &[u8],
+    each: &mut dyn FnMut(Record, Offset) -> Result<(), QuorumError>,
+) -> Result<Bytes, QuorumError> {
+    let damaged = |pos: usize, error: String| QuorumError::Damaged { path: path.to_owned(), at: pos as u64, error };
+    let (mut pos, mut head, mut footer) = (0, Bytes::new(), false);
+    while let Some(rest) = bytes.get(pos..).filter(|rest| !rest.is_empty()) {
+        let header = verify(rest).map_err(|bad| damaged(pos, bad.to_string()))?;
+        let batch = rest.get(..header.size()).unwrap_or_default();
         if header.attributes.is_control() {
-            let payload = records::open(header, batch, BATCH_BYTES).map_err(|bad| damaged(pos, bad.to_string()))?;
-            for record in records::Records::new(header, &payload).map_err(|bad| damaged(pos, bad.to_string()))? {
+            let payload = records::open(&header, batch, BATCH_BYTES).map_err(|bad| damaged(pos, bad.to_string()))?;
+            for record in records::Records::new(&header, &payload).map_err(|bad| damaged(pos, bad.to_string()))? {
                 let record = record.map_err(|bad| damaged(pos, bad.to_string()))?;
-                let kind = ControlType::parse(record.key).map_err(|bad| damaged(pos, bad.to_string()))?;
-                footer |= kind == ControlType::SnapshotFooter;
+                match ControlType::parse(record.key).map_err(|bad| damaged(pos, bad.to_string()))? {
+                    ControlType::SnapshotHeader => head = Bytes::copy_from_slice(record.value.unwrap_or_default()),
+                    ControlType::SnapshotFooter => footer = true,
+                    _ => {}
+                }
             }
-            return Ok(());
+        } else {
+            for record in decode(&header, batch).map_err(|error| damaged(pos, error))? {
+                each(record, header.last_offset())?;
+            }
         }
-        for record in decode(header, batch).map_err(|error| damaged(pos, error))? {
-            each(record, header.last_offset())?;
-        }
-        Ok(())
-    })?;
-    match scanned.fault {
-        Some(fault) => Err(damaged(scanned.sound, fault)),
-        None if !footer => Err(damaged(scanned.len, "the snapshot has no footer".into())),
-        None => Ok(()),
+        pos += header.size();
     }
+    if footer { Ok(head) } else { Err(damaged(pos, "the snapshot has no footer".into())) }
 }
 
 /// Writes the records with which a cluster is to begin, as `kafka-storage format` does.
 pub(super) fn write_bootstrap(fs: &dyn Fs, path: &Path, level: i16, records: &[Record]) -> io::Result<()> {
     let file = fs.open(path, Open::Truncate)?;
     let id = Id { end: Offset::ZERO, epoch: LeaderEpoch(0) };
-    write_records(file.as_ref(), id, level, records.iter().cloned())?;
+    let bytes = encode_records(id, level, records.iter().cloned(), NO_TAGS).map_err(io::Error::other)?;
+    file.write_all_at(&mut [IoSlice::new(&bytes)], 0)?;
     file.sync_data()
 }
 
 /// Writes a snapshot of `image`. If it cannot be written nothing of it stays.
 pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<(), WriteError> {
+    let bytes = encode(id, image, NO_TAGS).map_err(|bad| WriteError::Undone(io::Error::other(bad)))?;
+    store(fs, dir, id, &bytes)
+}
+
+/// Makes the bytes of a snapshot the snapshot `id`. If they cannot be written nothing of them stays.
+pub(super) fn store(fs: &dyn Fs, dir: &Path, id: Id, bytes: &[u8]) -> Result<(), WriteError> {
     let path = dir.join(id.name());
     let staged = dir.join(format!("{}.part", id.name()));
     let undo = |error| {
@@ -86,25 +103,35 @@ pub(super) fn write(fs: &dyn Fs, dir: &Path, id: Id, image: &Image) -> Result<()
         WriteError::Undone(error)
     };
     let file = fs.open(&staged, Open::Truncate).map_err(undo)?;
-    write_records(file.as_ref(), id, image.feature("metadata.version"), image.records()).map_err(undo)?;
+    file.write_all_at(&mut [IoSlice::new(bytes)], 0).map_err(undo)?;
     file.sync_data().map_err(|error| WriteError::sync(&staged, error))?;
     fs.rename(&staged, &path).map_err(undo)?;
     fs.sync_dir(dir).map_err(|error| WriteError::sync(dir, error))
 }
 
-fn write_records(file: &dyn File, id: Id, level: i16, records: impl Iterator<Item = Record>) -> io::Result<()> {
-    let (mut pos, mut next) = (0u64, Offset::ZERO);
-    let mut append = |batch: BatchBuilder, next: &mut Offset| -> io::Result<()> {
+/// The tagged fields of a header record that has none.
+pub(super) const NO_TAGS: &[u8] = &[0];
+
+/// The bytes of a snapshot of `image`. `tags` are the tagged fields of its header record.
+///
+/// # Errors
+/// A record is too large for a batch.
+pub(super) fn encode(id: Id, image: &Image, tags: &[u8]) -> Result<Vec<u8>, BadBatch> {
+    encode_records(id, image.feature("metadata.version"), image.records(), tags)
+}
+
+fn encode_records(id: Id, level: i16, records: impl Iterator<Item = Record>, tags: &[u8]) -> Result<Vec<u8>, BadBatch> {
+    let (mut out, mut next) = (Vec::new(), Offset::ZERO);
+    let mut append = |batch: BatchBuilder, next: &mut Offset| -> Result<(), BadBatch> {
         let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-        let bytes = batch.build().map_err(io::Error::other)?;
-        file.write_all_at(&mut [IoSlice::new(&bytes)], pos)?;
-        pos += bytes.len() as u64;
+        out.extend_from_slice(&batch.build()?);
         *next = next.plus(count);
         Ok(())
     };
 
-    // SnapshotHeaderRecord 0: its version, the append time of the last record, no tagged fields.
-    append(control(next, id.epoch, 3, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), &mut next)?;
+    // SnapshotHeaderRecord 0: its version, the append time of the last record, tagged fields.
+    let header = [&[0; 10][..], tags].concat();
+    append(control(next, id.epoch, ControlType::SnapshotHeader, &header), &mut next)?;
     let mut batch = BatchBuilder::new(next).leader_epoch(id.epoch);
     let mut value = Vec::new();
     for record in records {
@@ -120,11 +147,12 @@ fn write_records(file: &dyn File, id: Id, level: i16, records: impl Iterator<Ite
         append(batch, &mut next)?;
     }
     // SnapshotFooterRecord 0: its version, no tagged fields.
-    append(control(next, id.epoch, 4, &[0, 0, 0]), &mut next)
+    append(control(next, id.epoch, ControlType::SnapshotFooter, &[0, 0, 0]), &mut next)?;
+    Ok(out)
 }
 
-fn control(base: Offset, epoch: LeaderEpoch, kind: u8, value: &[u8]) -> BatchBuilder {
+fn control(base: Offset, epoch: LeaderEpoch, kind: ControlType, value: &[u8]) -> BatchBuilder {
     let mut batch = BatchBuilder::new(base).leader_epoch(epoch).control();
-    batch.push(TimestampMs(0), Some(&[0, 0, 0, kind]), Some(value), &[]);
+    batch.push(TimestampMs(0), Some(&kind.key()), Some(value), &[]);
     batch
 }

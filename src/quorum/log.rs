@@ -336,15 +336,15 @@ pub(super) fn scan(path: &Path, file: &dyn File, visit: Visit<'_>) -> Result<Sca
     }
 }
 
-fn create_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> io::Result<Arc<dyn File>> {
+pub(super) fn create_segment(fs: &dyn Fs, dir: &Path, base: Offset) -> io::Result<Arc<dyn File>> {
     fs.open(&dir.join(segment_name(base)), Open::Truncate)
 }
 
-fn segment_name(base: Offset) -> String {
+pub(super) fn segment_name(base: Offset) -> String {
     format!("{:020}.log", base.0)
 }
 
-fn segment_base(name: &str) -> Option<Offset> {
+pub(super) fn segment_base(name: &str) -> Option<Offset> {
     let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20)?;
     digits.parse().ok().map(Offset)
 }

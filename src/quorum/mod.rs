@@ -6,21 +6,35 @@
 //!      └──────────── answer ◄── image published ◄────┘ (per proposal, in order)
 //! ```
 //!
-//! Today a quorum of one: what is on this node's disk is committed. The shape is the one that a
-//! quorum of several keeps: records are proposed in a *term* ([`Term`]); a term that ends (here:
-//! because the log could not be written) takes all its undecided proposals with it, and the
-//! controller starts again from the committed image.
+//! A quorum of one: what is on this node's disk is committed. Records are proposed in a *term*
+//! ([`Term`]); a term that ends (here: because the log could not be written) takes all its undecided
+//! proposals with it, and the controller starts again from the committed image.
+//!
+//! A quorum of several keeps this face ([`Quorum`]): openraft decides, a raft term is the epoch, and
+//! one raft entry is one batch, whose base offset is where the log ends. [`Quorum::leadership`] says
+//! when this node becomes the active controller (a term appears: everything before it is applied)
+//! and when it is none any more. A term that ends there leaves its undecided proposals *unknown*
+//! ([`ProposeError::Unknown`]): another leader may still commit them. Nodes that do not vote pull
+//! what is committed from those that do.
 //!
 //! On disk, in `<metadata dir>/__cluster_metadata-0/`, Kafka's format: `%020d.log` segments of
 //! record batches, one batch per proposal (a batch is atomic), and `%020d-%010d.checkpoint`
 //! snapshots. `kafka-dump-log --cluster-metadata-decoder` reads both.
 
 mod checkpoint;
+mod describe;
 mod log;
+mod observer;
+mod raft;
+mod tail;
 mod worker;
 
 #[cfg(test)]
 mod tests;
+
+pub use describe::{Description, ReplicaState};
+pub use observer::Follow;
+pub use raft::{Join, Timing, Transport, Voter};
 
 use crate::metadata::{ApplyError, Record, Replica, Store};
 use crate::model::{LeaderEpoch, NodeId, Offset, TimestampMs};
@@ -37,7 +51,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
-use tokio::sync::{oneshot, watch};
+use std::time::Instant;
+use tail::Tail;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 /// The directory of the metadata log under the metadata dir.
 pub const LOG_DIR: &str = "__cluster_metadata-0";
@@ -58,14 +75,25 @@ pub enum QuorumError {
     Thread(io::Error),
     #[error("the metadata thread has stopped")]
     Stopped,
+    /// What openraft says. It stops at the first fault of the disk.
+    #[error("the quorum cannot go on: {0}")]
+    Raft(String),
+    #[error(
+        "the metadata log was written by a controller on its own: name only this node in controller.quorum.voters, or \
+         start with a new directory"
+    )]
+    Alone,
 }
 
-/// Why a proposal was not committed. What it would have changed has not happened.
+/// Why a proposal was not committed. What it would have changed has not happened, unless it says that nobody knows.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProposeError {
     /// The term it was decided in is over.
     #[error("the term ended before the records were committed")]
     TermOver,
+    /// The term ended while it was being committed: another leader may yet commit it.
+    #[error("the term ended before it was known whether the records are committed")]
+    Unknown,
     #[error("the metadata log could not be written: {0}")]
     Write(Arc<io::Error>),
     #[error("too many records wait to be committed")]
@@ -80,6 +108,18 @@ pub enum ProposeError {
 /// A time in which one controller decides. Proposals of a term that is over are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term(u64);
+
+/// Who leads the quorum, as far as this node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// The highest epoch this node has heard of. A number is one leader's for good.
+    pub epoch: LeaderEpoch,
+    /// `None`: there is none, or this node does not know of it.
+    pub leader: Option<NodeId>,
+    /// Set while this node is the active controller: it leads, and its store has every record committed before its
+    /// epoch. A new value means that the head falls back to the committed image, also where it follows another at once.
+    pub term: Option<Term>,
+}
 
 /// Sizes and limits.
 #[derive(Clone, Copy, Debug)]
@@ -193,13 +233,22 @@ struct Batch {
     last: Offset,
 }
 
+impl Batch {
+    /// The offset of its first record; a batch without records of ours has one of its own.
+    fn first(&self) -> Offset {
+        Offset(self.last.0 - i64::try_from(self.records.len()).unwrap_or_default().max(1) + 1)
+    }
+}
+
 struct Queue {
     proposals: VecDeque<Proposal>,
     /// Bytes of batches not yet committed.
     pending: usize,
     /// The worker is busy with proposals it took.
     working: bool,
-    term: Term,
+    /// `None`: another node decides, or nobody.
+    term: Option<Term>,
+    epoch: LeaderEpoch,
     /// The offset of the next record proposed.
     next: Offset,
     stopping: bool,
@@ -215,6 +264,11 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// As `wake`, for a task.
+    proposed: Notify,
+    /// Set once the store has what was committed when this node began to follow.
+    ready: watch::Sender<bool>,
+    leadership: watch::Sender<Leadership>,
     failure: watch::Sender<Option<Arc<QuorumError>>>,
 }
 
@@ -266,12 +320,47 @@ pub struct Replayed {
 #[derive(Debug)]
 pub struct Quorum {
     shared: Arc<Shared>,
-    epoch: LeaderEpoch,
+    node: NodeId,
     replayed: Replayed,
     batch_bytes_max: usize,
     pending_bytes_max: usize,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    tail: Arc<Tail>,
+    observed: Mutex<describe::Observed>,
+    part: Part,
 }
+
+/// The part this node has in the quorum.
+#[derive(Debug)]
+enum Part {
+    /// It is the quorum.
+    Solo(Mutex<Option<JoinHandle<()>>>),
+    Voter(Box<raft::Member>),
+    Observer(CancellationToken),
+}
+
+impl Shared {
+    fn new(leadership: Leadership, next: Offset) -> Shared {
+        Shared {
+            queue: Mutex::new(Queue {
+                proposals: VecDeque::new(),
+                pending: 0,
+                working: false,
+                term: leadership.term,
+                epoch: leadership.epoch,
+                next,
+                stopping: false,
+                failure: None,
+            }),
+            wake: Condvar::new(),
+            proposed: Notify::new(),
+            ready: watch::Sender::new(leadership.term.is_some()),
+            leadership: watch::Sender::new(leadership),
+            failure: watch::Sender::new(None),
+        }
+    }
+}
+
+const NOBODY: Leadership = Leadership { epoch: LeaderEpoch(0), leader: None, term: None };
 
 impl Quorum {
     /// Opens the log (creating it), replays it into the store, and starts the worker. This node is
@@ -285,54 +374,117 @@ impl Quorum {
         let (log, replayed) = Log::open(fs, dir.join(LOG_DIR), settings, &mut replica)?;
         let epoch = LeaderEpoch(log.epoch().0.saturating_add(1));
         let base = log.end();
+        let tail = Arc::new(Tail::new());
+        tail.reset(&replica.store().image(), base);
         // Goes to disk together with the first proposal.
         let first = leader_change(base, epoch, node, &[node], &[node], now).map_err(|bad| bad_batch(&dir, bad))?;
         let begin = Proposal { batch: Some(Batch { bytes: first, records: Vec::new(), last: base }), done: None };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue {
-                proposals: VecDeque::from([begin]),
-                pending: 0,
-                working: false,
-                term: Term(0),
-                next: base.next(),
-                stopping: false,
-                failure: None,
-            }),
-            wake: Condvar::new(),
-            failure: watch::Sender::new(None),
-        });
-        let worker = worker::start(Arc::clone(&shared), log, replica, epoch, founding).map_err(QuorumError::Thread)?;
-        Ok(Quorum {
-            shared,
-            epoch,
-            replayed,
-            batch_bytes_max: settings.batch_bytes_max,
-            pending_bytes_max: settings.pending_bytes_max,
-            worker: Mutex::new(Some(worker)),
-        })
+        let leadership = Leadership { epoch, leader: Some(node), term: Some(Term(0)) };
+        let shared = Arc::new(Shared::new(leadership, base.next()));
+        shared.queue.lock().proposals.push_back(begin);
+        let worker = worker::start(Arc::clone(&shared), log, replica, epoch, founding, Arc::clone(&tail));
+        let worker = worker.map_err(QuorumError::Thread)?;
+        let part = Part::Solo(Mutex::new(Some(worker)));
+        Ok(Quorum::new(shared, node, replayed, settings, tail, part))
     }
 
-    /// The term to decide in.
+    /// Opens the log of one voter of several and takes part from then on. The store gets the newest snapshot at once
+    /// and the rest when a leader says what is committed: [`Quorum::caught_up`].
+    ///
+    /// # Errors
+    /// The log cannot be read, is damaged, or is of a node alone.
+    pub async fn join(open: Open, join: Join) -> Result<Quorum, QuorumError> {
+        let (node, settings) = (open.node, open.settings);
+        let shared = Arc::new(Shared::new(NOBODY, Offset::ZERO));
+        let tail = Arc::new(Tail::new());
+        let member = raft::Member::start(open, join, Arc::clone(&shared), Arc::clone(&tail)).await?;
+        let replayed = Replayed { records: 0, cut: 0, in_transaction: false };
+        Ok(Quorum::new(shared, node, replayed, settings, tail, Part::Voter(Box::new(member))))
+    }
+
+    /// Follows the quorum without a vote. Must be called on a runtime.
     #[must_use]
-    pub fn term(&self) -> Term {
+    pub fn follow(follow: Follow) -> Quorum {
+        let node = follow.node;
+        let shared = Arc::new(Shared::new(NOBODY, Offset::ZERO));
+        let stopping = CancellationToken::new();
+        observer::start(follow, Arc::clone(&shared), stopping.clone());
+        let replayed = Replayed { records: 0, cut: 0, in_transaction: false };
+        let part = Part::Observer(stopping);
+        Quorum::new(shared, node, replayed, Settings::default(), Arc::new(Tail::new()), part)
+    }
+
+    fn new(
+        shared: Arc<Shared>,
+        node: NodeId,
+        replayed: Replayed,
+        settings: Settings,
+        tail: Arc<Tail>,
+        part: Part,
+    ) -> Quorum {
+        let Settings { batch_bytes_max, pending_bytes_max, .. } = settings;
+        let observed = Mutex::default();
+        Quorum { shared, node, replayed, batch_bytes_max, pending_bytes_max, tail, observed, part }
+    }
+
+    /// Waits until the store has everything that was committed when this node began to take part, and somebody leads.
+    ///
+    /// # Errors
+    /// The quorum failed or was closed before that.
+    pub async fn caught_up(&self) -> Result<(), Arc<QuorumError>> {
+        let mut ready = self.shared.ready.subscribe();
+        tokio::select! {
+            _ = ready.wait_for(|ready| *ready) => Ok(()),
+            error = self.failed() => Err(error),
+        }
+    }
+
+    /// The term to decide in; `None`: another node does, or nobody.
+    #[must_use]
+    pub fn term(&self) -> Option<Term> {
         self.shared.queue.lock().term
     }
 
-    /// The offset that the next record proposed will have.
+    /// Who leads, from now on. What [`Quorum::term`] says may be newer than the last change seen here.
+    #[must_use]
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.shared.leadership.subscribe()
+    }
+
+    /// The leader that this voter heard of last, and when, on the steady clock.
+    #[must_use]
+    pub fn heard(&self) -> Option<(NodeId, Instant)> {
+        match &self.part {
+            Part::Voter(member) => member.heard(),
+            Part::Solo(_) | Part::Observer(_) => None,
+        }
+    }
+
+    /// The offset that the next record proposed will have, in the present term.
     #[must_use]
     pub fn next_offset(&self) -> Offset {
         self.shared.queue.lock().next
     }
 
-    /// The epoch in which this node leads.
+    /// The epoch in which this node leads, or led last.
     #[must_use]
     pub fn epoch(&self) -> LeaderEpoch {
-        self.epoch
+        self.shared.queue.lock().epoch
     }
 
     #[must_use]
     pub fn replayed(&self) -> Replayed {
         self.replayed
+    }
+
+    /// Whether the records so far end inside a metadata transaction (KIP-868) whose controller is gone: whoever decides next
+    /// aborts it first. Of a node alone, [`Quorum::replayed`] says it.
+    #[must_use]
+    pub fn in_transaction(&self) -> bool {
+        match &self.part {
+            Part::Voter(member) => member.in_transaction(),
+            Part::Solo(_) | Part::Observer(_) => false,
+        }
     }
 
     /// Proposes records, all or nothing, in the form a cluster at `metadata_version` writes. The
@@ -351,7 +503,7 @@ impl Quorum {
         if queue.failure.is_some() || queue.stopping {
             return Err(queue.failed());
         }
-        if term != queue.term {
+        if queue.term != Some(term) {
             return Err(ProposeError::TermOver);
         }
         let batch = if records.is_empty() {
@@ -361,7 +513,7 @@ impl Quorum {
                 return Err(ProposeError::Busy);
             }
             let too_large = ProposeError::TooLarge(self.batch_bytes_max);
-            let mut batch = BatchBuilder::new(queue.next).leader_epoch(self.epoch);
+            let mut batch = BatchBuilder::new(queue.next).leader_epoch(queue.epoch);
             let mut value = Vec::new();
             for record in &records {
                 value.clear();
@@ -387,6 +539,7 @@ impl Quorum {
         } else {
             queue.proposals.push_back(Proposal { batch, done: Some(done) });
             self.shared.wake.notify_one();
+            self.shared.proposed.notify_one();
         }
         Ok(ticket)
     }
@@ -400,15 +553,22 @@ impl Quorum {
         }
     }
 
-    /// Commits what was proposed and stops the worker. Proposals after this fail.
+    /// Commits what was proposed, where this node alone decides that, and stops. Proposals after this fail. Blocks; not
+    /// to be called on a thread that drives the runtime.
     pub fn close(&self) {
         self.shared.queue.lock().stopping = true;
         self.shared.wake.notify_one();
-        let worker = self.worker.lock().take();
-        if let Some(worker) = worker
-            && worker.join().is_err()
-        {
-            tracing::error!("the metadata thread panicked");
+        match &self.part {
+            Part::Solo(worker) => {
+                let worker = worker.lock().take();
+                if let Some(worker) = worker
+                    && worker.join().is_err()
+                {
+                    tracing::error!("the metadata thread panicked");
+                }
+            }
+            Part::Voter(member) => member.close(),
+            Part::Observer(stopping) => stopping.cancel(),
         }
     }
 }
@@ -418,6 +578,9 @@ impl Drop for Quorum {
     fn drop(&mut self) {
         self.shared.queue.lock().stopping = true;
         self.shared.wake.notify_one();
+        if let Part::Observer(stopping) = &self.part {
+            stopping.cancel();
+        }
     }
 }
 

@@ -42,7 +42,7 @@ fn get(store: &Store, key: &str) -> Option<i64> {
 }
 
 fn propose(quorum: &Quorum, records: Vec<Record>) -> Result<(), ProposeError> {
-    quorum.propose(quorum.term(), records, 30, TimestampMs(2))?.wait()
+    quorum.propose(quorum.term().unwrap(), records, 30, TimestampMs(2))?.wait()
 }
 
 fn files(disk: &SimFs, suffix: &str) -> Vec<String> {
@@ -82,9 +82,9 @@ fn a_new_cluster_need_not_wait_for_the_disk_but_all_that_follows_waits() {
     propose(&quorum, vec![set("a", 1)]).unwrap();
     assert_eq!(get(&store, "a"), Some(1));
     let syncs = disk.syncs();
-    let second = quorum.propose(quorum.term(), vec![set("a", 2)], 30, TimestampMs(2)).unwrap();
+    let second = quorum.propose(quorum.term().unwrap(), vec![set("a", 2)], 30, TimestampMs(2)).unwrap();
     // Not even an answer that changes nothing, since it rests on what is not on disk.
-    let third = quorum.propose(quorum.term(), Vec::new(), 30, TimestampMs(2)).unwrap();
+    let third = quorum.propose(quorum.term().unwrap(), Vec::new(), 30, TimestampMs(2)).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!((get(&store, "a"), disk.syncs()), (Some(1), syncs));
     go_on.send(Ok(())).unwrap();
@@ -123,7 +123,7 @@ fn only_a_new_log_is_published_early() {
     propose(&quorum, vec![set("a", 1)]).unwrap();
     quorum.close();
     let (quorum, store, go_on) = found_early(&disk);
-    let ticket = quorum.propose(quorum.term(), vec![set("a", 2)], 30, TimestampMs(2)).unwrap();
+    let ticket = quorum.propose(quorum.term().unwrap(), vec![set("a", 2)], 30, TimestampMs(2)).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!(get(&store, "a"), Some(1));
     go_on.send(Ok(())).unwrap();
@@ -139,7 +139,8 @@ fn proposals_that_wait_together_share_one_sync() {
     let before = disk.syncs();
     let tickets: Vec<Ticket> = {
         // While the queue is held the worker cannot take a part of them.
-        let tickets = (0..100).map(|n| quorum.propose(quorum.term(), vec![set("a", n)], 30, TimestampMs(2)).unwrap());
+        let tickets =
+            (0..100).map(|n| quorum.propose(quorum.term().unwrap(), vec![set("a", n)], 30, TimestampMs(2)).unwrap());
         tickets.collect()
     };
     for ticket in tickets {
@@ -190,10 +191,11 @@ fn a_write_that_fails_takes_its_term_along_and_the_log_goes_on() {
     let disk = SimFs::new();
     let (quorum, store) = open(&disk);
     propose(&quorum, vec![set("a", 1)]).unwrap();
-    let (term, next) = (quorum.term(), quorum.next_offset());
+    let (term, next) = (quorum.term().unwrap(), quorum.next_offset());
     disk.fail_write(1);
     assert!(matches!(propose(&quorum, vec![set("a", 2)]), Err(ProposeError::Write(_))));
-    assert_ne!(quorum.term(), term);
+    assert_ne!(quorum.term(), Some(term));
+    assert_eq!(quorum.leadership().borrow().term, quorum.term(), "the leadership says that the term is another");
     assert!(matches!(quorum.propose(term, vec![set("a", 3)], 30, TimestampMs(2)), Err(ProposeError::TermOver)));
     assert_eq!((get(&store, "a"), quorum.next_offset()), (Some(1), next));
     propose(&quorum, vec![set("b", 4)]).unwrap();
@@ -301,7 +303,7 @@ fn what_is_too_large_for_a_batch_is_refused_and_nothing_of_it_is_there() {
 fn an_empty_proposal_waits_for_those_before_it() {
     let disk = SimFs::new();
     let (quorum, store) = open(&disk);
-    let _first = quorum.propose(quorum.term(), vec![set("a", 1)], 30, TimestampMs(2)).unwrap();
+    let _first = quorum.propose(quorum.term().unwrap(), vec![set("a", 1)], 30, TimestampMs(2)).unwrap();
     propose(&quorum, vec![]).unwrap();
     assert_eq!(get(&store, "a"), Some(1));
     let before = disk.syncs();
@@ -313,7 +315,7 @@ fn an_empty_proposal_waits_for_those_before_it() {
 fn after_close_nothing_more_is_accepted() {
     let disk = SimFs::new();
     let (quorum, _) = open(&disk);
-    let ticket = quorum.propose(quorum.term(), vec![set("a", 1)], 30, TimestampMs(2)).unwrap();
+    let ticket = quorum.propose(quorum.term().unwrap(), vec![set("a", 1)], 30, TimestampMs(2)).unwrap();
     quorum.close();
     ticket.wait().unwrap();
     assert!(matches!(propose(&quorum, vec![set("a", 2)]), Err(ProposeError::Failed(_))));

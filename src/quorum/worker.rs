@@ -2,6 +2,7 @@
 //! applies and publishes them one by one and answers.
 
 use super::log::{Log, WriteError};
+use super::tail::Tail;
 use super::{Batch, Founding, Proposal, ProposeError, QuorumError, Settle, Shared, Term};
 use crate::metadata::Replica;
 use crate::model::LeaderEpoch;
@@ -15,6 +16,7 @@ pub(super) fn start(
     replica: Replica,
     epoch: LeaderEpoch,
     founding: Founding,
+    tail: Arc<Tail>,
 ) -> io::Result<JoinHandle<()>> {
     let settle = match founding {
         Founding::Durable => None,
@@ -23,7 +25,7 @@ pub(super) fn start(
     std::thread::Builder::new().name("metadata".into()).spawn(move || {
         // A panic in a publisher must not leave callers waiting for ever.
         let last_words = LastWords(Arc::clone(&shared));
-        let mut worker = Worker { shared, log, replica, epoch, settle };
+        let mut worker = Worker { shared, log, replica, epoch, settle, tail };
         match worker.run() {
             Ok(()) => last_words.0.fail(QuorumError::Stopped, false),
             Err(error) => last_words.0.fail(error, true),
@@ -41,7 +43,7 @@ impl Drop for LastWords {
 
 impl Shared {
     /// Marks the log as failed, or stopped; the first word stands. Everyone who waits is told.
-    fn fail(&self, error: QuorumError, tell_node: bool) {
+    pub(super) fn fail(&self, error: QuorumError, tell_node: bool) {
         let mut queue = self.queue.lock();
         let failure = Arc::clone(queue.failure.get_or_insert_with(|| Arc::new(error)));
         for proposal in queue.proposals.drain(..) {
@@ -56,7 +58,7 @@ impl Shared {
 }
 
 impl Proposal {
-    fn answer(self, result: Result<(), ProposeError>) {
+    pub(super) fn answer(self, result: Result<(), ProposeError>) {
         if let Some(done) = self.done {
             // Nobody waits any more: the client went away.
             let _ = done.send(result);
@@ -71,6 +73,7 @@ struct Worker {
     epoch: LeaderEpoch,
     /// To be called before the first sync.
     settle: Option<Settle>,
+    tail: Arc<Tail>,
 }
 
 impl Worker {
@@ -121,11 +124,14 @@ impl Worker {
     fn commit(&mut self, proposals: Vec<Proposal>) -> Result<(), QuorumError> {
         for mut proposal in proposals {
             if let Some(batch) = proposal.batch.take() {
+                let (base, next) = (batch.first(), batch.last.next());
                 self.shared.queue.lock().pending -= if batch.records.is_empty() { 0 } else { batch.bytes.len() };
                 if !batch.records.is_empty() {
                     let applied = self.replica.commit(batch.records, batch.last, self.epoch.0);
                     applied.map_err(|error| QuorumError::Apply(batch.last, error))?;
                 }
+                let stable = (!self.replica.in_transaction()).then(|| self.replica.store().image());
+                self.tail.push(base, next, batch.bytes, stable.as_ref());
             }
             proposal.answer(Ok(()));
         }
@@ -140,10 +146,12 @@ impl Worker {
         let error = Arc::new(error);
         tracing::error!(%error, "metadata could not be written; the changes that waited are refused");
         let mut queue = self.shared.queue.lock();
-        queue.term = Term(queue.term.0 + 1);
+        queue.term = queue.term.map(|term| Term(term.0 + 1));
         queue.next = self.log.end();
         queue.pending = 0;
         let rest: Vec<Proposal> = queue.proposals.drain(..).collect();
+        let term = queue.term;
+        self.shared.leadership.send_modify(|now| now.term = term);
         drop(queue);
         for proposal in proposals.into_iter().chain(rest) {
             proposal.answer(Err(ProposeError::Write(Arc::clone(&error))));

@@ -234,7 +234,9 @@ impl ControlType {
         }
     }
 
-    fn key(self) -> [u8; 4] {
+    /// The key of a control record of this type.
+    #[must_use]
+    pub fn key(self) -> [u8; 4] {
         let id: i16 = match self {
             ControlType::Abort => 0,
             ControlType::Commit => 1,

@@ -57,6 +57,9 @@ pub enum BadLevel {
 }
 
 /// The process has one log, so it has one set of loggers.
+/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps.
+const DEFAULT: &str = "info,openraft=error";
+
 static LOGGERS: OnceLock<Loggers> = OnceLock::new();
 
 /// Starts logging, once per process; `rust_log` is the variable `RUST_LOG`.
@@ -72,7 +75,7 @@ pub fn loggers() -> Option<&'static Loggers> {
 
 impl Loggers {
     fn new(json: bool, rust_log: Option<String>) -> Loggers {
-        let base = rust_log.filter(|text| EnvFilter::try_new(text).is_ok()).unwrap_or_else(|| "info".into());
+        let base = rust_log.filter(|text| EnvFilter::try_new(text).is_ok()).unwrap_or_else(|| DEFAULT.into());
         let (filter, handle) = reload::Layer::new(EnvFilter::new(&base));
         let layer = lines::layer().with_writer(std::io::stderr);
         let layer: Box<dyn Layer<Registry> + Send + Sync> = if json {

@@ -387,7 +387,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         grant: Option<Grant>,
     ) -> Result<(), String> {
         self.ctx.metrics.api(header.key).request(length);
-        let cost = api::cost(&header, &body)?;
+        let cost = api::cost(self.peer.side, &header, &body)?;
         if cost.0 <= DECODED_FREE {
             return self.place_weighed(&header, body, [grant, None]);
         }
@@ -414,7 +414,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         body: bytes::Bytes,
         grants: Grants,
     ) -> Result<(), String> {
-        if header.key == api::produce::KEY && api::produce::VERSIONS.contains(header.version) {
+        if header.key == api::produce::KEY
+            && api::produce::VERSIONS.contains(header.version)
+            && self.peer.side == api::Side::Broker
+        {
             // Appended with the others of this wake-up, at the latest before anything else is placed.
             let Some(later) = self.placer.add(&self.ctx, &self.peer, header, &body)? else {
                 self.placing.extend(grants.into_iter().flatten());
@@ -455,16 +458,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if placed.is_ready() && self.queue.is_empty() {
                 // The hot path: straight into the send buffer.
                 let before = self.outgoing.tail.len();
-                placed.encode(&mut self.outgoing.tail).map_err(|error| Closed::BadRequest(error.to_string()))?;
+                placed
+                    .encode(&self.ctx, &self.peer, &mut self.outgoing.tail)
+                    .map_err(|error| Closed::BadRequest(error.to_string()))?;
                 let bytes = self.outgoing.tail.len() - before;
                 let took = clock::now().saturating_duration_since(self.read_at);
                 self.ctx.metrics.api(api::produce::KEY).answered(took, bytes);
                 continue;
             }
             let state = if placed.is_ready() {
-                State::Done(placed.answer())
+                State::Done(placed.answer(&self.ctx, &self.peer))
             } else {
-                State::Waiting(Box::pin(async move { placed.committed().await.answer() }))
+                let (ctx, peer) = (Arc::clone(&self.ctx), Arc::clone(&self.peer));
+                State::Waiting(Box::pin(async move { placed.committed().await.answer(&ctx, &peer) }))
             };
             self.queue.push(Slot { key: api::produce::KEY, received: self.read_at, state, _grants: Grants::default() });
         }

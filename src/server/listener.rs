@@ -5,7 +5,7 @@ use super::guarded::Guarded;
 use super::limits::{Limits, Refused};
 use super::login::Login;
 use super::reach::Surroundings;
-use crate::api::{self, Peer, Reached};
+use crate::api::{self, Peer, Reached, Side};
 use crate::config::Listener;
 use crate::config::settings::Network;
 use crate::metrics::Rejection;
@@ -29,6 +29,8 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Bound {
     pub listener: Listener,
+    /// Whom it is for.
+    pub side: Side,
     socket: TcpListener,
     pub address: SocketAddr,
     send_buffer: Option<usize>,
@@ -48,7 +50,7 @@ impl Bound {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn bind(listener: &Listener, network: &Network) -> Result<Bound, String> {
+    pub fn bind(listener: &Listener, side: Side, network: &Network) -> Result<Bound, String> {
         let host = if listener.host.is_empty() { "::" } else { listener.host.as_str() };
         let mut addresses: Vec<SocketAddr> = (host, listener.port)
             .to_socket_addrs()
@@ -67,6 +69,7 @@ impl Bound {
                 Ok((socket, address)) => {
                     return Ok(Bound {
                         listener: listener.clone(),
+                        side,
                         socket,
                         address,
                         send_buffer: network.send_buffer_bytes,
@@ -231,10 +234,12 @@ impl Accept {
         });
         let peer = Peer {
             listener: self.bound.listener.name.as_str().to_owned(),
+            side: self.bound.side,
             protocol: self.bound.listener.protocol,
             address,
             principal: Principal::anonymous(),
             by_token: false,
+            forwarded: false,
             muted: Arc::default(),
             reached,
         };

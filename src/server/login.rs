@@ -107,7 +107,7 @@ impl Login {
             }
             Framing::Kafka => header::parse(&frame).map_err(|error| error.to_string())?,
         };
-        api::cost(&header, &body)?;
+        api::cost(peer.side, &header, &body)?;
         let outcome = match header.key {
             sasl_handshake::KEY => {
                 let mechanism = sasl_handshake::mechanism(header.version, body.clone())?;

@@ -16,13 +16,17 @@ use super::record::State;
 use super::request::{Add, Described, Due, End, Init, List, Listed, Producer, Reply, Request, Verify};
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
-use crate::controller::Service;
+use crate::controller::Client;
 use crate::coordinator::{Host, Limits, Runtime, partition_for};
 use crate::group::GroupCoordinator;
 use crate::metadata::Store;
 use crate::metrics::{Count, Metrics};
-use crate::model::{ErrorCode, PartitionId, ProducerId, TimestampMs, TopicName, TransactionalId};
+use crate::model::{
+    ErrorCode, NodeId, PartitionId, ProducerId, TimestampMs, TopicName, TopicPartition, TransactionalId,
+};
 use crate::partition::{self, TransactionEnd};
+use crate::peer::Pool;
+use crate::peer::transactions::{MembershipQuestion, verify};
 use crate::rt::clock;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -58,17 +62,19 @@ impl TransactionCoordinator {
     pub fn new(
         config: Arc<config::Live>,
         metadata: Arc<Store>,
-        controller: Arc<Service>,
+        client: Arc<Client>,
         producer_ids: Arc<ProducerIds>,
         partitions: Arc<partition::Manager>,
         groups: Arc<GroupCoordinator>,
+        peers: Arc<Pool>,
     ) -> Arc<TransactionCoordinator> {
         let node = config.load().settings().node_id;
-        let markers = Markers { metadata: Arc::clone(&metadata), partitions: Arc::clone(&partitions), groups };
+        let markers =
+            Markers { node, peers, metadata: Arc::clone(&metadata), partitions: Arc::clone(&partitions), groups };
         let shards = Shards {
             config,
             metadata,
-            controller,
+            client,
             producer_ids,
             markers,
             settling: Mutex::default(),
@@ -133,7 +139,10 @@ impl TransactionCoordinator {
         partitions: Vec<Target>,
         joining: Joining,
     ) -> Vec<ErrorCode> {
-        let mut answers = if joining == Joining::Joins {
+        let coordinator = self.coordinator_of(&id);
+        let mut answers = if let Some(elsewhere) = coordinator.filter(|node| *node != self.markers().node) {
+            self.join_elsewhere(elsewhere, &id, producer, partitions, joining).await
+        } else if joining == Joining::Joins {
             let count = partitions.len();
             let add = Add { id: id.clone(), producer, partitions, version: EPOCH_PER_TRANSACTION };
             let mut answer = self.add(add.clone()).await;
@@ -154,6 +163,54 @@ impl TransactionCoordinator {
             };
         }
         answers
+    }
+
+    /// The broker that coordinates a transaction, as the metadata says.
+    fn coordinator_of(&self, id: &TransactionalId) -> Option<NodeId> {
+        let host = self.runtime.host();
+        let image = host.metadata.load();
+        image.topic(Shards::TOPIC)?.partition(host.partition_for(id))?.leader
+    }
+
+    /// As [`TransactionCoordinator::join`], asking another broker (`AddPartitionsToTxnManager`).
+    async fn join_elsewhere(
+        &self,
+        coordinator: NodeId,
+        id: &TransactionalId,
+        producer: Producer,
+        partitions: Vec<Target>,
+        joining: Joining,
+    ) -> Vec<ErrorCode> {
+        let settings = self.runtime.host().settings();
+        let question = MembershipQuestion {
+            transactional_id: id.as_str().to_owned(),
+            producer_id: producer.0,
+            producer_epoch: producer.1,
+            verify_only: joining != Joining::Joins,
+            partitions: partitions.iter().map(|(topic, at)| TopicPartition::new(topic.clone(), *at)).collect(),
+        };
+        let until = clock::now() + settings.transactions.settle_wait;
+        loop {
+            let link = self.markers().peers.link(coordinator);
+            let answers = match verify(&link, &question, settings.network.request_timeout).await {
+                Ok(Ok(answers)) => answers,
+                Ok(Err(error)) => return vec![error; partitions.len()],
+                Err(error) => {
+                    tracing::info!(%id, %error, "the coordinator of a transaction was not asked");
+                    return vec![ErrorCode::NETWORK_EXCEPTION; partitions.len()];
+                }
+            };
+            let of = |at: &TopicPartition| {
+                let found = answers.iter().find(|(partition, _)| partition == at);
+                found.map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |(_, error)| *error)
+            };
+            let answers: Vec<ErrorCode> = question.partitions.iter().map(of).collect();
+            let unsettled = joining == Joining::Joins && answers.contains(&ErrorCode::CONCURRENT_TRANSACTIONS);
+            if !unsettled || clock::now() >= until {
+                return answers;
+            }
+            tokio::time::sleep(AGAIN_FIRST).await;
+        }
     }
 
     /// EndTxn.
@@ -262,7 +319,7 @@ impl TransactionCoordinator {
 struct Shards {
     config: Arc<config::Live>,
     metadata: Arc<Store>,
-    controller: Arc<Service>,
+    client: Arc<Client>,
     producer_ids: Arc<ProducerIds>,
     markers: Markers,
     /// Transactions that a task settles, and whether it was asked for again since it began.
@@ -344,8 +401,7 @@ impl Shards {
     }
 
     async fn fresh(&self) -> Result<ProducerId, ErrorCode> {
-        let node = self.settings().node_id;
-        self.producer_ids.next(node, &self.metadata, &self.controller).await.map_err(|error| error.code)
+        self.producer_ids.next(&self.client).await.map_err(|error| error.code)
     }
 }
 

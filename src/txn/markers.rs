@@ -1,15 +1,19 @@
 //! The ends of transactions, written into the partitions that the transactions wrote to.
 //!
-//! On one broker that is a direct append. Where partitions have their leaders elsewhere (not yet), this is the place that
-//! sends WriteTxnMarkers instead.
+//! Where this broker leads that is a direct append; the leaders of the others are sent WriteTxnMarkers, one request each
+//! (`TransactionMarkerChannelManager`).
 
 use crate::group::GroupCoordinator;
 use crate::metadata::Store;
-use crate::model::{ErrorCode, PartitionId, TopicName};
+use crate::model::{ErrorCode, NodeId, PartitionId, TopicName, TopicPartition};
 use crate::partition::{CommitWait, Manager, TransactionEnd};
+use crate::peer::Pool;
+use crate::peer::transactions::{Marker, write_markers};
 use crate::rt::clock;
 #[cfg(test)]
 use crate::rt::planted;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,15 +25,71 @@ const COMMIT_MAX: Duration = Duration::from_secs(30);
 
 /// Writes markers.
 pub struct Markers {
+    pub node: NodeId,
+    /// Links to the other brokers.
+    pub peers: Arc<Pool>,
     pub metadata: Arc<Store>,
     pub partitions: Arc<Manager>,
     pub groups: Arc<GroupCoordinator>,
 }
 
 impl Markers {
-    /// Writes the end of a transaction into each of the partitions. Answers what became of it, in their order; what was
-    /// written is committed.
+    /// Writes the end of a transaction into each of the partitions, wherever they are led. Answers what became of it, in
+    /// their order; what was written is committed.
     pub async fn write(&self, end: &TransactionEnd, to: &[Target]) -> Vec<ErrorCode> {
+        let image = self.metadata.load();
+        let mut by_leader: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        let mut answers = vec![ErrorCode::LEADER_NOT_AVAILABLE; to.len()];
+        for (at, (topic, number)) in to.iter().enumerate() {
+            let leader = image.topic(topic.as_str()).and_then(|topic| topic.partition(*number)?.leader);
+            if let Some(leader) = leader {
+                by_leader.entry(leader).or_default().push(at);
+            }
+        }
+        let asked = by_leader.into_iter().map(|(leader, asked)| async move {
+            let some: Vec<Target> = asked.iter().filter_map(|at| to.get(*at).cloned()).collect();
+            let answers = match leader == self.node {
+                true => self.write_here(end, &some).await,
+                false => self.send(leader, end, some).await,
+            };
+            asked.into_iter().zip(answers)
+        });
+        for (at, answer) in join_all(asked).await.into_iter().flatten() {
+            if let Some(slot) = answers.get_mut(at) {
+                *slot = answer;
+            }
+        }
+        answers
+    }
+
+    /// Asks the leader of the partitions to write the end of a transaction into them.
+    async fn send(&self, leader: NodeId, end: &TransactionEnd, to: Vec<Target>) -> Vec<ErrorCode> {
+        let partitions: Vec<TopicPartition> =
+            to.into_iter().map(|(topic, number)| TopicPartition::new(topic, number)).collect();
+        let marker = Marker {
+            producer_id: end.producer.0,
+            producer_epoch: end.producer.1,
+            commit: end.commit,
+            coordinator_epoch: end.coordinator_epoch,
+            partitions: partitions.clone(),
+        };
+        match write_markers(&self.peers.link(leader), &[marker], COMMIT_MAX).await {
+            Ok(written) => {
+                let answer = |at: &TopicPartition| {
+                    let found = written.iter().find(|(_, partition, _)| partition == at);
+                    found.map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |(_, _, error)| *error)
+                };
+                partitions.iter().map(answer).collect()
+            }
+            Err(error) => {
+                tracing::info!(%error, "the ends of a transaction could not be sent");
+                vec![ErrorCode::NETWORK_EXCEPTION; partitions.len()]
+            }
+        }
+    }
+
+    /// As [`Markers::write`], of partitions that this broker leads: of others, it says so.
+    pub async fn write_here(&self, end: &TransactionEnd, to: &[Target]) -> Vec<ErrorCode> {
         let mut answers = vec![ErrorCode::NONE; to.len()];
         let mut waits = Vec::new();
         // All of them first: their commits are waited for together.
@@ -75,6 +135,7 @@ impl Markers {
         number: PartitionId,
     ) -> Result<Option<CommitWait>, ErrorCode> {
         let held = self.partitions.topic(topic.as_str()).and_then(|topic| topic.partition(number));
-        held.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.append_end(end, clock::now_ms())
+        // Who knows the metadata better asked us, or will when it looks again.
+        held.ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?.append_end(end, clock::now_ms())
     }
 }

@@ -1,9 +1,13 @@
 //! Producer ids that no producer has had before, taken from blocks that the controller hands out.
 
-use crate::controller::{ApiError, Service};
-use crate::metadata::Store;
-use crate::model::{ErrorCode, NodeId, ProducerId};
+use crate::controller::{ApiError, Client};
+use crate::model::{ErrorCode, ProducerId};
+use crate::rt::clock;
+use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// How long the controller is looked for, while clients wait.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The rest of this broker's current block. Ids left over when the broker stops are never used.
 #[derive(Debug, Default)]
@@ -19,10 +23,10 @@ impl ProducerIds {
     ///
     /// # Errors
     /// As said.
-    pub async fn next(&self, node: NodeId, store: &Store, controller: &Service) -> Result<ProducerId, ApiError> {
+    pub async fn next(&self, client: &Client) -> Result<ProducerId, ApiError> {
         let mut rest = self.rest.lock().await;
         if rest.0 >= rest.1 {
-            *rest = fetch(node, store, controller).await?;
+            *rest = fetch(client).await?;
         }
         let id = rest.0;
         rest.0 += 1;
@@ -30,10 +34,9 @@ impl ProducerIds {
     }
 }
 
-async fn fetch(node: NodeId, store: &Store, controller: &Service) -> Result<(i64, i64), ApiError> {
+async fn fetch(client: &Client) -> Result<(i64, i64), ApiError> {
     let busy = || ApiError::bare(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-    let epoch = store.load().brokers.get(&node).map(|broker| broker.epoch).ok_or_else(busy)?;
-    let block = controller.allocate_producer_ids(node, epoch).await.map_err(|error| {
+    let block = client.allocate_producer_ids(clock::now() + PATIENCE).await.map_err(|error| {
         tracing::warn!(%error, "the controller gave no block of producer ids");
         busy()
     })?;

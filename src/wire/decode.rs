@@ -5,7 +5,7 @@
 
 use crate::wire::{Cost, Refused, guard};
 use bytes::Bytes;
-use kafka_protocol::protocol::Request;
+use kafka_protocol::protocol::{Decodable, Request};
 
 /// The most that the decoded form of one request may occupy. An honest request is far below it: a commit of a hundred
 /// thousand offsets takes a sixth.
@@ -30,6 +30,21 @@ pub fn decode<T: Request>(version: i16, mut body: Bytes) -> Result<T, DecodeErro
     let key = T::KEY;
     admit(key, version, &body)?;
     T::decode(&mut body, version).map_err(|error| DecodeError::Malformed { key, version, message: error.to_string() })
+}
+
+/// Decodes the response of another broker to a request of type `T`, guarded like a request.
+pub fn decode_response<T: Request>(version: i16, mut body: Bytes) -> Result<T::Response, DecodeError> {
+    let key = T::KEY;
+    let cost =
+        guard::check_response(key, version, &body).map_err(|refused| DecodeError::Refused { key, version, refused })?;
+    if cost > DECODED_MAX {
+        return Err(DecodeError::TooLarge { key, version, cost: cost.0 });
+    }
+    T::Response::decode(&mut body, version).map_err(|error| DecodeError::Malformed {
+        key,
+        version,
+        message: error.to_string(),
+    })
 }
 
 /// Whether a body may be decoded.

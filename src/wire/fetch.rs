@@ -7,6 +7,10 @@
 //!
 //! [`parse`] is its own guard: its lists take at most [`decoded_max`] bytes.
 
+mod answer;
+
+pub use answer::parse_response;
+
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset, PartitionId, ProducerId, TopicId};
 use crate::wire::reader::{Reader, Width};
 use crate::wire::writer::Writer;

@@ -1,4 +1,5 @@
-//! The guard: walks a request's body by the shape of its message before the `kafka-protocol` crate sees it.
+//! The guard: walks a request's body, or the answer of another broker, by the shape of its message before the
+//! `kafka-protocol` crate sees it.
 //!
 //! A body that passes cannot make the crate's decoder allocate more than [`Cost`] says: every length and count was shown
 //! to fit in the bytes that remain, every tagged field has the size it declares, every varint fits its type. It is also
@@ -34,7 +35,16 @@ pub fn check(key: i16, version: i16, body: &[u8]) -> Result<Cost, Refused> {
 
 /// As [`check`], and counts.
 pub fn weigh(key: i16, version: i16, body: &[u8]) -> Result<Weight, Refused> {
-    let compiled = compiled(key).ok_or(Refused::UnknownApi { key })?;
+    walk(&COMPILED, key, version, body)
+}
+
+/// As [`check`], for the answer of another broker.
+pub fn check_response(key: i16, version: i16, body: &[u8]) -> Result<Cost, Refused> {
+    walk(&RESPONSES, key, version, body).map(|weight| weight.cost)
+}
+
+fn walk(shapes: &'static [Option<Compiled>], key: i16, version: i16, body: &[u8]) -> Result<Weight, Refused> {
+    let compiled = compiled(shapes, key).ok_or(Refused::UnknownApi { key })?;
     let program = version
         .checked_sub(compiled.api.min)
         .and_then(|index| compiled.programs.get(usize::try_from(index).ok()?))
@@ -51,13 +61,13 @@ pub fn weigh(key: i16, version: i16, body: &[u8]) -> Result<Weight, Refused> {
 /// Kafka's name of an API whose shape is known.
 #[must_use]
 pub fn name(key: i16) -> Option<&'static str> {
-    compiled(key).map(|compiled| compiled.api.name)
+    compiled(&COMPILED, key).map(|compiled| compiled.api.name)
 }
 
 /// The first flexible version of an API whose shape is known; `i16::MAX` if it has none.
 #[must_use]
 pub fn first_flexible(key: i16) -> Option<i16> {
-    compiled(key).map(|compiled| compiled.api.flexible)
+    compiled(&COMPILED, key).map(|compiled| compiled.api.flexible)
 }
 
 /// A shape at one version.
@@ -113,9 +123,12 @@ struct Compiled {
     programs: Vec<Program>,
 }
 
-static COMPILED: LazyLock<Vec<Option<Compiled>>> = LazyLock::new(|| {
+static COMPILED: LazyLock<Vec<Option<Compiled>>> = LazyLock::new(|| compile_all(shape::all()));
+static RESPONSES: LazyLock<Vec<Option<Compiled>>> = LazyLock::new(|| compile_all(shape::responses()));
+
+fn compile_all(apis: impl Iterator<Item = &'static Api>) -> Vec<Option<Compiled>> {
     let mut by_key = Vec::new();
-    for api in shape::all() {
+    for api in apis {
         let key = usize::from(api.key.unsigned_abs());
         if by_key.len() <= key {
             by_key.resize_with(key + 1, || None);
@@ -125,10 +138,10 @@ static COMPILED: LazyLock<Vec<Option<Compiled>>> = LazyLock::new(|| {
         by_key[key] = Some(Compiled { api, decoded: decoded_size(api.fields), programs });
     }
     by_key
-});
+}
 
-fn compiled(key: i16) -> Option<&'static Compiled> {
-    COMPILED.get(usize::try_from(key).ok()?)?.as_ref()
+fn compiled(shapes: &'static [Option<Compiled>], key: i16) -> Option<&'static Compiled> {
+    shapes.get(usize::try_from(key).ok()?)?.as_ref()
 }
 
 fn compile(fields: &'static [Field], version: i16, flexible: bool) -> Program {

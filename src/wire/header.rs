@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 const API_VERSIONS: i16 = 18;
 
+/// The private request that carries the quorum's messages, on controllers' listeners only. No key of Kafka's comes near.
+pub const QUORUM_KEY: i16 = 29_000;
+
 /// What stands before every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHeader {
@@ -59,6 +62,9 @@ pub fn parse(frame: &Bytes) -> Result<(RequestHeader, Bytes), HeaderError> {
 /// The header version of a request, or `None` for a key that is not known. Any version of a known key has one.
 #[must_use]
 pub fn request_header_version(key: i16, version: i16) -> Option<i16> {
+    if key == QUORUM_KEY {
+        return Some(1);
+    }
     Some(if version >= guard::first_flexible(key)? { 2 } else { 1 })
 }
 
@@ -68,6 +74,16 @@ pub fn request_header_version(key: i16, version: i16) -> Option<i16> {
 pub fn response_header_version(key: i16, version: i16) -> i16 {
     let flexible = guard::first_flexible(key).is_some_and(|first| version >= first);
     i16::from(flexible && key != API_VERSIONS)
+}
+
+/// How many bytes of a response, without its length, are its header.
+pub(crate) fn response_header_length(key: i16, version: i16, frame: &[u8]) -> Result<usize, Refused> {
+    let mut reader = Reader::new(frame);
+    reader.i32()?;
+    if response_header_version(key, version) >= 1 {
+        reader.skip_tags()?;
+    }
+    Ok(reader.at())
 }
 
 #[cfg(test)]

@@ -15,13 +15,14 @@ pub mod frame;
 pub mod guard;
 pub mod header;
 pub mod offsets;
+pub mod principal;
 pub mod produce;
 pub(crate) mod reader;
 mod refused;
 pub mod shape;
 mod writer;
 
-pub use decode::{DECODED_MAX, DecodeError, decode};
+pub use decode::{DECODED_MAX, DecodeError, decode, decode_response};
 pub use encode::{EncodeError, response, response_into};
 pub use frame::{FrameCodec, FrameError};
 pub use guard::Cost;

@@ -7,15 +7,23 @@
 
 pub(super) mod acls;
 pub(super) mod brokers;
+mod change;
 pub(super) mod configs;
+pub(super) mod directories;
 pub(super) mod features;
+pub(super) mod heartbeats;
+pub(super) mod isr;
+pub(super) mod leadership;
+pub(super) mod lifecycle;
 pub(super) mod partitions;
 pub(super) mod placement;
 pub(super) mod producer_ids;
 pub(super) mod quotas;
+pub(super) mod reassignment;
 pub(super) mod scram;
 pub(super) mod tokens;
 pub(super) mod topics;
+pub(super) mod view;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
-//! Adding partitions to topics, and noting the directories that brokers chose.
+//! Adding partitions to topics.
 
 use super::placement::place;
 use super::topics::duplicates;
 use super::{Decision, Draw, check_assignment, new_partition};
-use crate::controller::request::{ApiError, DirectoryAssignment, NewPartitions};
-use crate::metadata::record::{PartitionChange, PartitionRecord};
+use crate::controller::request::{ApiError, NewPartitions};
+use crate::metadata::record::PartitionRecord;
 use crate::metadata::{Image, Record};
-use crate::model::{ErrorCode, NodeId, PartitionId};
+use crate::model::{ErrorCode, PartitionId};
 
 /// Decides CreatePartitions; one answer per topic, in order.
 pub(crate) fn create(
@@ -97,39 +97,4 @@ fn create_one(
     }
     records.extend(new);
     Ok(())
-}
-
-/// Notes in which directories a broker put its replicas (AssignReplicasToDirs).
-pub(crate) fn assign_directories(
-    broker: NodeId,
-    assignments: &[DirectoryAssignment],
-    image: &Image,
-) -> Decision<Vec<Result<(), ApiError>>> {
-    let mut records = Vec::new();
-    let answer = assignments
-        .iter()
-        .map(|assignment| {
-            let topic =
-                image.topic_by_id(assignment.topic).ok_or_else(|| ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID))?;
-            let partition = topic
-                .partition(assignment.partition)
-                .ok_or_else(|| ApiError::bare(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
-            let replica = partition
-                .replicas
-                .iter()
-                .position(|id| *id == broker)
-                .ok_or_else(|| ApiError::bare(ErrorCode::NOT_LEADER_OR_FOLLOWER))?;
-            if partition.directories.get(replica) != Some(&assignment.directory) {
-                let mut directories = partition.directories.clone();
-                if let Some(directory) = directories.get_mut(replica) {
-                    *directory = assignment.directory;
-                }
-                let mut change = PartitionChange::new(assignment.topic, assignment.partition);
-                change.directories = Some(directories);
-                records.push(Record::PartitionChange(change));
-            }
-            Ok(())
-        })
-        .collect();
-    Decision { records, answer }.bounded(false)
 }

@@ -64,6 +64,7 @@ impl Rig {
         let asked = Arc::clone(&current);
         let settings = ManagerSettings {
             node: NodeId(1),
+            lag_max: std::time::Duration::from_secs(30),
             producer_expiry_ms: i64::MAX,
             recovery_threads_per_dir: 1,
             move_threads: 1,

@@ -19,6 +19,8 @@ pub struct Wanted {
     pub max_bytes: i32,
     pub current_epoch: LeaderEpoch,
     pub last_fetched_epoch: LeaderEpoch,
+    /// Where a follower's log starts.
+    pub follower_start: Offset,
 }
 
 /// What is answered for a partition, as far as it decides whether it must be in the answer.
@@ -39,6 +41,7 @@ pub struct Cached {
     max_bytes: i32,
     current_epoch: LeaderEpoch,
     last_fetched_epoch: LeaderEpoch,
+    follower_start: Offset,
     high_watermark: Offset,
     log_start: Offset,
 }
@@ -124,6 +127,7 @@ impl Session {
                 max_bytes: cached.max_bytes,
                 current_epoch: cached.current_epoch,
                 last_fetched_epoch: cached.last_fetched_epoch,
+                follower_start: cached.follower_start,
             })
             .collect()
     }
@@ -183,6 +187,7 @@ fn cache(w: &Wanted) -> Cached {
         max_bytes: w.max_bytes,
         current_epoch: w.current_epoch,
         last_fetched_epoch: w.last_fetched_epoch,
+        follower_start: w.follower_start,
         high_watermark: Offset::NONE,
         log_start: Offset::NONE,
     }

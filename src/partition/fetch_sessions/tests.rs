@@ -10,6 +10,7 @@ fn want(partition: i32, from: i64) -> Wanted {
         max_bytes: 1000,
         current_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        follower_start: Offset::NONE,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::metadata::record::PartitionRecord;
 use crate::metadata::{Change, Image, PartitionImage, Publisher, Record, Replicas};
 use crate::metrics::Metrics;
 use crate::model::{LeaderEpoch, NodeId, PartitionId, TopicId};
-use crate::partition::{Acks, Isolation, ManagerSettings, Outcome, ReadRequest};
+use crate::partition::{Acks, Isolation, ManagerSettings, Outcome, ReadRequest, Reader};
 use crate::record::Batch;
 use crate::record::build::BatchBuilder;
 use crate::rt::fs::Fs;
@@ -42,6 +42,7 @@ impl Rig {
         let config = Arc::new(config.clone());
         let settings = ManagerSettings {
             node: NodeId(1),
+            lag_max: std::time::Duration::from_secs(30),
             producer_expiry_ms: i64::MAX,
             recovery_threads_per_dir: 1,
             move_threads: 1,
@@ -104,11 +105,11 @@ impl Rig {
                 from,
                 max_bytes: 1 << 20,
                 min_one_batch: true,
-                isolation: Isolation::Uncommitted,
+                reader: Reader::Consumer { isolation: Isolation::Uncommitted, any_replica: false },
                 current_epoch: LeaderEpoch::NONE,
                 last_fetched_epoch: LeaderEpoch::NONE,
             };
-            let slice = partition.read(&request).unwrap().records.unwrap();
+            let slice = partition.read(&request, &Image::default()).unwrap().records.unwrap();
             let mut bytes = vec![0; slice.len];
             slice.file.read_exact_at(&mut bytes, slice.pos).unwrap();
             for batch in crate::record::Batches::new(&bytes) {
@@ -212,7 +213,7 @@ fn a_moved_partition_is_read_and_written_in_its_new_directory() {
     assert!(!fs.exists(Path::new("/a/t-0")) && fs.exists(Path::new("/c/t-0")));
     assert_eq!(rig.manager.future_replica(&Rig::at()), None);
     let told = futures_util::FutureExt::now_or_never(rig.manager.assignments()).unwrap();
-    assert_eq!(told.iter().map(|told| told.directory).collect::<Vec<_>>(), [rig.id(0), rig.id(2)]);
+    assert_eq!(told.iter().map(|told| DirectoryId(told.directory)).collect::<Vec<_>>(), [rig.id(0), rig.id(2)]);
 
     // As after `kill -9`: what the checkpoints of the new directory say is enough.
     let assigned = rig.id(2);

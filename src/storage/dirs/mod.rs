@@ -52,6 +52,12 @@ pub fn formatted(fs: &dyn Fs, dir: &Path) -> Result<Option<Formatted>, String> {
     Ok(Some(Formatted { cluster_id, node_id, shown: meta::shown(&content) }))
 }
 
+/// An id for a new cluster.
+#[must_use]
+pub fn fresh_cluster_id() -> String {
+    meta::base64(rand::uuid())
+}
+
 /// Writes the `meta.properties` of a directory that has none, with a new id, durably.
 ///
 /// # Errors
@@ -300,6 +306,15 @@ impl LogDirs {
         self.dirs.iter().filter(|dir| dir.is_live())
     }
 
+    /// The broker epoch of the last life, if it closed every directory cleanly and they are all here
+    /// (`LogManager.readBrokerEpochFromCleanShutdownFiles`): only then is it certain that no log lacks its end.
+    #[must_use]
+    pub fn epoch_of_clean_close(&self) -> Option<i64> {
+        let mut epochs = self.dirs.iter().map(|dir| dir.epoch_of_clean_close().filter(|_| dir.is_live()));
+        let first = epochs.next()??;
+        epochs.all(|epoch| epoch == Some(first)).then_some(first)
+    }
+
     #[must_use]
     pub fn by_id(&self, id: Uuid) -> Option<&LogDir> {
         self.dirs.iter().find(|dir| dir.id == id && !id.is_nil())
@@ -542,7 +557,7 @@ fn agree(paths: &[PathBuf], claimed: &[Result<Claim, String>], owner: &Owner) ->
     let known: Vec<(&PathBuf, &Meta)> =
         paths.iter().zip(claimed).filter_map(|(path, claim)| Some((path, &claim.as_ref().ok()?.meta))).collect();
     let stored = known.iter().find_map(|(_, meta)| meta.cluster_id.clone());
-    let expected = owner.cluster_id.clone().or(stored).unwrap_or_else(|| meta::base64(rand::uuid()));
+    let expected = owner.cluster_id.clone().or(stored).unwrap_or_else(fresh_cluster_id);
     for (i, (path, meta)) in known.iter().enumerate() {
         if let Some(NodeId(stored)) = meta.node_id.filter(|id| *id != owner.node_id) {
             return Err(DirsError::OtherNode { dir: (*path).clone(), stored, configured: owner.node_id.0 });

@@ -173,6 +173,23 @@ fn a_clean_close_is_noticed_once() {
 }
 
 #[test]
+fn a_life_ended_cleanly_if_it_closed_every_directory_in_one_epoch() {
+    let fs = SimFs::new();
+    let close = |epochs: &[i64]| {
+        let dirs = open(&fs, &["/a", "/b"]);
+        for (dir, epoch) in dirs.all().iter().zip(epochs) {
+            dirs.close(dir, *epoch).unwrap();
+        }
+        drop(dirs);
+        open(&fs, &["/a", "/b"]).epoch_of_clean_close()
+    };
+    assert_eq!(close(&[42, 42]), Some(42));
+    assert_eq!(close(&[42, 43]), None);
+    assert_eq!(close(&[42]), None);
+    assert_eq!(close(&[]), None);
+}
+
+#[test]
 fn an_empty_mark_of_an_older_kafka_is_a_clean_close() {
     let fs = SimFs::new();
     put(&fs, "/a/.kafka_cleanshutdown", "");

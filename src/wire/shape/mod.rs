@@ -7,12 +7,15 @@
 //! WriteTxnMarkers 2, DescribeLogDirs 5, ShareFetch 2, ShareAcknowledge 2,
 //! AddRaftVoter 1, DescribeShareGroupOffsets 1, and some between brokers.
 //!
+//! Of the responses there are those that this broker reads from other brokers ([`responses()`]).
+//!
 //! To add an API: one entry in the file of its kind. `protocol-tests/wire_golden.rs` compares it with the crate.
 
 mod admin;
 mod data;
 mod groups;
 mod internal;
+mod responses;
 
 /// A request's shape over all its versions.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +142,11 @@ impl Api {
 /// Every shape, by key.
 pub fn all() -> impl Iterator<Item = &'static Api> {
     [data::TABLE, groups::TABLE, admin::TABLE, internal::TABLE].into_iter().flatten()
+}
+
+/// The shapes of the responses that this broker reads from others, by key.
+pub fn responses() -> impl Iterator<Item = &'static Api> {
+    responses::TABLE.iter()
 }
 
 /// The words in which the tables are written.

@@ -83,7 +83,7 @@ impl Line<'_> {
             let mut placer = api::produce::Placer::default();
             match placer.add(ctx, &self.peer, header, &body).unwrap() {
                 Some(later) => later.await,
-                None => placer.place(ctx).next()?.committed().await.answer(),
+                None => placer.place(ctx).next()?.committed().await.answer(ctx, &self.peer),
             }
         } else {
             match api::place(ctx, &self.peer, header, body).unwrap() {

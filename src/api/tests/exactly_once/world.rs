@@ -7,7 +7,7 @@ use crate::api::{self, ConfigRules, Context};
 use crate::config;
 use crate::controller::{self, Registration};
 use crate::group::GroupCoordinator;
-use crate::metadata::{ConfigResource, DirectoryId, Endpoint, Publisher, Store};
+use crate::metadata::{ConfigResource, Publisher, Store};
 use crate::metrics::Metrics;
 use crate::model::TopicName;
 use crate::partition::fetch_sessions::FetchSessions;
@@ -61,25 +61,40 @@ impl World {
         let dirs = Arc::new(LogDirs::open(Arc::clone(&fs), &["/data".into()], &owner).unwrap());
         let clean = dirs.all().iter().all(LogDir::was_closed_cleanly);
         let store = Arc::new(Store::default());
-        let endpoint =
-            Endpoint { name: super::LISTENER.into(), host: "localhost".into(), port: 9092, security_protocol: 0 };
+        let listener = controller::RegisteredListener {
+            name: super::LISTENER.into(),
+            host: "localhost".into(),
+            port: 9092,
+            security_protocol: 0,
+        };
         let start = controller::Start {
             fs: Arc::clone(&fs),
             dir: "/data".into(),
             settings: quorum::Settings::default(),
             registration: Registration {
-                node: settings.node_id,
+                broker: settings.node_id,
+                cluster_id: dirs.cluster_id().to_owned(),
                 incarnation: rand::uuid(),
-                endpoints: vec![endpoint],
+                listeners: vec![listener],
+                features: controller::supported_features(),
                 rack: None,
-                directories: dirs.live().map(|dir| DirectoryId(dir.id())).collect(),
+                log_dirs: dirs.live().map(LogDir::id).collect(),
+                previous_broker_epoch: -1,
             },
-            defaults: controller::Defaults { partitions: 1, replication_factor: 1, min_insync_replicas: 1 },
+            session_timeout: settings.membership.session_timeout,
+            defaults: controller::Defaults {
+                node: settings.node_id,
+                partitions: 1,
+                replication_factor: 1,
+                min_insync_replicas: 1,
+                unclean_leader_election: false,
+            },
             rules: Arc::new(ConfigRules::new(Arc::clone(&live))),
             clean,
             founding: quorum::Founding::Durable,
         };
         let controller = Arc::new(controller::start(start, Arc::clone(&store)).unwrap());
+        let client = api::testing::client(&controller);
         let flusher = Arc::new(Flusher::by_hand(&*fs, dirs.all()[0].path()).unwrap());
         let manager = Self::partitions(&live, fs, &dirs, &flusher, &metrics);
         store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
@@ -89,14 +104,15 @@ impl World {
         groups.start();
         let producer_ids = Arc::new(ProducerIds::default());
         // The first of a block: later ones come without the controller.
-        let _ = at_once(producer_ids.next(settings.node_id, &store, &controller));
+        let _ = at_once(producer_ids.next(&client));
         let transactions = TransactionCoordinator::new(
             Arc::clone(&live),
             Arc::clone(&store),
-            Arc::clone(&controller),
+            Arc::clone(&client),
             Arc::clone(&producer_ids),
             Arc::clone(&manager),
             Arc::clone(&groups),
+            Arc::new(api::testing::pool()),
         );
         transactions.start();
         let quotas = Arc::new(crate::access::quotas::Quotas::new(&settings.quotas, Arc::clone(&metrics)));
@@ -104,6 +120,7 @@ impl World {
             credentials: Arc::new(crate::access::Known::new(Arc::clone(&store), Arc::clone(&live))),
             metadata: store,
             controller,
+            client,
             config: live,
             cluster_id: dirs.cluster_id().to_owned(),
             auto_topics: Arc::default(),
@@ -130,6 +147,7 @@ impl World {
         let (resolve, cleaner) = (Arc::clone(live), Arc::clone(live));
         let settings = ManagerSettings {
             node: settings.node_id,
+            lag_max: settings.replication.lag_max,
             producer_expiry_ms: i64::MAX,
             recovery_threads_per_dir: settings.log.recovery_threads_per_dir,
             move_threads: 1,

@@ -5,16 +5,23 @@ mod acls;
 mod brokers;
 mod configs;
 mod features;
+mod heartbeats;
+mod isr;
+mod leadership;
+mod lifecycle;
+mod model;
 mod partitions;
 mod placement;
 mod quotas;
+mod reassignment;
 mod scram;
 mod tokens;
 mod topics;
 
+use super::view::View;
 use super::*;
 use crate::controller::request::*;
-use crate::metadata::record::{PartitionRecord, RegisterBroker};
+use crate::metadata::record::{BrokerChange, PartitionChange, PartitionRecord, RegisterBroker};
 use crate::metadata::{Change, ConfigResource, ResourceType};
 use crate::model::{Offset, PartitionId, TopicName};
 use std::collections::BTreeMap;
@@ -57,7 +64,39 @@ impl ConfigRules for Rules {
     }
 }
 
-pub(super) const DEFAULTS: Defaults = Defaults { partitions: 2, replication_factor: 1, min_insync_replicas: 1 };
+pub(super) const DEFAULTS: Defaults = Defaults {
+    node: NodeId(100),
+    partitions: 2,
+    replication_factor: 1,
+    min_insync_replicas: 1,
+    unclean_leader_election: false,
+};
+
+pub(super) fn view(image: &Image) -> View<'_> {
+    View::new(image, DEFAULTS)
+}
+
+/// What is left of a partition of topic 1 after these records.
+pub(super) fn partition(image: &Image, number: i32) -> PartitionImage {
+    let topic = image.topic_by_id(TopicId(Uuid::from_u128(1))).unwrap();
+    PartitionImage::clone(topic.partition(PartitionId(number)).unwrap())
+}
+
+/// A change of a partition of topic 1, to begin with.
+pub(super) fn change(number: i32) -> PartitionChange {
+    PartitionChange::new(TopicId(Uuid::from_u128(1)), PartitionId(number))
+}
+
+/// Eligible leader replicas off.
+pub(super) fn without_elr(image: &Image) -> Image {
+    after(image, vec![Record::Feature { name: "eligible.leader.replicas.version".into(), level: 0 }])
+}
+
+/// A config of topic `a`.
+pub(super) fn with_config(image: &Image, key: &str, value: &str) -> Image {
+    let resource = ConfigResource::topic(&TopicName::new("a"));
+    after(image, vec![Record::Config { resource, key: key.into(), value: Some(value.into()) }])
+}
 
 pub(super) fn directory(broker: i32) -> DirectoryId {
     DirectoryId(Uuid::from_u128(1000 + broker as u128))

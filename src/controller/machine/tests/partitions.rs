@@ -1,6 +1,6 @@
 use super::*;
-use crate::controller::machine::partitions::{assign_directories, create};
-use crate::metadata::record::PartitionChange;
+use crate::controller::machine::directories::assign;
+use crate::controller::machine::partitions::create;
 
 fn decide(image: &Image, count: i32, assignments: Option<&[&[i32]]>) -> Decision<Vec<Result<(), ApiError>>> {
     let assignments = assignments.map(|all| all.iter().map(|ids| nodes(ids)).collect());
@@ -71,20 +71,37 @@ fn a_topic_that_fails_leaves_nothing_of_itself_behind() {
     assert_eq!(decided.records, vec![]);
 }
 
+fn lies_in(directory: DirectoryId) -> [Assignment; 1] {
+    [Assignment { topic: TopicId(Uuid::from_u128(1)), partition: PartitionId(0), directory: directory.0 }]
+}
+
 #[test]
 fn a_brokers_choice_of_directory_is_recorded_once() {
-    let image = with_topic(&cluster(vec![broker(0), broker(1)]), "a", &[&[1, 0]]);
-    let topic = TopicId(Uuid::from_u128(1));
-    let assignment = |directory| DirectoryAssignment { topic, partition: PartitionId(0), directory };
-    let decided = assign_directories(NodeId(0), &[assignment(directory(9))], &image);
-    let mut change = PartitionChange::new(topic, PartitionId(0));
-    change.directories = Some([directory(1), directory(9)].into_iter().collect());
-    assert_eq!(decided.records, vec![Record::PartitionChange(change)]);
+    let two = BrokerImage { directories: vec![directory(0), directory(9)], ..broker(0) };
+    let image = with_topic(&cluster(vec![two, broker(1)]), "a", &[&[1, 0]]);
+    let decided = assign(NodeId(0), 100, &lies_in(directory(9)), &view(&image));
+    let mut expected = change(0);
+    expected.directories = Some([directory(1), directory(9)].into_iter().collect());
+    assert_eq!(decided.records, vec![Record::PartitionChange(expected)]);
 
     let image = after(&image, decided.records);
-    assert_eq!(assign_directories(NodeId(0), &[assignment(directory(9))], &image).records, vec![]);
-    assert_eq!(
-        assign_directories(NodeId(5), &[assignment(directory(9))], &image).answer[0],
-        Err(ApiError::bare(ErrorCode::NOT_LEADER_OR_FOLLOWER))
-    );
+    assert_eq!(assign(NodeId(0), 100, &lies_in(directory(9)), &view(&image)).records, vec![]);
+}
+
+#[test]
+fn only_a_replica_in_its_present_epoch_says_where_it_lies() {
+    let image = with_topic(&cluster(vec![broker(0), broker(1), broker(5)]), "a", &[&[1, 0]]);
+    let answer = assign(NodeId(5), 105, &lies_in(directory(5)), &view(&image)).answer.unwrap();
+    assert_eq!(answer, [Err(ErrorCode::NOT_LEADER_OR_FOLLOWER)]);
+    let stale = assign(NodeId(1), 7, &lies_in(directory(1)), &view(&image)).answer;
+    assert_eq!(stale, error(ErrorCode::STALE_BROKER_EPOCH, "Expected broker epoch 101, but got broker epoch 7"));
+}
+
+#[test]
+fn a_leader_whose_replica_turns_out_to_lie_in_a_lost_directory_leads_no_more() {
+    let image = with_topic(&cluster(vec![broker(0), broker(1)]), "a", &[&[1, 0]]);
+    let decided = assign(NodeId(1), 101, &lies_in(directory(77)), &view(&image));
+    let after = partition(&after(&image, decided.records), 0);
+    assert_eq!((after.leader, &after.isr[..]), (Some(NodeId(0)), &nodes(&[0])[..]));
+    assert_eq!(after.directories[0], directory(77));
 }
