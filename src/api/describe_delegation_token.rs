@@ -53,7 +53,8 @@ fn respond(
     Ok(shown.map(|token| describe(call.version, token, token_hmac(secret, &token.id))).collect())
 }
 
-/// Its owner, its renewers and who asked for it may know of a token, and who may DESCRIBE it, or DESCRIBE_TOKENS of its owner.
+/// Its owner, its renewers and who asked for it may know of a token, and who may DESCRIBE it, or DESCRIBE_TOKENS of its
+/// owner.
 fn may_see(token: &DelegationToken, call: &Call) -> bool {
     token.concerns(&call.peer.principal)
         || call.may().allow(Operation::Describe, ResourceKind::DelegationToken, &token.id)
