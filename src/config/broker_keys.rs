@@ -67,6 +67,14 @@ const OURS: &[Key] = &[
     .check(Check::Between(-1, 65535))
     .internal(),
     Key::new(
+        "connections.login.max.bytes",
+        Long,
+        Some("134217728"),
+        "Most memory of all connections that have not logged in, or not finished their TLS handshake. Beyond it, the one that waits longest of the address that holds most is closed.",
+    )
+    .check(Check::AtLeast(1))
+    .internal(),
+    Key::new(
         "connections.login.timeout.ms",
         Long,
         Some("30000"),

@@ -18,7 +18,7 @@ class Unavailable(Exception):
     """The broker cannot be had on this machine (the reason is the text)."""
 
 
-def _free_port():
+def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -70,17 +70,17 @@ class Broker:
         command = self.entry[key]
         return [self._fill(x) for x in (shlex.split(command) if isinstance(command, str) else command)]
 
-    def wipe(self, extra=None):
-        """An empty data folder, new ports, and settings in `properties` with `extra` on top."""
+    def wipe(self, extra=None, prepare="prepare"):
+        """An empty data folder, new ports, and settings in `properties` with `extra` on top; `prepare` names the command for it."""
         self.extra = dict(extra or {})
         shutil.rmtree(self.work, ignore_errors=True)
         os.makedirs(self.data)
-        self.port, self.controller_port = _free_port(), _free_port()
+        self.port, self.controller_port = free_port(), free_port()
         with open(os.path.join(self.work, "server.properties"), "w") as f:
             for key, value in {**self.entry.get("properties", {}), **self.extra}.items():
                 f.write(f"{key}={self._fill(str(value))}\n")
-        if "prepare" in self.entry:
-            r = subprocess.run(self._command("prepare"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if prepare in self.entry:
+            r = subprocess.run(self._command(prepare), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if r.returncode:
                 raise SystemExit(f"{self.name}: prepare failed:\n{r.stdout.decode(errors='replace')[-2000:]}")
 

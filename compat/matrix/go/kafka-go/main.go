@@ -60,6 +60,9 @@ func first(errs ...error) error {
 func (s *client) run(c adapter.Command) (adapter.Map, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
+	transport := fresh()
+	defer transport.CloseIdleConnections()
+	s.api.Transport = transport
 	switch c.Do {
 	case "metadata":
 		got, err := s.api.Metadata(ctx, &kafka.MetadataRequest{})
@@ -267,7 +270,7 @@ func (s *client) openProducer(c adapter.Command) error {
 	p := &producer{}
 	p.writer = &kafka.Writer{
 		Addr: s.addr, RequiredAcks: kafka.RequireAll, Compression: codecs[c.Codec], BatchTimeout: 5 * time.Millisecond, BatchSize: 10_000,
-		WriteBackoffMin: 50 * time.Millisecond, Transport: s.api.Transport,
+		WriteBackoffMin: 50 * time.Millisecond, Transport: fresh(),
 		Balancer: kafka.BalancerFunc(func(m kafka.Message, _ ...int) int { return m.WriterData.(tag).partition }),
 		Completion: func(messages []kafka.Message, err error) {
 			p.mu.Lock()
@@ -432,6 +435,11 @@ func (s *client) openGroup(c adapter.Command) error {
 	return nil
 }
 
+// fresh is a transport that has no metadata yet: with old metadata the client answers by itself that a new topic is unknown.
+func fresh() *kafka.Transport {
+	return &kafka.Transport{}
+}
+
 func code(err error) *int16 {
 	var broker kafka.Error
 	var large kafka.MessageTooLargeError
@@ -448,7 +456,7 @@ func code(err error) *int16 {
 
 func main() {
 	addr := kafka.TCP(os.Args[1])
-	api := &kafka.Client{Addr: addr, Timeout: 20 * time.Second, Transport: &kafka.Transport{MetadataTTL: 100 * time.Millisecond}}
+	api := &kafka.Client{Addr: addr, Timeout: 20 * time.Second}
 	s := &client{addr, os.Args[1], api, map[string]*producer{}, map[string]*held{}}
 	adapter.Serve(s.run, code)
 }
