@@ -160,6 +160,28 @@ fn what_comes_before_the_login_is_refused() {
     scene.serves();
 }
 
+/// kafkajs takes the refusal of a token for a success, and asks on.
+#[test]
+fn who_asks_on_in_the_middle_of_a_login_is_told_so_and_let_go() {
+    let scene = Scene::new();
+    let topic = [&[0, 0, 0, 1][..], &text("t")].concat();
+    let refused = [&[0, 0, 0, 0, 0, 0, 0, 1, 0, 34][..], &text("t"), &[0, 0, 0, 0]].concat();
+    let versions = [0, 34, 0, 0, 0, 0].to_vec();
+    for (key, body, answer) in [(METADATA, &topic[..], refused), (API_VERSIONS, &[], versions)] {
+        let mut stream = scene.connect(scene.sasl);
+        assert_eq!(error(&ask(&mut stream, HANDSHAKE, 1, &text("PLAIN")).unwrap()), 0);
+        assert_eq!(ask(&mut stream, key, 0, body), Some(answer));
+        assert_eq!(frame(&mut stream), None);
+    }
+    for nonsense in [request(METADATA, 0, &[0x7f, 0xff, 0xff, 0xff]), request(METADATA, 99, &topic), request(1, 4, &[])]
+    {
+        let mut stream = scene.connect(scene.sasl);
+        assert_eq!(error(&ask(&mut stream, HANDSHAKE, 1, &text("PLAIN")).unwrap()), 0);
+        assert_eq!(send(&mut stream, &nonsense), None);
+    }
+    scene.serves();
+}
+
 #[test]
 fn a_failed_login_is_answered_late_and_ends_the_connection() {
     let scene = Scene::new();

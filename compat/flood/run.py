@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from compat.common import brokers, checks, flood_client, jars, paths, wire  # noqa: E402
-from compat.security import certificates  # noqa: E402
+from compat.common import certificates  # noqa: E402
 
 WORK = os.path.join(paths.COMPAT, "flood", "work", "run")
 CONNECTIONS = int(os.environ.get("FLOOD_CONNECTIONS", "10000"))

@@ -119,16 +119,23 @@ def tools():
     return TOOLS
 
 
-# Tests that look, all or in part, only at a broker that wants a login.
-WITH_LOGIN = ("0081_admin", "0135_sasl_credentials", "0142_reauthentication")
+# Tests that look, all or in part, only at a broker that wants a login. Where one goes through share groups on its way, its other parts
+# are asked for alone as well.
+WITH_LOGIN = {
+    "0081_admin": (),
+    "0135_sasl_credentials": ("do_test:",),
+    "0142_reauthentication": ("do_test_consumer", "do_test_producer", "do_test_txn_producer", "do_test_reauth_failure"),
+}
 
 
 class Test:
-    """A row of the suite's table; `login`: over the listener that wants one. `scenario` is the suite's word for how the broker is set."""
+    """A row of the suite's table. `scenario` is the suite's word for how the broker is set; `login`: over the listener that wants one;
+    `part`: only its parts with this in their names."""
 
-    def __init__(self, test, flags, scenario, login=False):
-        self.test, self.number, self.flags, self.scenario, self.login = test, test.split("_")[0], flags, scenario, login
-        self.name = test + ("/sasl" if login else "")
+    def __init__(self, test, flags, scenario, login=False, part=""):
+        self.test, self.number, self.flags = test, test.split("_")[0], flags
+        self.scenario, self.login, self.part = scenario, login, part
+        self.name = test + ("/sasl" if login else "") + (f"/{part.rstrip(':')}" if part else "")
 
     def leaves_out(self):
         """Why this run leaves the test out, or None."""
@@ -150,9 +157,10 @@ def table():
     tests = []
     for entry in entries:
         name, flags = re.match(r"(\w+),\s*([^,)]+)", entry).groups()
-        scenario = re.search(r'\.scenario = "(\w+)"', entry.split("),\n")[0])
+        scenario = re.search(r'\.scenario = "(\w+)"', entry)
         tests.append(Test(name, re.split(r"[\s|]+", flags), scenario.group(1) if scenario else "default"))
-    return tests + [Test(t.test, t.flags, t.scenario, login=True) for t in tests if t.test in WITH_LOGIN]
+    return tests + [Test(t.test, t.flags, t.scenario, True, part)
+                    for t in tests if t.test in WITH_LOGIN for part in ("", *WITH_LOGIN[t.test])]
 
 
 class Outcome:
@@ -169,7 +177,7 @@ def run(tests, broker, protocol, folder, limit=LIMIT):
     """Runs the tests of one number, one after the other, in a process of their own. Returns the Outcome of each name."""
     os.makedirs(folder, exist_ok=True)
     number, login, scenario = tests[0].number, tests[0].login, tests[0].scenario
-    base = os.path.join(folder, number + ("-sasl" if login else ""))
+    base = os.path.join(folder, tests[0].name.replace("/", "-") if login else number)
     conf, report, log = (f"{base}.{kind}" for kind in ("conf", "json", "log"))
     bootstrap = broker.login_bootstrap if login else broker.bootstrap
     # What the suite's own cluster set-up (LibrdkafkaTestApp.py) writes.
@@ -184,6 +192,7 @@ def run(tests, broker, protocol, folder, limit=LIMIT):
     env = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith(("TEST", "SUBTESTS"))}
     env.update(TESTS=number, TEST_KAFKA_VERSION="4.3.0", RDKAFKA_TEST_CONF=conf, TEST_REPORT=report, KAFKA_PATH=TOOLS, TEST_SCENARIO=scenario,
                BROKERS=broker.bootstrap, TEST_CONSUMER_GROUP_PROTOCOL=protocol,
+               **({"SUBTESTS": tests[0].part} if tests[0].part else {}),
                LD_LIBRARY_PATH=os.path.join(LIBRARY, "src") + ":" + os.path.join(LIBRARY, "src-cpp"))
     began = time.monotonic()
     with open(log, "wb") as out:
@@ -214,10 +223,12 @@ def run(tests, broker, protocol, folder, limit=LIMIT):
 def _outcome(test, told, ended, seconds, text):
     if told is None:
         return Outcome("fail", seconds, f"{ended}: {_failure(test, text)}")
+    if told["state"] == "PASSED" and test.part and not re.search(rf"\[ {re.escape(test.part)}[^\n]*: PASS \(", text):
+        return Outcome("fail", told["duration"], "no part of it has this name")
     if told["state"] == "PASSED":
         return Outcome("pass", told["duration"])
     if told["state"] == "SKIPPED":
-        why = re.search(rf"^\[{re.escape(test.test[:27])}\s*/[^\n]*SKIPPING TEST: ([^\n]*)", text, re.MULTILINE)
+        why = re.search(rf"^\[{re.escape(test.test[:27])}\s*/[^\n]*SKIPPING TEST: ([^\n[]*)", text, re.MULTILINE)
         return Outcome("skip", told["duration"], why.group(1).strip() if why else "skips itself")
     return Outcome("fail", told["duration"], _failure(test, text) or told["state"])
 

@@ -1,4 +1,4 @@
-"""What stands between a client and a user: Kafka Connect and MirrorMaker 2. They have scenarios of their own, and no adapter."""
+"""What stands between a client and a user: Kafka Connect, MirrorMaker 2 and Spring. They have scenarios of their own, and no adapter."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from compat.common import brokers, jars, paths
 from compat.matrix.session import equal, need
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "connect")
+SPRING = os.path.join(os.path.dirname(HERE), "spring")
 PATIENCE = 180  # a JVM on a busy machine
 
 SCENARIOS = {}
@@ -201,18 +202,33 @@ def mirrored(s, t):
             eventually(f"{mirror_topic} goes on", lambda: len(other.texts(mirror_topic)) == 80, process)
 
 
+def spring(part):
+    def run(s):
+        libs = jars.compiled("spring", [os.path.join(SPRING, "SpringApplication.java")], SPRING)
+        argv = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
+                jars.classpath(libs, folder=SPRING), "SpringApplication", part, s.broker.bootstrap]
+        r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+        need(r.returncode == 0, f"ended with {r.returncode}: {r.stdout.decode(errors='replace')[-600:]}")
+    return run
+
+
+for _name, _part in (("Spring, listener container", "listener"), ("Spring, transactions", "transaction"), ("Spring, dead letters", "dead letters")):
+    scenario(_name)(spring(_part))
+
+
 class Application:
     """Looks like a client to the driver; there is no process to talk to."""
 
-    def __init__(self, name, scenarios):
+    def __init__(self, name, version, folder, scenarios):
         self.ecosystem, self.name, self.scenarios = "Applications", name, scenarios
-        self.version = "4.3.1"
+        self.version, self.folder = version, folder
 
     def command(self):
-        jars.fetch(HERE)
+        jars.fetch(self.folder)
 
 
 APPLICATIONS = {a.name: a for a in (
-    Application("kafka-connect", ["standalone, file connectors", "distributed, file connectors"]),
-    Application("mirrormaker-2", ["MirrorMaker 2, both ways"]),
+    Application("kafka-connect", "4.3.1", HERE, ["standalone, file connectors", "distributed, file connectors"]),
+    Application("mirrormaker-2", "4.3.1", HERE, ["MirrorMaker 2, both ways"]),
+    Application("spring-kafka", "3.3.10", SPRING, [n for n in SCENARIOS if n.startswith("Spring")]),
 )}

@@ -32,8 +32,8 @@ def write(cells, versions, order, scenarios):
         clients = [c for e, c in order if e == ecosystem and c in cells]
         if not clients:
             continue
-        out.append(f"\n## {ecosystem}\n\n| scenario | " + " | ".join(f"{c} {versions[c]}".strip() for c in clients) + " |\n|---" * 1
-                   + "|---" * len(clients) + "|\n")
+        out.append(f"\n## {ecosystem}\n\n| scenario | " + " | ".join(f"{c} {versions[c]}".strip() for c in clients) + " |\n"
+                   + "|---" * (len(clients) + 1) + "|\n")
         for scenario in scenarios:
             row = [cells[c].get(scenario) for c in clients]
             if any(row):

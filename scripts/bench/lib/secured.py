@@ -4,7 +4,7 @@ import os
 import shutil
 
 from compat.common import flood_client
-from compat.security import certificates
+from compat.common import certificates
 
 from . import broker as brokers
 from . import measure, process
