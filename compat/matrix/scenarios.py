@@ -392,7 +392,8 @@ def restart(s):
     equal("records before", values(numbered(20)), values(before))
     equal("records after", dict(enumerate(values(numbered(20, start=20)), 20)), after)
     s.eventually("the commit after the restart", lambda: s.call("commit", consumer="c", offsets=[["survives", 0, 40]]) is not None)
-    equal("committed", [[0, 40]], s.call("group_offsets", group="survivors", topic="survives")["offsets"])
+    # An admin client that was idle meanwhile may tell of its dead connection, once.
+    s.eventually("the offset is committed", lambda: s.call("group_offsets", group="survivors", topic="survives")["offsets"] == [[0, 40]])
 
 
 @scenario("unknown topic")
