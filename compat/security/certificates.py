@@ -12,12 +12,12 @@ def _run(argv, folder, stdin=None):
         raise SystemExit(f"{argv[0]} {argv[1]} failed:\n{r.stdout.decode(errors='replace')}")
 
 
-def _authority(folder, name):
+def authority(folder, name):
     _run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem",
           "-days", "30", "-subj", f"/CN={name}"], folder)
 
 
-def _leaf(folder, name, subject, alternatives, authority="ca", dates=("-days", "30")):
+def leaf(folder, name, subject, alternatives, authority="ca", dates=("-days", "30")):
     _run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
           "-subj", subject], folder)
     with open(os.path.join(folder, f"{name}.ext"), "w") as f:
@@ -37,13 +37,13 @@ def _leaf(folder, name, subject, alternatives, authority="ca", dates=("-days", "
 
 def make(folder):
     os.makedirs(folder, exist_ok=True)
-    _authority(folder, "ca")
-    _authority(folder, "stranger")
-    _leaf(folder, "server", "/C=US/O=Test/CN=localhost", "DNS:localhost,IP:127.0.0.1")
-    _leaf(folder, "elsewhere", "/C=US/O=Test/CN=elsewhere", "DNS:elsewhere.example")
-    _leaf(folder, "expired", "/C=US/O=Test/CN=localhost", "DNS:localhost,IP:127.0.0.1", dates=("-days", "-1"))
-    _leaf(folder, "alice", "/C=DE/O=Test, Inc./OU=People/CN=alice", "DNS:alice")
-    _leaf(folder, "mallory", "/CN=alice", "DNS:alice", authority="stranger")
+    authority(folder, "ca")
+    authority(folder, "stranger")
+    leaf(folder, "server", "/C=US/O=Test/CN=localhost", "DNS:localhost,IP:127.0.0.1")
+    leaf(folder, "elsewhere", "/C=US/O=Test/CN=elsewhere", "DNS:elsewhere.example")
+    leaf(folder, "expired", "/C=US/O=Test/CN=localhost", "DNS:localhost,IP:127.0.0.1", dates=("-days", "-1"))
+    leaf(folder, "alice", "/C=DE/O=Test, Inc./OU=People/CN=alice", "DNS:alice")
+    leaf(folder, "mallory", "/CN=alice", "DNS:alice", authority="stranger")
     _run(["keytool", "-importkeystore", "-srckeystore", "server.p12", "-srcstorepass", PASSWORD, "-srcstoretype", "PKCS12",
           "-destkeystore", "server.jks", "-deststoretype", "JKS", "-deststorepass", PASSWORD, "-destkeypass", PASSWORD,
           "-noprompt"], folder)

@@ -4,7 +4,7 @@
 //! we accept without effect is only in the table. Settings that can change while the broker runs
 //! come in a new `Settings` ([`super::Live`]).
 
-use super::security::Security;
+use super::security::{Security, Towards};
 use crate::model::{NodeId, Principal};
 use bytes::Bytes;
 use std::fmt;
@@ -148,7 +148,7 @@ impl Settings {
     /// Whether this node is the whole quorum: nobody else votes, and nobody else leads it.
     #[must_use]
     pub fn is_solo(&self) -> bool {
-        self.roles.controller && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
+        self.quorum.is_solo(self.roles, self.node_id)
     }
 }
 
@@ -211,6 +211,10 @@ pub struct Network {
     pub inter_broker_listener: ListenerName,
     /// How clients of each of `listeners`, then of `controller_listeners`, show who they are, in the same order.
     pub security: Vec<Security>,
+    /// How this node connects to other brokers. `None`: it is only a controller.
+    pub towards_brokers: Option<Towards>,
+    /// How it connects to controllers. `None`: it names no listener of theirs.
+    pub towards_controllers: Option<Towards>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
@@ -463,4 +467,12 @@ pub struct Quorum {
     pub metadata_dir: Option<PathBuf>,
     pub snapshot_after_bytes: u64,
     pub snapshot_after: Duration,
+}
+
+impl Quorum {
+    /// Whether `node` is the whole quorum.
+    #[must_use]
+    pub fn is_solo(&self, roles: Roles, node: NodeId) -> bool {
+        roles.controller && self.voters.iter().all(|(id, ..)| *id == node)
+    }
 }
