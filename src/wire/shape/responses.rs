@@ -16,6 +16,7 @@ pub(super) const TABLE: &[Api] = &[
             ]),
         ]),
     ]),
+    api(17, "SaslHandshake", 0, 1, NEVER, &[int16("error_code"), list("mechanisms", Text)]),
     api(19, "CreateTopics", 2, 7, 5, &[
         int32("throttle_time_ms"),
         many("topics", &[
@@ -57,6 +58,9 @@ pub(super) const TABLE: &[Api] = &[
         many("responses", &[
             int16("error_code"), text("error_message").nullable(), int8("resource_type"), text("resource_name"),
         ]),
+    ]),
+    api(36, "SaslAuthenticate", 0, 2, 2, &[
+        int16("error_code"), text("error_message").nullable(), bytes("auth_bytes"), int64("session_lifetime_ms").since(1),
     ]),
     api(44, "IncrementalAlterConfigs", 0, 1, 1, &[
         int32("throttle_time_ms"),
