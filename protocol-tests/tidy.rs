@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first. A module names only itself and those before it.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "model",
     "config",
     "rt",
@@ -29,6 +29,7 @@ const LAYERS: [&str; 22] = [
     "api",
     "server",
     "admin",
+    "doctor",
     "node",
 ];
 

@@ -24,4 +24,5 @@ pub mod access;
 pub mod api;
 pub mod server;
 pub mod admin;
+pub mod doctor;
 pub mod node;

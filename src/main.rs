@@ -1,9 +1,9 @@
 //! `klamm`: arguments, environment and file to a configuration, and that to a running broker.
 
-use klamm::config::{self, Command, LogFormat, Startup, StorageCommand, Surroundings};
-use klamm::node;
+use klamm::config::{self, Command, DoctorCommand, LogFormat, Startup, StorageCommand, Surroundings};
 use klamm::rt::fs::disk::disk;
-use klamm::rt::{logging, process};
+use klamm::rt::{clock, logging, process};
+use klamm::{doctor, node};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Run(startup)) => run(*startup),
         Ok(Command::Storage(command)) => return storage(&command),
+        Ok(Command::Doctor(command)) => return doctor(&command),
         Ok(Command::Health(host, port)) => health(&host, port),
         Err(fault) => Err(fault.to_string()),
     };
@@ -48,6 +49,21 @@ fn storage(command: &StorageCommand) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `klamm doctor`: 0 says that all is well.
+fn doctor(command: &DoctorCommand) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("klamm: The system gave no threads ({error}): raise its limits.");
+            return ExitCode::FAILURE;
+        }
+    };
+    let facts = runtime.block_on(doctor::run(command, &*disk(), &clock::now_ms));
+    let report = doctor::machine::diagnose(&facts);
+    print!("{report}");
+    ExitCode::from(u8::from(!report.is_well()))
 }
 
 fn run(startup: Startup) -> Result<(), String> {

@@ -1,4 +1,6 @@
-"""`docker run` and what has to hold after it, with kcat on the host and in a sibling container."""
+"""`docker run` and what has to hold after it, with kcat on the host and in a sibling container; then compose files as Kafka's.
+
+Arguments: the examples to run, as `single-node/ssl`, and nothing else."""
 
 import shutil
 import sys
@@ -11,6 +13,7 @@ from common.checks import Checks  # noqa: E402
 
 from common.paths import klamm_bin  # noqa: E402
 
+import examples  # noqa: E402
 from engine import Engine, sh, until  # noqa: E402
 
 IMAGE, CLIENT = "klamm-under-test", "klamm-test-kcat"
@@ -180,13 +183,16 @@ def main():
     engine = Engine(work / "engine")
     try:
         size = engine.build(IMAGE, klamm_bin())
-        engine.build(CLIENT, shutil.which("kcat"))
-        run = Run(engine, checks)
-        run.shape(size)
-        run.nothing_set()
-        run.other_ports()
-        run.as_apache_kafka(work)
-        run.bad_input(work)
+        wanted = sys.argv[1:]
+        if not wanted:
+            engine.build(CLIENT, shutil.which("kcat"))
+            run = Run(engine, checks)
+            run.shape(size)
+            run.nothing_set()
+            run.other_ports()
+            run.as_apache_kafka(work)
+            run.bad_input(work)
+        examples.run(checks, IMAGE, work, wanted)
     finally:
         engine.close()
         shutil.rmtree(work, ignore_errors=True)

@@ -82,6 +82,7 @@ class Session:
         args = [java.fill(a, self.broker, self.files) for a in step.args]
         run = self.tools.run_alone if step.alone else self.tools.run
         text = run(step.tool, args, step.stdin, step.timeout).text()
+        java.let_settle(args, self.broker)
         return java.comparable(step, text, self.broker)
 
     def keep(self, number, name, lines):

@@ -45,6 +45,7 @@ def session(broker, only):
             lines = java.comparable(step, box.run(step.tool, args, step.stdin, step.timeout).text(), broker)
             if not broker.alive():
                 raise SystemExit(f"{broker.name} died in step {step.name!r}:\n{broker.log_tail()}")
+            java.let_settle(args, broker)
             outputs[step.name] = lines
             with open(os.path.join(out, f"{number:03}-{re.sub(r'[^A-Za-z0-9.-]+', '-', step.name)[:80]}.txt"), "w") as f:
                 f.write("\n".join(lines) + "\n")

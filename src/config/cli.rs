@@ -72,6 +72,10 @@ pub(super) struct Cli {
 pub(super) enum Instead {
     /// Ask the broker of this configuration whether it serves clients; exit code 1 if not
     Health,
+    /// Format and show data directories, as kafka-storage does; see klamm storage --help
+    Storage,
+    /// Say whether a client could work with a cluster from here; see klamm doctor --help
+    Doctor,
 }
 
 /// What the command line asks for.

@@ -23,7 +23,9 @@ mod broker_keys_share;
 mod broker_keys_txn;
 mod build;
 mod cli;
+pub mod client;
 pub mod describe;
+mod doctor_cli;
 mod dynamic;
 pub mod entity_keys;
 mod environment;
@@ -45,6 +47,7 @@ pub mod value;
 
 pub use broker::{BrokerConfig, Live, Values};
 pub use cli::{LogFormat, TopicToCreate};
+pub use doctor_cli::DoctorCommand;
 pub use dynamic::validate_dynamic_broker;
 pub use groups::GroupConfig;
 pub use settings::{Cleaner, Listener, ListenerName, Roles, SecurityProtocol, Settings};

@@ -177,8 +177,8 @@ pub struct Oauth {
     pub validator: String,
 }
 
-/// The values that hold for one listener.
-struct Of<'a> {
+/// The values that hold for one listener, or for a client.
+pub(super) struct Of<'a> {
     values: Values,
     /// `<mechanism>.`, in lower case, or nothing.
     mechanism: &'a str,
@@ -194,6 +194,11 @@ fn of_listener(values: &Values, name: &ListenerName) -> Values {
 }
 
 impl Of<'_> {
+    /// A client's own.
+    pub(super) fn client(values: Values) -> Of<'static> {
+        Of { values, mechanism: "" }
+    }
+
     fn value(&self, name: &str) -> Option<Value> {
         let own = self.values.get(&format!("{}{name}", self.mechanism)).filter(|_| !self.mechanism.is_empty());
         match own {
@@ -229,7 +234,7 @@ impl Of<'_> {
         self.value(name).is_some_and(|value| value.is_true())
     }
 
-    fn tls(&self, client_auth: ClientAuth) -> Tls {
+    pub(super) fn tls(&self, client_auth: ClientAuth) -> Tls {
         let kind = |name: &str| self.text(name).unwrap_or_default().to_uppercase();
         Tls {
             key_store: KeyStore {

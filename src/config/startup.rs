@@ -7,6 +7,7 @@ use super::broker::{BrokerConfig, Values, key_of, refusal};
 use super::broker_keys::ADMIN_DEFAULT;
 use super::build::admin_listener;
 use super::cli::{self, Cli, Instead, LogFormat, Parsed, TopicToCreate};
+use super::doctor_cli::{self, DoctorCommand};
 use super::key::Support;
 use super::listeners::host_and_port;
 use super::settings::Settings;
@@ -39,6 +40,7 @@ pub enum Command {
     /// `klamm health`: ask the broker whose `admin.listener` has this host and port.
     Health(String, u16),
     Storage(StorageCommand),
+    Doctor(Box<DoctorCommand>),
 }
 
 /// What `klamm storage` is to do.
@@ -105,10 +107,20 @@ pub fn load(around: Surroundings<'_>) -> Result<Command, ConfigError> {
     if around.args.get(1).is_some_and(|word| word == "storage") {
         return storage(around);
     }
+    if around.args.get(1).is_some_and(|word| word == "doctor") {
+        let args = std::iter::once(OsString::from("klamm doctor")).chain(around.args.into_iter().skip(2));
+        let command = doctor_cli::parse(args, around.read_file)?;
+        return Ok(command.map_or_else(Command::Print, |command| Command::Doctor(Box::new(command))));
+    }
     let cli = match cli::parse(around.args)? {
         Parsed::Print(text) => return Ok(Command::Print(text)),
         Parsed::Run(cli) => cli,
     };
+    if let Some(Instead::Storage | Instead::Doctor) = cli.instead {
+        return Err(ConfigError::new(
+            "storage and doctor have options of their own: write the word directly after klamm.",
+        ));
+    }
     let mut collected = Collected::new();
     if let Some(path) = &cli.config {
         from_file(path, around.read_file, &mut collected)?;

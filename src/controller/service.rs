@@ -7,7 +7,7 @@
 //!
 //! Every node has this, and one at a time decides: the one that the quorum gives a term
 //! ([`Quorum::leadership`]). The others answer `NOT_CONTROLLER`. With a new term the head falls back to
-//! the committed image, and every broker gets a whole session timeout anew.
+//! the committed image, and every broker gets a whole session timeout anew, but for the node that decided before.
 
 use super::machine::heartbeats::{self, Sessions};
 use super::machine::view::View;
@@ -433,12 +433,16 @@ impl Service {
         proposed: impl FnOnce(&T, &mut Sessions, Offset),
     ) -> Result<(T, Ticket), ApiError> {
         let Inner { quorum, store, head, defaults, session_timeout_ms, began, .. } = &*self.inner;
-        let now_ms = u64::try_from(clock::now().duration_since(*began).as_millis()).unwrap_or(u64::MAX);
+        let since = |at: Instant| u64::try_from(at.duration_since(*began).as_millis()).unwrap_or(u64::MAX);
+        let now_ms = since(clock::now());
         let mut head = head.lock();
         let term = quorum.term();
         if head.term != term {
             let image = store.image();
-            let sessions = Sessions::of(&image, defaults.node, *session_timeout_ms, now_ms);
+            let mut sessions = Sessions::of(&image, defaults.node, *session_timeout_ms, now_ms);
+            if let Some((before, at)) = quorum.heard() {
+                sessions.silent_since(before, since(at), now_ms);
+            }
             *head = Head { term, image, sessions };
             if let Some(term) = term.filter(|_| quorum.in_transaction()) {
                 tracing::warn!("the controller before this one left a metadata transaction open; it is aborted");

@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::partition::{self, Partition, TransactionEnd, Verified};
 use crate::record::Compression;
-#[cfg(test)]
+#[cfg(any(test, feature = "planted"))]
 use crate::rt::planted;
 use crate::rt::rand;
 use std::convert::Infallible;
@@ -195,7 +195,7 @@ impl GroupCoordinator {
     /// OffsetFetch of one group; the empty one is allowed. Older consumers do not know what other APIs answer where the
     /// log is not committed in time: they are sent to look for the coordinator again.
     pub async fn fetch_offsets(&self, fetch: FetchOffsets) -> FetchedOffsets {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "planted"))]
         let fetch = match planted::is_planted(planted::Bug::PendingOffsetsIgnored) {
             true => FetchOffsets { require_stable: false, ..fetch },
             false => fetch,

@@ -53,6 +53,10 @@ const UNFENCED_MAX: Duration = Duration::from_secs(10);
 /// How long a broker waits until others lead what it led, at most (Kafka's five minutes).
 const HAND_OVER_MAX: Duration = Duration::from_secs(300);
 
+/// How long a broker that stops looks for a controller: twice what an election takes with the default
+/// `controller.quorum.fetch.timeout.ms`.
+const LEADERLESS_MAX: Duration = Duration::from_secs(4);
+
 /// Why the node did not start or had to stop: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -413,11 +417,30 @@ impl Node {
             return;
         }
         let others = self.ctx.metadata.load().brokers.values().any(|b| b.id != settings.node_id && !b.fenced);
-        if settings.membership.controlled_shutdown
-            && others
-            && tokio::time::timeout(HAND_OVER_MAX, self.lifecycle.leave()).await.is_err()
-        {
+        if !settings.membership.controlled_shutdown || !others {
+            return;
+        }
+        let left = tokio::select! {
+            () = self.lifecycle.leave() => true,
+            () = tokio::time::sleep(HAND_OVER_MAX) => false,
+            () = self.nobody_decides() => false,
+        };
+        if !left {
             warn!("the controller did not let this broker go in time; what it leads moves when its session ends");
+        }
+    }
+
+    /// Resolves when the quorum has been without a leader for longer than an election takes: where every node is told to stop
+    /// at once, the last ones have nobody to ask.
+    async fn nobody_decides(&self) {
+        let mut leadership = self.ctx.controller.quorum().leadership();
+        loop {
+            // The sender lives as long as the quorum, and that as long as this node.
+            let _ = leadership.wait_for(|now| now.leader.is_none()).await;
+            let found = leadership.wait_for(|now| now.leader.is_some());
+            if tokio::time::timeout(LEADERLESS_MAX, found).await.is_err() {
+                return;
+            }
         }
     }
 

@@ -7,6 +7,8 @@ use crate::model::{ErrorCode, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use crate::record::Batch;
 use crate::record::build::{Marker, end_txn_marker};
 use crate::rt::clock;
+#[cfg(any(test, feature = "planted"))]
+use crate::rt::planted;
 use crate::storage::flusher::FlushRequest;
 use crate::storage::{AppendError, Appended, FlushJob, FlushMark, Origin};
 use parking_lot::MutexGuard;
@@ -151,6 +153,8 @@ impl Partition {
         let visible = state.visibility.high_watermark();
         // Without followers the two are one, and so are those who wait for them.
         let kept = if acks == Acks::Leader && !alone { state.visibility.own() } else { visible };
+        #[cfg(any(test, feature = "planted"))]
+        let kept = if planted::is_planted(planted::Bug::AnswersBeforeCommit) { log_end } else { kept };
         let mut broken = None;
         let outcomes = appended
             .into_iter()

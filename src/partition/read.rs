@@ -6,6 +6,8 @@ use super::state::{Partition, Positions, Slot};
 use super::waiting::{Awaited, FetchWaiter};
 use crate::metadata::Image;
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset};
+#[cfg(any(test, feature = "planted"))]
+use crate::rt::planted;
 use crate::storage::{EpochEnd, FileSlice, ReadError};
 use std::sync::Arc;
 
@@ -90,7 +92,10 @@ impl Partition {
         }
         let positions = state.positions()?;
         let Slot::Open(log) = &mut state.log else { return Err(ErrorCode::KAFKA_STORAGE_ERROR) };
-        if request.last_fetched_epoch != LeaderEpoch::NONE {
+        let checked = request.last_fetched_epoch != LeaderEpoch::NONE;
+        #[cfg(any(test, feature = "planted"))]
+        let checked = checked && !planted::is_planted(planted::Bug::SkipsTruncation);
+        if checked {
             match log.end_offset_for_epoch(request.last_fetched_epoch) {
                 Ok(None) => return Err(ErrorCode::OFFSET_OUT_OF_RANGE),
                 Ok(Some(EpochEnd { epoch, end })) if epoch < request.last_fetched_epoch || end < request.from => {

@@ -10,7 +10,7 @@ use crate::metrics::TopicMetrics;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
 use crate::rt::clock;
 use crate::rt::fs::Fs;
-#[cfg(test)]
+#[cfg(any(test, feature = "planted"))]
 use crate::rt::planted;
 use crate::storage::dirs::LogDirs;
 use crate::storage::flusher::Flusher;
@@ -339,7 +339,7 @@ impl State {
         let high_watermark = self.visibility.high_watermark();
         let unstable = log.first_unstable_offset().map_err(|error| error.code())?;
         let last_stable = unstable.map_or(high_watermark, |first| first.min(high_watermark));
-        #[cfg(test)]
+        #[cfg(any(test, feature = "planted"))]
         let last_stable = match planted::is_planted(planted::Bug::EarlyLastStable) {
             true => high_watermark,
             false => last_stable,

@@ -3,7 +3,7 @@
 //! [`Link`] is one connection that is made when it is needed and made again when it broke; [`Pool`] has one per node.
 //! The other files speak: each function is one request in this project's own words, and the only place where that
 //! request is built and its answer read. We speak fixed versions (all nodes of a cluster run the same range), so
-//! nothing asks for ApiVersions.
+//! nothing asks for ApiVersions; except [`foreign`], which is for brokers of which nothing is known.
 //!
 //! What comes back is not trusted more than what a client sends: frames have a limit, and every body is walked by the
 //! guard before it is decoded.
@@ -11,6 +11,7 @@
 mod connection;
 pub mod controller;
 mod fetch;
+pub mod foreign;
 pub mod forward;
 mod link;
 mod offsets;

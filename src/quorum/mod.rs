@@ -51,6 +51,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
+use std::time::Instant;
 use tail::Tail;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -448,6 +449,15 @@ impl Quorum {
     #[must_use]
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.shared.leadership.subscribe()
+    }
+
+    /// The leader that this voter heard of last, and when, on the steady clock.
+    #[must_use]
+    pub fn heard(&self) -> Option<(NodeId, Instant)> {
+        match &self.part {
+            Part::Voter(member) => member.heard(),
+            Part::Solo(_) | Part::Observer(_) => None,
+        }
     }
 
     /// The offset that the next record proposed will have, in the present term.

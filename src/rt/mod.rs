@@ -8,7 +8,7 @@ pub mod blocking;
 pub mod clock;
 pub mod fs;
 pub mod logging;
-#[cfg(test)]
+#[cfg(any(test, feature = "planted"))]
 pub(crate) mod planted;
 pub mod process;
 pub mod rand;

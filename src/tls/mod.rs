@@ -10,7 +10,7 @@ mod settings;
 mod store;
 mod verify;
 
-pub use settings::{client, server};
+pub use settings::{client, client_of_any, credulous, server};
 pub use store::{Material, TrustMaterial, files};
 
 /// Why TLS settings cannot be used: a sentence without a full stop, which says what to do.

@@ -1,7 +1,7 @@
 //! rustls configurations from `ssl.*`.
 
 use super::store::{key_store, trust_store};
-use super::verify::{Clients, Pinned, Servers};
+use super::verify::{Anyone, Clients, Pinned, Servers};
 use super::{BadTls, Material, TrustMaterial, bad};
 use crate::config::security::{ClientAuth, Tls};
 use crate::rt::fs::Fs;
@@ -97,19 +97,52 @@ pub fn server(tls: &Tls, fs: &dyn Fs) -> Result<(ServerConfig, Material), BadTls
 /// # Errors
 /// The settings or stores cannot be used.
 pub fn client(tls: &Tls, fs: &dyn Fs) -> Result<ClientConfig, BadTls> {
-    let material = key_store(&tls.key_store, fs)?;
     let Some(trusted) = trust_store(&tls.trust_store, fs)? else {
         return bad("TLS to other brokers needs a trust store: set ssl.truststore.location");
     };
+    trusting(tls, &trusted, fs)
+}
+
+/// What connects to any broker, as a client does: without a trust store those are trusted that the system trusts.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_of_any(tls: &Tls, fs: &dyn Fs) -> Result<ClientConfig, BadTls> {
+    match trust_store(&tls.trust_store, fs)? {
+        Some(trusted) => trusting(tls, &trusted, fs),
+        None => {
+            let trusted = rustls_native_certs::load_native_certs().certs;
+            if trusted.is_empty() {
+                return bad("this system trusts no certificate authority by itself: set ssl.truststore.location");
+            }
+            trusting(tls, &trusted, fs)
+        }
+    }
+}
+
+/// What believes everybody: good for nothing but to find out whether somebody speaks TLS.
+///
+/// # Errors
+/// There is no version of TLS to speak.
+pub fn credulous() -> Result<ClientConfig, BadTls> {
+    let provider = Arc::new(default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .or_else(|error| bad(format!("TLS cannot be spoken: {error}")))?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth())
+}
+
+fn trusting(tls: &Tls, trusted: &TrustMaterial, fs: &dyn Fs) -> Result<ClientConfig, BadTls> {
+    let material = key_store(&tls.key_store, fs)?;
     let provider = provider(tls)?;
-    let chains = WebPkiServerVerifier::builder_with_provider(roots(&trusted)?, Arc::clone(&provider)).build();
+    let chains = WebPkiServerVerifier::builder_with_provider(roots(trusted)?, Arc::clone(&provider)).build();
     let chains = chains.or_else(|error| bad(format!("the trust store cannot be used: {error}")))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(tls)?)
         .or_else(|_| bad("ssl.cipher.suites and ssl.enabled.protocols have nothing in common: change one of them"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Servers {
-            pinned: Pinned::new(&trusted),
+            pinned: Pinned::new(trusted),
             chains,
             checks_host: tls.checks_host,
         }));

@@ -10,7 +10,7 @@ use crate::partition::{CommitWait, Manager, TransactionEnd};
 use crate::peer::Pool;
 use crate::peer::transactions::{Marker, write_markers};
 use crate::rt::clock;
-#[cfg(test)]
+#[cfg(any(test, feature = "planted"))]
 use crate::rt::planted;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ impl Markers {
             if topic.as_str() == TopicName::CONSUMER_OFFSETS {
                 continue;
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "planted"))]
             if at > 0 && planted::is_planted(planted::Bug::MarkerLost) {
                 continue;
             }

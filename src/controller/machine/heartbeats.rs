@@ -2,7 +2,9 @@
 //! `BrokerHeartbeatTracker`).
 //!
 //! Sessions are the active controller's memory only: a new one grants everybody a whole
-//! `broker.session.timeout.ms` before it fences. Times are milliseconds of a steady clock.
+//! `broker.session.timeout.ms` before it fences. Not the node that decided before it: that one's silence is why there is a new
+//! controller, so its session began when the quorum heard of it last. (Kafka grants it a whole one too, and its partitions
+//! wait for the election and then for the session.) Times are milliseconds of a steady clock.
 
 use super::view::View;
 use super::{Decision, brokers, leadership};
@@ -57,6 +59,15 @@ impl Sessions {
         };
         let brokers = image.brokers.values().map(|broker| (broker.id, session(broker))).collect();
         Sessions { own, timeout_ms, brokers }
+    }
+
+    /// The node that decided before this one was heard of at `at_ms`, by the quorum. It keeps a third of its session at least:
+    /// it may live, and has to find out first whom to tell.
+    pub(crate) fn silent_since(&mut self, broker: NodeId, at_ms: u64, now_ms: u64) {
+        let earliest = now_ms.saturating_sub(self.timeout_ms - self.timeout_ms / 3);
+        if let Some(contact) = self.brokers.get_mut(&broker).and_then(|session| session.contact_ms.as_mut()) {
+            *contact = at_ms.clamp(earliest.min(now_ms), now_ms);
+        }
     }
 
     /// Whether a broker was heard of within the timeout, in this epoch.

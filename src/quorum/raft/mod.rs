@@ -20,16 +20,18 @@ pub use types::Voter;
 use super::tail::Tail;
 use super::{LOG_DIR, Open, QuorumError, Shared};
 use crate::metadata::Replica;
-use crate::model::{NodeId, Offset};
+use crate::model::{NodeId, Offset, TimestampMs};
+use crate::rt::clock;
 use network::{Network, Seen};
 use openraft::error::{InitializeError, RaftError};
+use openraft::raft::{AppendEntriesRequest, InstallSnapshotRequest};
 use openraft::{ChangeMembers, Config, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::LogStore;
 use tokio_util::sync::CancellationToken;
 use types::{TypeConfig, node_id, raft_id};
@@ -82,6 +84,8 @@ pub(super) struct Member {
     state: State,
     node: NodeId,
     seen: Arc<Mutex<BTreeMap<u64, Seen>>>,
+    /// The leader that was heard of last, and when.
+    heard: Mutex<Option<(NodeId, Instant)>>,
     /// Set while the membership changes: this node is not active then.
     paused: Arc<AtomicBool>,
     changing: tokio::sync::Mutex<()>,
@@ -162,6 +166,7 @@ impl Member {
             state,
             node,
             seen,
+            heard: Mutex::default(),
             paused: Arc::default(),
             changing: tokio::sync::Mutex::default(),
             stopping,
@@ -174,6 +179,11 @@ impl Member {
     /// Answers another voter.
     pub(super) async fn serve(&self, ask: Ask) -> bytes::Bytes {
         let said = |error: &dyn std::fmt::Display| error.to_string();
+        if let Ask::Append(AppendEntriesRequest { vote, .. }) | Ask::Snapshot(InstallSnapshotRequest { vote, .. }) =
+            &ask
+        {
+            *self.heard.lock() = vote.leader_id.voted_for().map(|leader| (node_id(leader), clock::now()));
+        }
         match ask {
             Ask::Append(request) => wire::answer(self.raft.append_entries(request).await.map_err(|error| said(&error))),
             Ask::Vote(request) => wire::answer(self.raft.vote(request).await.map_err(|error| said(&error))),
@@ -186,18 +196,23 @@ impl Member {
         }
     }
 
-    /// Every voter with its address, and where its log ends as far as this node knows.
+    /// The leader that was heard of last, and when.
+    pub(super) fn heard(&self) -> Option<(NodeId, Instant)> {
+        *self.heard.lock()
+    }
+
     /// Whether what is applied ends inside a metadata transaction.
     pub(super) fn in_transaction(&self) -> bool {
         self.state.in_transaction()
     }
 
+    /// Every voter with its address, and where its log ends as far as this node knows.
     pub(super) fn voters(&self) -> Vec<super::ReplicaState> {
         let metrics = self.raft.metrics().borrow().clone();
         let seen = self.seen.lock().clone();
         let log = self.log.log().lock();
         let voting: BTreeSet<u64> = metrics.membership_config.membership().voter_ids().collect();
-        let now = crate::rt::clock::now_ms();
+        let now = clock::now_ms();
         let state = |id: u64, voter: &Voter| {
             let own = node_id(id) == self.node;
             let seen = seen.get(&id).filter(|_| !own);
@@ -207,10 +222,10 @@ impl Member {
                 let matched = metrics.replication.as_ref().and_then(|all| all.get(&id)).copied().flatten();
                 matched.and_then(|id| log.offset_after(id.index))
             };
-            let at = |of: fn(&Seen) -> crate::model::TimestampMs| match (own, seen) {
+            let at = |of: fn(&Seen) -> TimestampMs| match (own, seen) {
                 (true, _) => now,
                 (false, Some(seen)) => of(seen),
-                (false, None) => crate::model::TimestampMs::NONE,
+                (false, None) => TimestampMs::NONE,
             };
             super::ReplicaState {
                 node: node_id(id),

@@ -105,6 +105,32 @@ fn the_broker_of_the_deciding_node_is_there_as_long_as_it_decides() {
 }
 
 #[test]
+fn the_session_of_the_node_that_decided_before_began_when_the_quorum_heard_of_it_last() {
+    let image = image();
+    let mut sessions = Sessions::of(&image, NodeId(0), TIMEOUT, 20_000);
+    sessions.silent_since(NodeId(2), 18_000, 20_000);
+    assert_eq!(sessions.next_expiry_ms(&image), Some(18_001 + TIMEOUT));
+    assert_eq!(sessions.expired(&image, 18_001 + TIMEOUT), Some(NodeId(2)));
+}
+
+#[test]
+fn the_node_that_decided_before_keeps_a_third_of_its_session_however_long_it_was_silent() {
+    let image = image();
+    let mut sessions = Sessions::of(&image, NodeId(0), TIMEOUT, 100_000);
+    sessions.silent_since(NodeId(2), 0, 100_000);
+    assert_eq!(sessions.expired(&image, 100_000 + TIMEOUT / 3), None);
+    assert_eq!(sessions.expired(&image, 100_001 + TIMEOUT / 3), Some(NodeId(2)));
+}
+
+#[test]
+fn a_fenced_node_that_decided_before_gets_no_session() {
+    let image = fenced(&image(), 2);
+    let mut sessions = Sessions::of(&image, NodeId(0), TIMEOUT, 20_000);
+    sessions.silent_since(NodeId(2), 18_000, 20_000);
+    assert!(!sessions.is_valid(NodeId(2), 102, 20_000));
+}
+
+#[test]
 fn fencing_takes_a_broker_out_of_every_isr_and_elects_others() {
     let image = image();
     let records = expire(NodeId(1), &view(&image)).records;
