@@ -37,6 +37,7 @@ fn run(case: &Case<'_>) -> Result<Startup, String> {
         Ok(Command::Print(text)) => panic!("printed {text}"),
         Ok(Command::Health(host, port)) => panic!("health of {host}:{port}"),
         Ok(Command::Storage(command)) => panic!("{command:?}"),
+        Ok(Command::Doctor(_)) => panic!("a doctor"),
         Err(fault) => Err(fault.to_string()),
     }
 }
