@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::broker::free_port;
 use support::chance::number_from;
-use support::{Broker, PATIENCE, read_all, text};
+use support::{Broker, PATIENCE, read_all, text, wait_for_brokers};
 
 const TOPIC: &str = "failover";
 const PARTITIONS: i32 = 3;
@@ -71,6 +71,7 @@ impl Cluster {
             (1..).zip(&ports).map(|(id, ports)| (ports.0, settings(id, *ports))).collect(),
         );
         let bootstrap = ports.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",");
+        wait_for_brokers(&bootstrap, &[1, 2, 3]);
         Cluster { brokers, bootstrap }
     }
 

@@ -170,7 +170,9 @@ class Klamm(Broker):
     name = "klamm"
     start_timeout = 30
 
-    def __init__(self, work, settings=None, binary=None):
+    def __init__(self, work, settings=None, binary=None, name=None):
+        if name:
+            self.name = name
         super().__init__(work, settings)
         self.binary = binary or paths.klamm_bin()
         self.properties = self.write_properties({**self.kraft_properties(), "admin.listener": "127.0.0.1:0"})

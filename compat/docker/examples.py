@@ -267,6 +267,12 @@ def run(checks, image, work, wanted=()):
 
         try:
             up = call("up", "-d")
+            # Kafka's ports are among those that connections of others begin from, and one may just be in use.
+            for _ in range(5):
+                if "address already in use" not in up.stderr:
+                    break
+                call("down", "-v", "-t", "5")
+                up = call("up", "-d")
             checks.check(f"{name}: comes up", up.returncode == 0, up.stderr[-800:])
             use(checks, name, image, project, ports, count, client)
         finally:

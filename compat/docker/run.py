@@ -2,7 +2,10 @@
 
 Arguments: the examples to run, as `single-node/ssl`, and nothing else."""
 
+import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -49,6 +52,26 @@ def brokers(listing):
     return [line.split()[3] for line in listing.splitlines() if line.startswith("  broker ")]
 
 
+def answered(port, began, seconds=30):
+    """Milliseconds from `began` to the first answer to ApiVersions."""
+    request = bytes.fromhex("0000000a" "0012" "0000" "00000001" "ffff")
+    while time.monotonic() - began < seconds:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as client:
+                client.sendall(request)
+                # Docker's proxy takes connections before the broker does.
+                if len(client.recv(8)) == 8:
+                    return (time.monotonic() - began) * 1000
+        except OSError:
+            pass
+        time.sleep(0.001)
+    raise RuntimeError(f"nobody answered on port {port} within {seconds} s")
+
+
+def median(of, times=5):
+    return sorted(of() for _ in range(times))[times // 2]
+
+
 class Run:
     def __init__(self, engine, checks):
         self.engine, self.checks = engine, checks
@@ -71,6 +94,29 @@ class Run:
         check.equal("what start scripts call is there", "", sh("docker", "run", "--rm", IMAGE, "sh", "-c", tools).stdout)
         writable = "touch /opt/kafka/t /tmp/t /mnt/shared/config/t /var/lib/kafka/data/t && echo fine"
         check.equal("where they write is the user's", "fine\n", sh("docker", "run", "--rm", IMAGE, "sh", "-c", writable).stdout)
+
+    def start(self, work):
+        """How long a start takes, in a container and without one. Printed, not checked: other programs run here too."""
+        def contained():
+            began = time.monotonic()
+            broker = self.engine.run(IMAGE, args=["-p", "9092:9092"])
+            took = answered(9092, began)
+            self.engine.remove(broker)
+            return took
+
+        def alone():
+            data = tempfile.mkdtemp(dir=work)
+            command = [klamm_bin(), "--data-dir", f"{data}/data", "--listen", "127.0.0.1:19095", "--set", "admin.listener="]
+            began = time.monotonic()
+            broker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                return answered(19095, began)
+            finally:
+                broker.terminate()
+                broker.wait(timeout=30)
+
+        print(f"     to the first ApiVersions answer, median of 5: docker run {median(contained):.0f} ms, the broker alone "
+              f"{median(alone):.1f} ms; {os.getloadavg()[0]:.1f} programs were running on {os.cpu_count()} cores")
 
     def nothing_set(self):
         check, engine = self.checks, self.engine
@@ -188,6 +234,7 @@ def main():
             engine.build(CLIENT, shutil.which("kcat"))
             run = Run(engine, checks)
             run.shape(size)
+            run.start(work)
             run.nothing_set()
             run.other_ports()
             run.as_apache_kafka(work)

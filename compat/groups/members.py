@@ -146,3 +146,16 @@ def settled(processes, partitions, members=None, timeout=60, quiet=1.5):
         return fine and time.monotonic() - since[0] >= quiet
 
     return wait(now, timeout)
+
+
+def delivered_again(processes):
+    """Deliveries of records before an offset whose commit had been acknowledged."""
+    events = sorted((e for p in processes for e in p.all() if e.kind in ("record", "committed")), key=lambda e: (e.at, e.kind))
+    committed, out = {}, []
+    for e in events:
+        at, offset = committed.get(e.partition(), (0, 0))
+        if e.kind == "committed" and e.offset() > offset:
+            committed[e.partition()] = (e.at, e.offset())
+        elif e.kind == "record" and e.offset() < offset and e.at > at:
+            out.append(f"{e.member} got {e.partition()} {e.offset()} after {offset} was committed")
+    return out

@@ -111,22 +111,10 @@ class Scene:
             process.close()
         missed = want - {e.value() for e in self.records()}
         self.check(f"nothing of {len(want)} records is missed", not missed, f"{len(missed)} are: {sorted(map(int, missed))[:20]}")
-        again = self.delivered_again()
+        again = members.delivered_again(self.everyone)
         self.check("nothing behind a commit is delivered again", not again, f"{len(again)}: {again[:10]}")
         errors = [e.about for p in self.everyone for e in p.all("error")]
         print(f"#    {len(self.records())} deliveries of {len(want)} records, {sum(len(p.all('uncommitted')) for p in self.everyone)} commits refused, errors: {errors[:3]}")
-
-    def delivered_again(self):
-        """Deliveries of records before an offset whose commit had been acknowledged."""
-        events = sorted((e for p in self.everyone for e in p.all() if e.kind in ("record", "committed")), key=lambda e: (e.at, e.kind))
-        committed, out = {}, []
-        for e in events:
-            at, offset = committed.get(e.partition(), (0, 0))
-            if e.kind == "committed" and e.offset() > offset:
-                committed[e.partition()] = (e.at, e.offset())
-            elif e.kind == "record" and e.offset() < offset and e.at > at:
-                out.append(f"{e.member} got {e.partition()} {e.offset()} after {offset} was committed")
-        return out
 
 
 def shared(run, broker, protocol):

@@ -29,13 +29,13 @@ def java():
 
 
 def rust():
-    sh("cargo", "build", "-q", "--manifest-path", HERE / "rust/Cargo.toml", "--target-dir", WORK / "rust", timeout=900)
+    sh("cargo", "build", "-q", "--locked", "--manifest-path", HERE / "rust/Cargo.toml", "--target-dir", WORK / "rust", timeout=900)
     return [WORK / "rust/debug/testcontainers-compat"], 2
 
 
 def go():
     shutil.copytree(HERE / "go", WORK / "go", dirs_exist_ok=True)
-    sh("go", "build", "-mod=mod", "-o", "main", ".", cwd=WORK / "go", timeout=600)
+    sh("go", "build", "-mod=readonly", "-o", "main", ".", cwd=WORK / "go", timeout=600)
     return [WORK / "go/main"], 1
 
 

@@ -6,6 +6,7 @@ use super::network::{NODES, Network, run};
 use super::plan::{Fault, Step, Target};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ admin.listener=127.0.0.1:0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=3000
+initial.broker.registration.timeout.ms=600000
 default.replication.factor=3
 min.insync.replicas=2
 num.partitions=3
@@ -261,6 +263,8 @@ impl Cluster {
                 let node = self.find(target, topic);
                 // A node that cannot hand over what it leads may take its time, and is killed then.
                 match self.stop(node, Duration::from_secs(15)) {
+                    // It had not got so far that it listens to signals.
+                    Some(status) if status.signal() == Some(Signal::TERM.as_raw()) => {}
                     Some(status) if !status.success() => {
                         history.find(format!("node {} ended with {status} after SIGTERM", node + 1));
                     }

@@ -65,8 +65,8 @@ impl ProducerContext for Ledger {
     }
 }
 
-/// Writes to every partition of some topics, one record each in turn, every `pause`, until it is told to stop; then waits for what
-/// is under way. A producer whose records live long must get all of them written, whatever happens.
+/// Writes to every partition of some topics, one record each in turn, every `pause`, until it is told to stop; then
+/// waits for what is under way. A producer whose records live long must get all of them written, whatever happens.
 pub(crate) fn produce(
     bootstrap: &str,
     topics: &[&'static str],
@@ -164,6 +164,8 @@ pub(crate) fn member(bootstrap: &str, group: &str, protocol: &str, topics: &[&st
     if protocol == "classic" {
         config.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "1000");
     }
+    // Whoever hangs is a member no more.
+    config.set("max.poll.interval.ms", "25000");
     let consumer: BaseConsumer<Membership> = config.create_with_context(Membership::default()).unwrap();
     consumer.subscribe(topics).unwrap();
     consumer
@@ -185,7 +187,7 @@ fn read(bootstrap: &str, (group, protocol): (&'static str, &str), history: &Hist
             history.delivered.lock().entry((group, place)).or_default().insert(record.offset());
             next.insert(place, record.offset() + 1);
         }
-        if next.is_empty() || history.now() - last < Duration::from_millis(200) || consumer.assignment_lost() {
+        if next.is_empty() || history.now() - last < Duration::from_millis(200) {
             continue;
         }
         last = history.now();

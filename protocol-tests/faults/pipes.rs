@@ -3,6 +3,7 @@
 use super::super::support::chance::Chance;
 use super::history::{History, Outcome, Txn};
 use super::load::{self, Membership, Names, PARTITIONS, client, member};
+use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Message, OwnedMessage};
@@ -15,11 +16,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub(crate) const INPUT: &str = "input";
+type Pipe = (&'static str, &'static str, [&'static str; 2]);
 /// A group of copiers, its protocol, and where it copies to.
 pub(crate) const PIPES: [(&str, &str, [&str; 2]); 2] =
     [("copiers-classic", "classic", ["copy-a", "copy-b"]), ("copiers-consumer", "consumer", ["copy-c", "copy-d"])];
 const COPIERS: usize = 2;
 const SOON: Duration = Duration::from_secs(10);
+/// Longer than all that a transaction may take together.
+const HANGS: Duration = Duration::from_secs(60);
 
 type Member = BaseConsumer<Membership>;
 type Transactor = ThreadedProducer<DefaultProducerContext>;
@@ -59,16 +63,18 @@ fn take(consumer: &Member) -> Vec<OwnedMessage> {
     taken
 }
 
-struct Copier<'a> {
+struct Copier {
     group: &'static str,
     copies: [&'static str; 2],
     name: String,
     number: u64,
-    history: &'a History,
+    history: Arc<History>,
     chance: Chance,
+    /// When it last began something.
+    alive: Arc<Mutex<Instant>>,
 }
 
-impl Copier<'_> {
+impl Copier {
     /// One transaction. What it came to, or why there was none.
     fn transact(
         &mut self,
@@ -131,6 +137,7 @@ impl Copier<'_> {
         let producer = producer(bootstrap, id)?;
         let consumer = member(bootstrap, self.group, protocol, &[INPUT]);
         while !stop.load(Ordering::Relaxed) {
+            *self.alive.lock() = Instant::now();
             let taken = take(&consumer);
             if taken.is_empty() {
                 continue;
@@ -144,13 +151,48 @@ impl Copier<'_> {
     }
 }
 
+/// Copiers with one transactional id, one after the other, each on a thread of its own: librdkafka's
+/// `send_offsets_to_transaction` sometimes waits for ever, whatever time it was given, and then the next one takes over.
+fn copy(bootstrap: &str, pipe: Pipe, number: usize, names: &Names, history: &Arc<History>, stop: &Arc<AtomicBool>) {
+    let (group, protocol, copies) = pipe;
+    let id = format!("{group}-{number}");
+    while !stop.load(Ordering::Relaxed) {
+        let alive = Arc::new(Mutex::new(Instant::now()));
+        let name = format!("{id}-{}", names.next());
+        let chance = Chance(u64::from(names.next()));
+        let mut copier = Copier {
+            group,
+            copies,
+            name: name.clone(),
+            number: 0,
+            history: Arc::clone(history),
+            chance,
+            alive: Arc::clone(&alive),
+        };
+        let (bootstrap, id, stop) = (bootstrap.to_owned(), id.clone(), Arc::clone(stop));
+        let life = std::thread::spawn(move || {
+            if let Err(error) = copier.live(&bootstrap, protocol, &id, &stop) {
+                copier.history.say(&format!("    {}: {error}", copier.name));
+            }
+        });
+        while !life.is_finished() && alive.lock().elapsed() < HANGS {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if !life.is_finished() {
+            history.say(&format!("    {name} hangs in its client, and is left to itself"));
+        } else if life.join().is_err() {
+            history.find(format!("{name} panicked"));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// The thread of the feeder, and those of all copiers. They end when they are told to.
 pub(crate) fn begin(
     bootstrap: &str,
     names: &Arc<Names>,
     history: &Arc<History>,
     [writing, reading]: [&Arc<AtomicBool>; 2],
-    seed: u64,
 ) -> (Option<JoinHandle<()>>, Vec<JoinHandle<()>>) {
     let feeder = {
         let (bootstrap, names, history) = (bootstrap.to_owned(), Arc::clone(names), Arc::clone(history));
@@ -160,26 +202,13 @@ pub(crate) fn begin(
             load::produce(&bootstrap, &[INPUT], rhythm, &names, &history, &stop);
         })
     };
-    let mut copiers = Vec::new();
-    for (group, protocol, copies) in PIPES {
-        for number in 0..COPIERS {
-            let (bootstrap, names, history) = (bootstrap.to_owned(), Arc::clone(names), Arc::clone(history));
-            let stop = Arc::clone(reading);
-            copiers.push(std::thread::spawn(move || {
-                let id = format!("{group}-{number}");
-                let chance = Chance(seed ^ number as u64 ^ ((group.len() as u64) << 8));
-                let mut copier = Copier { group, copies, name: String::new(), number: 0, history: &history, chance };
-                while !stop.load(Ordering::Relaxed) {
-                    copier.name = format!("{id}-{}", names.next());
-                    if let Err(error) = copier.live(&bootstrap, protocol, &id, &stop) {
-                        history.say(&format!("    {}: {error}", copier.name));
-                        std::thread::sleep(Duration::from_millis(100));
-                    }
-                }
-            }));
-        }
-    }
-    (Some(feeder), copiers)
+    let slots = PIPES.iter().flat_map(|pipe| (0..COPIERS).map(move |number| (*pipe, number)));
+    let copiers = slots.map(|(pipe, number)| {
+        let (bootstrap, names, history) = (bootstrap.to_owned(), Arc::clone(names), Arc::clone(history));
+        let stop = Arc::clone(reading);
+        std::thread::spawn(move || copy(&bootstrap, pipe, number, &names, &history, &stop))
+    });
+    (Some(feeder), copiers.collect())
 }
 
 /// The topics that hold copies.

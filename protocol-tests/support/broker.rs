@@ -25,7 +25,7 @@ impl Broker {
         Broker::with(&[])
     }
 
-    /// A broker with settings as `--set` takes them.
+    /// A broker with settings as `--set` takes them; what begins with `--` is an option.
     pub(crate) fn with(settings: &[&str]) -> Broker {
         Broker::new(free_port(), tempfile::tempdir().unwrap(), settings)
     }
@@ -147,7 +147,10 @@ fn spawn(dir: &Path, port: u16, settings: &[String], cluster: Option<&str>) -> C
     }
     command.args(["--set", "admin.listener=127.0.0.1:0"]);
     for setting in settings {
-        command.args(["--set", setting]);
+        match setting.starts_with("--") {
+            true => command.arg(setting),
+            false => command.args(["--set", setting]),
+        };
     }
     if let Some(id) = cluster {
         command.env("CLUSTER_ID", id);

@@ -59,3 +59,19 @@ pub(crate) fn read_all(broker: &Broker, topic: &str, partition: i32) -> Vec<Owne
 pub(crate) fn text(record: &OwnedMessage) -> String {
     String::from_utf8(record.payload().unwrap().to_vec()).unwrap()
 }
+
+/// Waits until a client is told of these brokers, in order of their ids. Before, it may not know whom to ask to create topics.
+pub(crate) fn wait_for_brokers(bootstrap: &str, wanted: &[i32]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+        let metadata = consumer.fetch_metadata(None, Duration::from_secs(5));
+        let mut known: Vec<i32> = metadata.iter().flat_map(|all| all.brokers()).map(|broker| broker.id()).collect();
+        known.sort_unstable();
+        if known == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "after {PATIENCE:?} the brokers are {known:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

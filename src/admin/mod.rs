@@ -68,6 +68,14 @@ pub struct BindError {
     error: std::io::Error,
 }
 
+impl BindError {
+    /// Somebody else listens there.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.error.kind() == std::io::ErrorKind::AddrInUse
+    }
+}
+
 /// The running endpoint.
 #[derive(Debug)]
 pub struct Admin {

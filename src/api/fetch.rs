@@ -14,7 +14,7 @@ use super::{Answer, Chunk, Context, Peer, Placement, Versions, millis};
 use crate::access::Permissions;
 use crate::model::{ErrorCode, Offset, Operation, ResourceKind, TopicName};
 use crate::partition::fetch_sessions::{Answered, FetchContext, SessionRequest, TopicKey, Wanted};
-use crate::partition::{Awaited, FetchWaiter, Isolation, Partition, ReadRequest, Reader};
+use crate::partition::{Awaited, Copying, FetchWaiter, Isolation, Partition, ReadRequest, Reader};
 use crate::rt::{clock, rand};
 use crate::storage::FileSlice;
 use crate::wire::fetch::{
@@ -240,19 +240,29 @@ impl Fetching {
         self.urgent = false;
         let mut left = self.max_bytes;
         let image = self.ctx.metadata.load();
+        let follower = match self.reader {
+            Reader::Replica { node, .. } => Some(node),
+            Reader::Consumer { .. } => None,
+        };
+        let slowed = follower.filter(|_| self.ctx.partitions.throttles().is_exceeded(Copying::Leader));
         for (wanted, partition) in self.session.wanted.iter().zip(&self.partitions) {
             let nearest = match (partition, &self.rack) {
                 (Ok(partition), Some(rack)) => partition.nearest(rack, wanted.from, &image),
                 _ => None,
+            };
+            // A replica that is throttled hears how things stand, but gets nothing (KIP-73).
+            let held = match (slowed, partition) {
+                (Some(node), Ok(partition)) => partition.is_throttled(Copying::Leader) && !partition.has_in_sync(node),
+                _ => false,
             };
             let read = match partition {
                 Err(error) => Err(*error),
                 Ok(partition) => partition.read(
                     &ReadRequest {
                         from: wanted.from,
-                        max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                        max_bytes: if held { 0 } else { usize::try_from(wanted.max_bytes).unwrap_or(0).min(left) },
                         // Only the first partition with records may pass its limits (KIP-74).
-                        min_one_batch: self.found_bytes == 0 && nearest.is_none(),
+                        min_one_batch: self.found_bytes == 0 && nearest.is_none() && !held,
                         reader: self.reader.starting_at(wanted.follower_start),
                         current_epoch: wanted.current_epoch,
                         last_fetched_epoch: wanted.last_fetched_epoch,
@@ -371,6 +381,7 @@ impl Fetching {
             topics: SmallVec::new(),
             node_endpoints: &[],
         };
+        self.count_copied();
         let mut last: Option<&TopicKey> = None;
         let found = std::mem::take(&mut self.found);
         for (((wanted, partition), found), news) in
@@ -408,6 +419,18 @@ impl Fetching {
             response.node_endpoints = &hints.endpoints;
         }
         encode(self.version, self.correlation_id, response)
+    }
+
+    /// What a follower gets of throttled replicas counts, also of those that are in sync.
+    fn count_copied(&self) {
+        if !matches!(self.reader, Reader::Replica { .. }) {
+            return;
+        }
+        let sent = self.partitions.iter().zip(&self.found).filter_map(|(partition, found)| {
+            partition.as_ref().ok().filter(|partition| partition.is_throttled(Copying::Leader))?;
+            found.records.as_ref().map(|records| records.len)
+        });
+        self.ctx.partitions.throttles().record(Copying::Leader, sent.sum());
     }
 
     /// Which transactions of the slices were aborted (read_committed).

@@ -1,6 +1,7 @@
 //! AddRaftVoter (80) and RemoveRaftVoter (81), v0 of both: who votes on the metadata.
 //!
-//! The change is in the metadata log; what a controller reads there beats `controller.quorum.voters`. The cluster needs ALTER.
+//! The change is in the metadata log; what a controller reads there beats `controller.quorum.voters`. So it takes a cluster whose
+//! voters are not static, which `kraft.version` says, as in Kafka (KIP-853). The cluster needs ALTER.
 
 use super::{Api, Call, Context, Versions, text};
 use crate::controller::ApiError;
@@ -30,7 +31,9 @@ async fn add(ctx: &Context, call: &Call, request: &AddRaftVoterRequest) -> Resul
     may_alter(call)?;
     let quorum = ctx.controller.quorum();
     let id = NodeId(request.voter_id);
-    if is_voter(ctx, request.cluster_id.as_ref(), quorum, id)? {
+    let is_voter = is_voter(ctx, request.cluster_id.as_ref(), quorum, id)?;
+    may_change(ctx, "adding")?;
+    if is_voter {
         let text = format!("The voter id for ReplicaKey({}) is already part of the set of voters.", id.0);
         return Err(ApiError::new(ErrorCode::DUPLICATE_VOTER, text));
     }
@@ -63,7 +66,9 @@ async fn remove(ctx: &Context, call: &Call, request: &RemoveRaftVoterRequest) ->
     may_alter(call)?;
     let quorum = ctx.controller.quorum();
     let id = NodeId(request.voter_id);
-    if !is_voter(ctx, request.cluster_id.as_ref(), quorum, id)? {
+    let is_voter = is_voter(ctx, request.cluster_id.as_ref(), quorum, id)?;
+    may_change(ctx, "removing")?;
+    if !is_voter {
         let text = format!("Cannot remove voter {} from the set of voters.", id.0);
         return Err(ApiError::new(ErrorCode::VOTER_NOT_FOUND, text));
     }
@@ -73,6 +78,17 @@ async fn remove(ctx: &Context, call: &Call, request: &RemoveRaftVoterRequest) ->
 /// As Kafka says it: with the message of the code, not of the check.
 fn may_alter(call: &Call) -> Result<(), ApiError> {
     call.on_cluster(Operation::Alter).map_err(|error| text::explained(ApiError::bare(error.code)))
+}
+
+/// Voters that are named in everybody's settings stay as they are.
+fn may_change(ctx: &Context, what: &str) -> Result<(), ApiError> {
+    match ctx.metadata.load().feature("kraft.version") {
+        0 => {
+            let text = format!("Cluster doesn't support {what} voter because the kraft.version feature is 0");
+            Err(ApiError::new(ErrorCode::UNSUPPORTED_VERSION, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether `id` votes; an error if that is not for this node to say, or asked of another cluster.

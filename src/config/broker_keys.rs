@@ -36,7 +36,6 @@ pub(super) mod reasons {
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
     pub(in crate::config) const SHARE: &str = "Share groups are not served yet.";
     pub(in crate::config) const TXN: &str = "A first write is woken when the transaction before it is settled.";
-    pub(in crate::config) const QUOTAS: &str = "Copies between brokers and directories are not throttled yet.";
     pub(in crate::config) const TIERED: &str = "Tiered storage is off.";
 
     pub(in crate::config) const JAVA: &str = "remove it: Klamm cannot load Java classes";
@@ -96,11 +95,7 @@ const DYNAMIC_ONLY: &[Key] = &[
 ];
 
 const fn throttle(name: &'static str, doc: &'static str) -> Key {
-    Key::new(name, Long, Some("9223372036854775807"), doc)
-        .check(Check::AtLeast(0))
-        .internal()
-        .cluster_wide()
-        .no_effect(reasons::QUOTAS)
+    Key::new(name, Long, Some("9223372036854775807"), doc).check(Check::AtLeast(0)).internal().cluster_wide()
 }
 
 /// Where our default is not Kafka's: the key, and Kafka's default (`None`: Kafka has none and requires the key).

@@ -1,6 +1,6 @@
 //! Broker keys: Quotas and metrics.
 
-use super::broker_keys::reasons::{INSTRUMENTS, JAVA, QUOTAS, REPORTERS};
+use super::broker_keys::reasons::{INSTRUMENTS, JAVA, REPORTERS};
 use super::key::{Check, Key};
 use super::value::Type::{Class, Int, List, Long, String};
 
@@ -8,16 +8,14 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("quota.window.num", Int, Some("11"), "Samples over which client quotas are measured.")
         .check(Check::AtLeast(1)),
     Key::new("replication.quota.window.num", Int, Some("11"), "Samples over which replication quotas are measured.")
-        .check(Check::AtLeast(1))
-        .no_effect(QUOTAS),
+        .check(Check::AtLeast(1)),
     Key::new(
         "alter.log.dirs.replication.quota.window.num",
         Int,
         Some("11"),
         "Samples over which moves between log directories are measured.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(QUOTAS),
+    .check(Check::AtLeast(1)),
     Key::new(
         "controller.quota.window.num",
         Int,
@@ -28,16 +26,14 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("quota.window.size.seconds", Int, Some("1"), "Length of a sample of client quotas.")
         .check(Check::AtLeast(1)),
     Key::new("replication.quota.window.size.seconds", Int, Some("1"), "Length of a sample of replication quotas.")
-        .check(Check::AtLeast(1))
-        .no_effect(QUOTAS),
+        .check(Check::AtLeast(1)),
     Key::new(
         "alter.log.dirs.replication.quota.window.size.seconds",
         Int,
         Some("1"),
         "Length of a sample of moves between log directories.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(QUOTAS),
+    .check(Check::AtLeast(1)),
     Key::new("controller.quota.window.size.seconds", Int, Some("1"), "Length of a sample of quotas on topic changes.")
         .check(Check::AtLeast(1)),
     Key::new("client.quota.callback.class", Class, None, "The class that decides which quota applies to a client.")

@@ -62,6 +62,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         authorization: authorization(&read)?,
         tokens: tokens(&read),
         quotas: quotas(&read),
+        copies: copies(&read),
         quorum,
     };
     between_nodes(&read, &settings)?;
@@ -100,6 +101,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         authorization: old.authorization.clone(),
         tokens: tokens(&read),
         quotas: quotas(&read),
+        copies: copies(&read),
         quorum: old.quorum.clone(),
     };
     across(&read, &settings)?;
@@ -220,14 +222,26 @@ fn authorization(read: &Read<'_>) -> Result<Option<Authorization>, ConfigError> 
     Ok(Some(Authorization { super_users, allow_if_no_acl: read.is_true("allow.everyone.if.no.acl.found") }))
 }
 
+fn windows(read: &Read<'_>, prefix: &str) -> Windows {
+    Windows {
+        count: u16::try_from(read.long(&format!("{prefix}quota.window.num"))).unwrap_or(u16::MAX).max(1),
+        size: read.long(&format!("{prefix}quota.window.size.seconds")).saturating_mul(1000).max(1),
+    }
+}
+
 fn quotas(read: &Read<'_>) -> Quotas {
-    let windows = |count: &str, size: &str| Windows {
-        count: u16::try_from(read.long(count)).unwrap_or(u16::MAX).max(1),
-        size: read.long(size).saturating_mul(1000).max(1),
+    Quotas { clients: windows(read, ""), mutations: windows(read, "controller.") }
+}
+
+fn copies(read: &Read<'_>) -> CopyLimits {
+    let limit = |rate: &str, prefix: &str| CopyLimit {
+        bytes_per_second: read.optional_long(rate).unwrap_or(i64::MAX),
+        windows: windows(read, prefix),
     };
-    Quotas {
-        clients: windows("quota.window.num", "quota.window.size.seconds"),
-        mutations: windows("controller.quota.window.num", "controller.quota.window.size.seconds"),
+    CopyLimits {
+        leader: limit("leader.replication.throttled.rate", "replication."),
+        follower: limit("follower.replication.throttled.rate", "replication."),
+        moves: limit("replica.alter.log.dirs.io.max.bytes.per.second", "alter.log.dirs.replication."),
     }
 }
 
@@ -289,6 +303,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved, alone: bool) -> Resu
         towards_brokers: brokers,
         towards_controllers: controllers,
         admin: admin_listener(&read.text("admin.listener"))?,
+        admin_by_default: !read.0.contains_key("admin.listener"),
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
         receive_buffer_bytes: read
             .size_or_system("socket.receive.buffer.bytes")

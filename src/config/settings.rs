@@ -141,11 +141,12 @@ pub struct Settings {
     pub authorization: Option<Authorization>,
     pub tokens: Tokens,
     pub quotas: Quotas,
+    pub copies: CopyLimits,
     pub quorum: Quorum,
 }
 
 impl Settings {
-    /// Whether this node is the whole quorum: nobody else votes, and nobody else leads it.
+    /// Whether this node is a broker and the whole quorum: nobody else votes, and nobody else leads it.
     #[must_use]
     pub fn is_solo(&self) -> bool {
         self.quorum.is_solo(self.roles, self.node_id)
@@ -168,6 +169,33 @@ pub struct Quotas {
     pub clients: Windows,
     /// `controller.quota.window.num` and `controller.quota.window.size.seconds`: changes of topics.
     pub mutations: Windows,
+}
+
+/// How fast replicas may be copied that are throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyLimit {
+    /// `i64::MAX`: without limit.
+    pub bytes_per_second: i64,
+    pub windows: Windows,
+}
+
+/// `*.replication.throttled.rate` and `replica.alter.log.dirs.io.max.bytes.per.second` (KIP-73, KIP-113).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyLimits {
+    /// What this broker sends to followers that are not in sync.
+    pub leader: CopyLimit,
+    /// What it fetches of partitions in which it is not in sync.
+    pub follower: CopyLimit,
+    /// What it copies from one of its log directories to another.
+    pub moves: CopyLimit,
+}
+
+impl Default for CopyLimits {
+    /// No limits.
+    fn default() -> CopyLimits {
+        let none = CopyLimit { bytes_per_second: i64::MAX, windows: Windows { count: 11, size: 1000 } };
+        CopyLimits { leader: none, follower: none, moves: none }
+    }
 }
 
 /// Delegation tokens.
@@ -217,6 +245,8 @@ pub struct Network {
     pub towards_controllers: Option<Towards>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
+    /// It is the default: where that is taken, another port will do.
+    pub admin_by_default: bool,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
     pub send_buffer_bytes: Option<usize>,
     /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
@@ -470,9 +500,9 @@ pub struct Quorum {
 }
 
 impl Quorum {
-    /// Whether `node` is the whole quorum.
+    /// Whether `node` is a broker and the whole quorum.
     #[must_use]
     pub fn is_solo(&self, roles: Roles, node: NodeId) -> bool {
-        roles.controller && self.voters.iter().all(|(id, ..)| *id == node)
+        roles.controller && roles.broker && self.voters.iter().all(|(id, ..)| *id == node)
     }
 }

@@ -25,7 +25,7 @@ fn fault(what: impl std::fmt::Display) -> ConfigError {
 pub(super) fn nodes(given: &Values, count: u16) -> Result<Vec<Values>, ConfigError> {
     if !COUNTS.contains(&count) {
         return Err(fault(format_args!(
-            "{count} is no cluster: write a number from {} to {}",
+            "{count} is no cluster that goes on when a node is gone: write a number from {} to {}",
             COUNTS.start(),
             COUNTS.end()
         )));

@@ -399,6 +399,19 @@ fn of_two(protocols: &str, more: &str) -> String {
 }
 
 #[test]
+fn a_node_that_is_only_a_controller_is_no_cluster_of_its_own_even_as_the_only_voter() {
+    let file = |roles: &str, listeners: &str| {
+        format!(
+            "process.roles={roles}\nnode.id=1\ncontroller.quorum.voters=1@a:9093\ncontroller.listener.names=CONTROLLER\n\
+             listeners={listeners}\n"
+        )
+    };
+    let is_solo = |file: &str| settings(&Case { file: Some(file), ..EMPTY }).is_solo();
+    assert!(is_solo(&file("broker,controller", "PLAINTEXT://:9092,CONTROLLER://:9093")));
+    assert!(!is_solo(&file("controller", "CONTROLLER://:9093")), "nobody may put a replica on it");
+}
+
+#[test]
 fn nodes_connect_to_each_other_as_their_listeners_say() {
     let file = of_two(
         "OUT:PLAINTEXT,IN:SASL_SSL,CONTROLLER:SSL",

@@ -1,6 +1,8 @@
 //! A topic's configuration, typed: what a partition acts on. The table of names, defaults,
 //! validation and synonyms is beside it.
 
+use crate::model::{NodeId, PartitionId};
+
 /// `compression.type`: what the broker stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicCompression {
@@ -20,6 +22,40 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
+/// `leader.replication.throttled.replicas` and its like of followers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ThrottledReplicas {
+    #[default]
+    None,
+    All,
+    These(Vec<(PartitionId, NodeId)>),
+}
+
+impl ThrottledReplicas {
+    #[must_use]
+    pub fn contains(&self, partition: PartitionId, node: NodeId) -> bool {
+        match self {
+            ThrottledReplicas::None => false,
+            ThrottledReplicas::All => true,
+            ThrottledReplicas::These(pairs) => pairs.contains(&(partition, node)),
+        }
+    }
+
+    /// Of a value that was checked; what is no pair stands for nothing.
+    #[must_use]
+    pub(super) fn parse(items: &[String]) -> ThrottledReplicas {
+        if items.concat() == "*" {
+            return ThrottledReplicas::All;
+        }
+        let pair = |item: &String| {
+            let (partition, node) = item.split_once(':')?;
+            Some((PartitionId(partition.parse().ok()?), NodeId(node.parse().ok()?)))
+        };
+        let pairs: Vec<_> = items.iter().filter_map(pair).collect();
+        if pairs.is_empty() { ThrottledReplicas::None } else { ThrottledReplicas::These(pairs) }
+    }
+}
+
 /// Effective settings of one topic. Times in milliseconds, sizes in bytes; `-1` in the two
 /// retention fields means without limit, as in Kafka.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +70,9 @@ pub struct TopicConfig {
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
     pub flush_ms: i64,
+    pub follower_throttled: ThrottledReplicas,
     pub index_interval_bytes: i32,
+    pub leader_throttled: ThrottledReplicas,
     pub max_compaction_lag_ms: i64,
     pub min_compaction_lag_ms: i64,
     pub min_cleanable_dirty_ratio: f64,
@@ -67,7 +105,9 @@ impl Default for TopicConfig {
             file_delete_delay_ms: 60_000,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
+            follower_throttled: ThrottledReplicas::None,
             index_interval_bytes: 4096,
+            leader_throttled: ThrottledReplicas::None,
             max_compaction_lag_ms: i64::MAX,
             min_compaction_lag_ms: 0,
             min_cleanable_dirty_ratio: 0.5,

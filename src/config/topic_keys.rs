@@ -6,7 +6,7 @@
 
 use super::broker::{Values, value_of};
 use super::key::{Check, Key};
-use super::topic::{TimestampType, TopicCompression, TopicConfig};
+use super::topic::{ThrottledReplicas, TimestampType, TopicCompression, TopicConfig};
 use super::value::Type::{Boolean, Double, Int, List, Long, String};
 use super::value::{BadValue, Value};
 use std::collections::HashMap;
@@ -370,6 +370,7 @@ pub(super) fn resolve(broker: &Values, overrides: &Values) -> TopicConfig {
     let is_true = |name| read(name).is_some_and(|value| value.is_true());
     let policy = read("cleanup.policy");
     let has = |item: &str| policy.as_ref().is_some_and(|value| value.list().iter().any(|policy| policy == item));
+    let throttled = |name| read(name).map_or(ThrottledReplicas::None, |value| ThrottledReplicas::parse(value.list()));
     let word = |name| read(name).map(|value| value.to_string()).unwrap_or_default();
     let segment_bytes = match read("internal.segment.bytes") {
         Some(value) => i32::try_from(value.number()).unwrap_or(i32::MAX),
@@ -393,7 +394,9 @@ pub(super) fn resolve(broker: &Values, overrides: &Values) -> TopicConfig {
         file_delete_delay_ms: long("file.delete.delay.ms"),
         flush_messages: long("flush.messages"),
         flush_ms: long("flush.ms"),
+        follower_throttled: throttled("follower.replication.throttled.replicas"),
         index_interval_bytes: int("index.interval.bytes"),
+        leader_throttled: throttled("leader.replication.throttled.replicas"),
         max_compaction_lag_ms: long("max.compaction.lag.ms"),
         min_compaction_lag_ms: long("min.compaction.lag.ms"),
         min_cleanable_dirty_ratio: match read("min.cleanable.dirty.ratio") {
@@ -422,6 +425,7 @@ pub(super) fn resolve(broker: &Values, overrides: &Values) -> TopicConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{NodeId, PartitionId};
 
     fn values(pairs: &[(&str, &str)]) -> Values {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -429,6 +433,20 @@ mod tests {
 
     fn fault(overrides: &[(&str, &str)]) -> Option<std::string::String> {
         validate(&Values::new(), &values(overrides)).err().map(|bad| bad.0)
+    }
+
+    #[test]
+    fn the_replicas_that_are_throttled_are_those_that_are_named_or_all() {
+        let throttled = |text: &str| {
+            let set = values(&[("leader.replication.throttled.replicas", text)]);
+            let config = resolve(&Values::new(), &set);
+            assert_eq!(config.follower_throttled, ThrottledReplicas::None);
+            let holds = |partition, node| config.leader_throttled.contains(PartitionId(partition), NodeId(node));
+            [holds(0, 1), holds(0, 2), holds(7, 1)]
+        };
+        assert_eq!(throttled("0:1,7:3"), [true, false, false]);
+        assert_eq!(throttled("*"), [true, true, true]);
+        assert_eq!(throttled(""), [false, false, false]);
     }
 
     #[test]

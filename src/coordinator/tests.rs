@@ -233,6 +233,7 @@ impl Rig {
             recovery_threads_per_dir: 1,
             move_threads: 1,
             resolve_config: Box::new(move |_, _| Arc::clone(&config)),
+            throttles: crate::partition::Throttles::default(),
             cleaner: Box::new(|| Cleaner {
                 enable: false,
                 threads: 1,

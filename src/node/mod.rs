@@ -176,7 +176,12 @@ impl Node {
         let health = Arc::new(Health::default());
         let admin = match &network.admin {
             Some((host, port)) => {
-                let admin = Admin::start(host, *port, Arc::clone(&metrics), Arc::clone(&health)).await;
+                let start = |port| Admin::start(host, port, Arc::clone(&metrics), Arc::clone(&health));
+                let admin = match start(*port).await {
+                    // A second node on a machine, of which nobody said where its metrics are to be.
+                    Err(fault) if network.admin_by_default && fault.is_taken() => start(0).await,
+                    started => started,
+                };
                 Some(admin.map_err(sentence)?)
             }
             None => None,

@@ -8,7 +8,7 @@ use crate::controller::{self, Parts, RegisteredListener};
 use crate::metadata::{ConfigResource, Store};
 use crate::metrics::Metrics;
 use crate::model::NodeId;
-use crate::partition::{Manager, ManagerSettings};
+use crate::partition::{Manager, ManagerSettings, Throttles};
 use crate::quorum::{self, Follow, Join, Quorum, Timing, Voter};
 use crate::rt::fs::Fs;
 use crate::rt::fs::disk::disk;
@@ -200,6 +200,10 @@ pub(super) fn disk_side(
             cleaner: {
                 let live = Arc::clone(live);
                 Box::new(move || live.load().settings().log.cleaner.clone())
+            },
+            throttles: {
+                let live = Arc::clone(live);
+                Throttles::new(move || live.load().settings().copies)
             },
         },
         fs,

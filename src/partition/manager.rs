@@ -5,6 +5,7 @@ use super::leadership::{Common, IsrChange, IsrCounts, Role};
 use super::machine::{Leader, NO_LIMIT, Visibility};
 use super::moving::Moves;
 use super::state::{Partition, Slot, State, min_isr};
+use super::throttles::Throttles;
 use super::verification::Verifying;
 use super::waiting::Waiting;
 use crate::config::Cleaner;
@@ -42,6 +43,7 @@ pub struct ManagerSettings {
     pub resolve_config: ResolveConfig,
     /// `log.cleaner.*`, as they are now.
     pub cleaner: Box<dyn Fn() -> Cleaner + Send + Sync>,
+    pub throttles: Throttles,
 }
 
 /// The partitions of one topic that this broker holds.
@@ -148,6 +150,11 @@ impl Manager {
             checkpointing: Mutex::new(()),
             image: ArcSwap::from_pointee(Image::default()),
         })
+    }
+
+    #[must_use]
+    pub fn throttles(&self) -> &Throttles {
+        &self.settings.throttles
     }
 
     #[must_use]

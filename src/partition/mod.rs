@@ -16,6 +16,7 @@ mod moving;
 mod open;
 mod state;
 mod read;
+mod throttles;
 mod verification;
 mod waiting;
 
@@ -26,5 +27,6 @@ pub use manager::{Manager, ManagerSettings, ResolveConfig, Topic};
 pub use moving::FutureReplica;
 pub use read::{Isolation, Read, ReadRequest, Reader};
 pub use state::{Partition, Positions};
+pub use throttles::{Copying, Throttles};
 pub use verification::{First, Verification, Verified};
 pub use waiting::{Awaited, CommitWait, FetchWaiter};

@@ -4,10 +4,11 @@
 //! for the last step: the rest is copied and synced, the copy takes the final name, and the log goes on there.
 //! A crash at any point leaves one complete log (see `storage::dirs`); copies that were not finished are begun
 //! again at the next start. Topics that are still to come may be given a directory in advance.
-//! Left out: throttling (`replica.alter.log.dirs.io.max.bytes.per.second`).
+//! `replica.alter.log.dirs.io.max.bytes.per.second` holds all copies together back, but for what is left for the last step.
 
 use super::manager::Manager;
 use super::state::{Partition, Slot};
+use super::throttles::Copying;
 use crate::controller::Assignment;
 use crate::metadata::DirectoryId;
 use crate::model::{ErrorCode, Offset, TimestampMs, TopicName, TopicPartition};
@@ -22,6 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Bytes copied at a time.
 const PIECE: usize = 1 << 20;
@@ -30,6 +32,8 @@ const SYNC_EVERY: usize = 64 << 20;
 /// So many bytes may be left for the last step; a writer that is faster gets this many chances to slow down.
 const LAST_STEP: usize = 4 << 20;
 const CHANCES: usize = 20;
+/// A copy that is throttled is asked after this whether it may go on.
+const THROTTLED: Duration = Duration::from_millis(100);
 /// Directories remembered for partitions that do not exist; more are not remembered.
 const PREFERENCES_MAX: usize = 10_000;
 
@@ -327,6 +331,13 @@ impl Manager {
             if self.moves.state.lock().stopping {
                 return Err(Halt::Stopping);
             }
+            if self.throttles().is_exceeded(Copying::Move) {
+                let mut state = self.moves.state.lock();
+                if !state.stopping {
+                    self.moves.ended.wait_for(&mut state, THROTTLED);
+                }
+                continue;
+            }
             let (piece, log_end) = wanted.partition.piece(copy)?;
             match piece {
                 Piece::Bytes(slice) => {
@@ -334,6 +345,7 @@ impl Manager {
                     let Some(bytes) = read(&slice)? else { continue };
                     copy.append(bytes, clock::now_ms())?;
                     wanted.note(copy)?;
+                    self.throttles().record(Copying::Move, slice.len);
                     unsynced += slice.len;
                     if slice.upper_bound >= log_end {
                         return Ok(());

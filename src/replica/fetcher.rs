@@ -7,7 +7,7 @@
 use super::fetchers::FetcherSettings;
 use super::machine::{Asked, Fetching, Key, Position, Question, Remedy, remedy};
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
-use crate::partition::{FollowerLog, LeaderLog, Manager, Partition};
+use crate::partition::{Copying, FollowerLog, LeaderLog, Manager, Partition};
 use crate::peer::{self, FetchAnswer, FetchQuestion, Link, LogBound, PartitionAnswer, PartitionQuestion};
 use crate::record::{BadBatch, Batch, BatchHeader};
 use crate::rt::clock;
@@ -113,13 +113,19 @@ impl Fetcher {
             return Asking::Idle;
         }
         let now = clock::steady_ms();
-        let (question, due) = {
-            let mut state = self.state.lock();
-            if state.ended {
+        let exceeded = self.manager.throttles().is_exceeded(Copying::Follower);
+        let (question, mut due) = {
+            let State { fetching, partitions, ended, .. } = &mut *self.state.lock();
+            if *ended {
                 return Asking::Ended;
             }
-            (state.fetching.question(now), state.fetching.next_due(now))
+            let is_throttled = |key| partitions.get(&key).is_some_and(|held| held.is_throttled(Copying::Follower));
+            (fetching.question(now, |key| exceeded && is_throttled(key)), fetching.next_due(now))
         };
+        if exceeded {
+            let soon = now.saturating_add(millis(self.backoff()));
+            due = Some(due.map_or(soon, |due| due.min(soon)));
+        }
         let Some(question) = question else {
             let pause = due.map_or(Duration::from_secs(3600), |at| {
                 Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0))
@@ -279,6 +285,9 @@ impl Fetcher {
         }
         if let Some((epoch, end)) = answered.diverging {
             return Next::Truncate(EpochEnd { epoch, end });
+        }
+        if partition.is_throttled(Copying::Follower) {
+            self.manager.throttles().record(Copying::Follower, answered.records.len());
         }
         let mut batches = match batches(answered.records) {
             Ok(batches) => batches,

@@ -57,8 +57,9 @@ pub enum BadLevel {
 }
 
 /// The process has one log, so it has one set of loggers.
-/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps.
-const DEFAULT: &str = "info,openraft=error";
+/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps, and each message to a node that is gone: who
+/// does not answer is said once, in our words.
+const DEFAULT: &str = "info,openraft=error,openraft::replication=off";
 
 static LOGGERS: OnceLock<Loggers> = OnceLock::new();
 

@@ -70,6 +70,7 @@ impl Rig {
             move_threads: 1,
             resolve_config: Box::new(move |_, _| Arc::clone(&config)),
             cleaner: Box::new(move || asked.lock().clone()),
+            throttles: crate::partition::Throttles::default(),
         };
         let manager = Manager::new(settings, fs.shared(), dirs, flushers, Metrics::new([], TimestampMs(0)));
         let mut rig = Rig { fs: fs.clone(), manager, image: Arc::default(), settings: current };

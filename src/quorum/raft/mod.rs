@@ -146,10 +146,12 @@ impl Member {
             let log = log.clone();
             Arc::new(move || log.log().lock().last().map(|id| id.index))
         };
-        let network = Network { node, cluster: cluster_id, transport, seen: Arc::clone(&seen), last };
+        let network =
+            Network { node, cluster: cluster_id, transport, seen: Arc::clone(&seen), silent: Arc::default(), last };
         let raft = Raft::new(raft_id(node), config, network, log.clone(), state.clone()).await.map_err(raft_error)?;
         let members: BTreeMap<u64, Voter> = voters.into_iter().map(|(id, voter)| (raft_id(id), voter)).collect();
-        if !members.is_empty() {
+        // A log that has something in it knows its voters.
+        if !members.is_empty() && !raft.is_initialized().await.map_err(raft_error)? {
             match raft.initialize(members.clone()).await {
                 Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
                 Err(error) => return Err(raft_error(error)),

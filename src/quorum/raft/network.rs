@@ -13,7 +13,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub(super) struct Network {
     pub(super) cluster: String,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) seen: Arc<Mutex<BTreeMap<u64, Seen>>>,
+    /// Voters that did not answer when they were last asked.
+    pub(super) silent: Arc<Mutex<BTreeSet<u64>>>,
     /// The index of the last entry of this node's log.
     pub(super) last: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
 }
@@ -73,10 +75,18 @@ impl Peer {
         let to = node_id(self.target);
         let request = Request { cluster: cluster.clone(), from: *node, to, ask };
         let answer = transport.call(to, &self.voter.host, self.voter.port, request.to_bytes(), deadline).await;
-        answer.and_then(|bytes| read_answer(&bytes)).map_err(|error| {
-            tracing::debug!(node = self.target, %error, "a controller does not answer");
-            Unreachable::new(&error)
-        })
+        let answer = answer.and_then(|bytes| read_answer(&bytes));
+        // Said once, not at each attempt.
+        match &answer {
+            Err(error) if self.network.silent.lock().insert(self.target) => {
+                tracing::info!(controller = self.target, %error, "a controller does not answer");
+            }
+            Ok(_) if self.network.silent.lock().remove(&self.target) => {
+                tracing::info!(controller = self.target, "a controller answers again");
+            }
+            _ => {}
+        }
+        answer.map_err(|error| Unreachable::new(&error))
     }
 }
 

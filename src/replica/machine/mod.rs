@@ -32,6 +32,8 @@ struct Tracked {
     failures: u32,
     /// How far the leader's log was ahead when it last answered.
     lag: i64,
+    /// It has answered in this epoch, and its log was not ahead.
+    caught_up: bool,
 }
 
 /// One partition of a request.
@@ -101,7 +103,7 @@ pub struct Fetching {
 impl Fetching {
     /// The partition is to be followed in `epoch` from now on.
     pub fn follow(&mut self, key: Key, epoch: LeaderEpoch) {
-        let tracked = Tracked { epoch, position: None, not_before: i64::MIN, failures: 0, lag: 0 };
+        let tracked = Tracked { epoch, position: None, not_before: i64::MIN, failures: 0, lag: 0, caught_up: false };
         match self.partitions.get_mut(&key) {
             // A change that leaves the leader as it is (the in-sync replicas, say) does not touch the fetching.
             Some(known) if known.epoch == epoch => {}
@@ -174,10 +176,13 @@ impl Fetching {
         self.partitions.values().map(|tracked| tracked.not_before).filter(|at| *at > now).min()
     }
 
-    /// What to ask now. `None`: there is nothing to fetch.
-    pub fn question(&mut self, now: i64) -> Option<Question> {
+    /// What to ask now. `None`: there is nothing to fetch. A partition that is `throttled` is left out while it is behind.
+    pub fn question(&mut self, now: i64, throttled: impl Fn(Key) -> bool) -> Option<Question> {
         let ready = |(key, tracked): (&Key, &Tracked)| {
             let position = tracked.position.filter(|_| tracked.not_before <= now)?;
+            if !tracked.caught_up && throttled(*key) {
+                return None;
+            }
             Some((*key, Asked { key: *key, epoch: tracked.epoch, position }))
         };
         let wanted: BTreeMap<Key, Asked> = self.partitions.iter().filter_map(ready).collect();
@@ -249,6 +254,7 @@ impl Fetching {
             tracked.position = Some(position);
             tracked.failures = 0;
             tracked.lag = lag.max(0);
+            tracked.caught_up = lag <= 0;
         }
     }
 }

@@ -155,6 +155,7 @@ impl World {
                 resolve.load().topic(image.config(&ConfigResource::topic(topic)))
             }),
             cleaner: Box::new(move || cleaner.load().settings().log.cleaner.clone()),
+            throttles: crate::partition::Throttles::default(),
         };
         Manager::new(settings, fs, Arc::clone(dirs), vec![Arc::clone(flusher)], Arc::clone(metrics))
     }

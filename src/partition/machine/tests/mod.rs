@@ -3,6 +3,7 @@
 
 mod leader;
 mod model;
+mod throttle;
 mod world;
 
 use crate::metadata::{PartitionImage, Replicas};
