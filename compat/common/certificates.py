@@ -12,7 +12,7 @@ def _run(argv, folder, stdin=None):
         raise SystemExit(f"{argv[0]} {argv[1]} failed:\n{r.stdout.decode(errors='replace')}")
 
 
-def _authority(folder, name):
+def authority(folder, name):
     _run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem",
           "-days", "30", "-subj", f"/CN={name}"], folder)
 
@@ -37,8 +37,8 @@ def leaf(folder, name, subject, alternatives, authority="ca", dates=("-days", "3
 
 def make(folder):
     os.makedirs(folder, exist_ok=True)
-    _authority(folder, "ca")
-    _authority(folder, "stranger")
+    authority(folder, "ca")
+    authority(folder, "stranger")
     leaf(folder, "server", "/C=US/O=Test/CN=localhost", "DNS:localhost,IP:127.0.0.1")
     leaf(folder, "elsewhere", "/C=US/O=Test/CN=elsewhere", "DNS:elsewhere.example")
     leaf(folder, "expired", "/C=US/O=Test/CN=localhost", "DNS:localhost,IP:127.0.0.1", dates=("-days", "-1"))

@@ -4,6 +4,7 @@
 //! [`Credentials`], so that the mechanisms do not know where credentials are kept. What it may do then, [`Authorizer`] decides.
 
 mod authorizer;
+mod client;
 mod credentials;
 pub mod jaas;
 mod known;
@@ -12,6 +13,7 @@ pub mod machine;
 mod mapping;
 mod mechanism;
 pub mod oauth;
+mod outbound;
 pub mod plain;
 pub mod quotas;
 mod scram;
@@ -25,3 +27,4 @@ pub use known::Known;
 pub use listener::{Access, KeySource, check_change};
 pub use mapping::Mapping;
 pub use mechanism::{Checks, Exchange, Identity, Mechanism, Refused, Step, Surroundings};
+pub use outbound::Outbound;

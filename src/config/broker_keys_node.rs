@@ -1,6 +1,6 @@
 //! Broker keys: General settings, the node and the metadata log.
 
-use super::broker_keys::reasons::{ALONE, INSTRUMENTS, JAVA, METALOG, POOLS, UNSTABLE};
+use super::broker_keys::reasons::{INSTRUMENTS, JAVA, METALOG, POOLS, UNSTABLE};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Int, List, Long, String};
 
@@ -150,8 +150,7 @@ pub(super) const KEYS: &[Key] = &[
         "Which listeners belong to the controller; never advertised to clients.",
     )
     .check(Check::Distinct { may_be_empty: true }),
-    Key::new("sasl.mechanism.controller.protocol", String, Some("GSSAPI"), "The SASL mechanism towards controllers.")
-        .no_effect(ALONE),
+    Key::new("sasl.mechanism.controller.protocol", String, Some("GSSAPI"), "The SASL mechanism towards controllers."),
     Key::new(
         "controller.performance.sample.period.ms",
         Long,

@@ -5,7 +5,7 @@ use super::broker::{Values, value_of};
 use super::groups;
 use super::listeners;
 use super::quorum;
-use super::security::{self, Security};
+use super::security::{self, Security, Whom};
 use super::settings::*;
 use super::value::Value;
 use crate::model::{NodeId, Principal};
@@ -50,7 +50,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         roles,
         cluster_id,
         rack: read.optional_text("broker.rack"),
-        network: network(&read, resolved)?,
+        network: network(&read, resolved, quorum.is_solo(roles, node_id))?,
         peers: peers(&read),
         log: log(&read)?,
         topics: topics(&read),
@@ -65,7 +65,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         copies: copies(&read),
         quorum,
     };
-    between_nodes(&settings)?;
+    between_nodes(&read, &settings)?;
     across(&read, &settings)?;
     if let Some(fault) = groups::fault(values) {
         return Err(ConfigError::new(format!("{fault}: change one of them.")));
@@ -89,7 +89,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         roles: old.roles,
         cluster_id: old.cluster_id.clone(),
         rack: old.rack.clone(),
-        network: network(&read, resolved)?,
+        network: network(&read, resolved, old.is_solo())?,
         peers: peers(&read),
         log: Log { dirs: old.log.dirs.clone(), ..log(&read)? },
         topics: topics(&read),
@@ -254,7 +254,7 @@ fn tokens(read: &Read<'_>) -> Tokens {
     }
 }
 
-fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, ConfigError> {
+fn network(read: &Read<'_>, listeners: listeners::Resolved, alone: bool) -> Result<Network, ConfigError> {
     let request_bytes_max = read.size("socket.request.max.bytes");
     let request_bytes_in_flight_max = match read.long("queued.max.request.bytes") {
         given if given > 0 => usize::try_from(given).unwrap_or(usize::MAX),
@@ -286,7 +286,11 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
     let connection_rates_per_listener = per_listener("max.connection.creation.rate");
     let all = listeners.listeners.iter().chain(&listeners.controller_listeners);
     let security: Vec<Security> = all.map(|listener| security::of(read.0, listener)).collect();
-    security::between_brokers(read.0, &security, &listeners.inter_broker)?;
+    security::between_brokers(read.0, &security, &listeners.inter_broker, alone)?;
+    let brokers = listeners.listeners.iter().find(|listener| listener.name == listeners.inter_broker);
+    let brokers = brokers.map(|at| security::towards(read.0, Whom::Brokers, &at.name, at.protocol));
+    let controllers = listeners.controller_protocol.as_ref();
+    let controllers = controllers.map(|(name, of)| security::towards(read.0, Whom::Controllers, name, *of));
     Ok(Network {
         listeners: listeners.listeners,
         advertised: listeners.advertised,
@@ -296,6 +300,8 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved) -> Result<Network, C
         controller_protocol: listeners.controller_protocol,
         inter_broker_listener: listeners.inter_broker,
         security,
+        towards_brokers: brokers,
+        towards_controllers: controllers,
         admin: admin_listener(&read.text("admin.listener"))?,
         admin_by_default: !read.0.contains_key("admin.listener"),
         send_buffer_bytes: read.size_or_system("socket.send.buffer.bytes"),
@@ -449,21 +455,19 @@ fn transactions(read: &Read<'_>) -> Transactions {
     }
 }
 
-/// Nodes talk to each other without TLS and logins for now: what is set otherwise is not passed over.
-fn between_nodes(settings: &Settings) -> Result<(), ConfigError> {
-    let network = &settings.network;
-    let brokers = network.listeners.iter().find(|listener| listener.name == network.inter_broker_listener);
-    let brokers = brokers.map(|listener| (&listener.name, listener.protocol));
-    let controllers = network.controller_protocol.as_ref().map(|(name, protocol)| (name, *protocol));
-    let guarded = [brokers, controllers].into_iter().flatten().find(|(_, of)| *of != SecurityProtocol::Plaintext);
-    match guarded {
-        Some((name, protocol)) if !settings.is_solo() => Err(ConfigError::new(format!(
-            "The nodes of this cluster would talk to each other on {name} by {protocol}, which is not supported yet: give \
-             them a PLAINTEXT listener of their own (inter.broker.listener.name, controller.listener.names) in a network \
-             that clients do not reach."
-        ))),
-        _ => Ok(()),
+/// What nodes of a cluster need among themselves beyond what one alone needs.
+fn between_nodes(read: &Read<'_>, settings: &Settings) -> Result<(), ConfigError> {
+    if settings.is_solo() {
+        return Ok(());
     }
+    let named = |name: &str| read.0.contains_key(name);
+    if named("inter.broker.listener.name") && named("security.inter.broker.protocol") {
+        return Err(ConfigError::new(
+            "Only one of inter.broker.listener.name and security.inter.broker.protocol should be set: remove the second.",
+        ));
+    }
+    let towards = settings.network.towards_controllers.as_ref();
+    towards.map_or(Ok(()), |towards| security::between_controllers(towards, settings.quorum.voters.len()))
 }
 
 /// What Kafka checks across keys (`KafkaConfig.validateValues`).

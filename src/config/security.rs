@@ -45,6 +45,47 @@ pub struct Security {
     pub sasl: Option<Sasl>,
 }
 
+/// How this node shows who it is where others listen, and what it asks of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Towards {
+    /// The listener whose settings hold: the brokers' own, or the first of `controller.listener.names`.
+    pub listener: ListenerName,
+    pub protocol: SecurityProtocol,
+    /// For SSL and SASL_SSL.
+    pub tls: Option<Tls>,
+    /// For SASL_PLAINTEXT and SASL_SSL.
+    pub login: Option<OwnLogin>,
+}
+
+/// How this node logs in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnLogin {
+    /// As [`Towards::key`] names it.
+    pub mechanism: String,
+    /// The setting that named the mechanism.
+    pub set_by: &'static str,
+    /// `listener.name.<name>.<mechanism>.sasl.jaas.config`: that of the server's side has this node's own name and password
+    /// too.
+    pub jaas: Option<Secret>,
+}
+
+/// Whom this node connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    Brokers,
+    Controllers,
+}
+
+impl Whom {
+    /// The setting that names the mechanism.
+    fn mechanism_key(self) -> &'static str {
+        match self {
+            Whom::Brokers => "sasl.mechanism.inter.broker.protocol",
+            Whom::Controllers => "sasl.mechanism.controller.protocol",
+        }
+    }
+}
+
 /// `ssl.client.auth`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {
@@ -269,28 +310,61 @@ pub(super) fn of(values: &Values, listener: &Listener) -> Security {
     Security { listener: listener.name.clone(), protocol, tls, sasl }
 }
 
-/// What brokers need among themselves: the mechanism they log in by is one that their listener has.
+/// What holds where this node connects to others.
+pub(super) fn towards(values: &Values, whom: Whom, listener: &ListenerName, protocol: SecurityProtocol) -> Towards {
+    let of = Of { values: of_listener(values, listener), mechanism: "" };
+    let tls = matches!(protocol, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl).then(|| of.tls(ClientAuth::None));
+    let is_sasl = matches!(protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl);
+    let login = is_sasl.then(|| {
+        let set_by = whom.mechanism_key();
+        // These are for the node, so a listener's prefix says nothing here.
+        let mechanism = value_of(values, set_by).map(|value| value.to_string()).unwrap_or_default();
+        let jaas = of.values.get(&format!("{}.sasl.jaas.config", mechanism.to_lowercase()));
+        OwnLogin { jaas: jaas.map(|text| Secret(text.clone())), mechanism, set_by }
+    });
+    Towards { listener: listener.clone(), protocol, tls, login }
+}
+
+/// What brokers need among themselves: the mechanism they log in by is one that their listener has. `alone`: there are no
+/// others, so only who names a mechanism means it.
 pub(super) fn between_brokers(
     values: &Values,
     security: &[Security],
     inter_broker: &ListenerName,
+    alone: bool,
 ) -> Result<(), ConfigError> {
-    let Some(Security { sasl: Some(sasl), .. }) = security.iter().find(|one| one.listener == *inter_broker) else {
+    let Some(Security { sasl: Some(sasl), protocol, .. }) = security.iter().find(|one| one.listener == *inter_broker)
+    else {
         return Ok(());
     };
-    let of = Of { values: of_listener(values, inter_broker), mechanism: "" };
-    let mechanism = of.text("sasl.mechanism.inter.broker.protocol").unwrap_or_default();
-    // A broker on its own needs none; who names one means it.
-    if !of.values.contains_key("sasl.mechanism.inter.broker.protocol") {
+    if alone && !values.contains_key(Whom::Brokers.mechanism_key()) {
         return Ok(());
     }
+    let own = towards(values, Whom::Brokers, inter_broker, *protocol).login;
+    let mechanism = own.map(|own| own.mechanism).unwrap_or_default();
     if sasl.mechanisms.iter().any(|enabled| enabled.name == mechanism) {
         return Ok(());
     }
     Err(ConfigError::new(format!(
         "sasl.mechanism.inter.broker.protocol is {mechanism}, which is not in sasl.enabled.mechanisms of {inter_broker}, \
          the listener between brokers: make it one of those, or name another listener in inter.broker.listener.name."
-    )))
+    ))
+    .with_kafkas_words(
+        "sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used for \
+         inter-broker communication",
+    ))
+}
+
+/// Controllers would have to know the credentials before they have agreed on a log that has them.
+pub(super) fn between_controllers(towards: &Towards, voters: usize) -> Result<(), ConfigError> {
+    match &towards.login {
+        Some(login) if login.mechanism.starts_with("SCRAM-") && voters > 1 => Err(ConfigError::new(format!(
+            "sasl.mechanism.controller.protocol is {}, whose credentials are in the metadata, which several controllers \
+             have only once they have talked to each other: use PLAIN on {}, or SSL with ssl.client.auth=required.",
+            login.mechanism, towards.listener
+        ))),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! we accept without effect is only in the table. Settings that can change while the broker runs
 //! come in a new `Settings` ([`super::Live`]).
 
-use super::security::Security;
+use super::security::{Security, Towards};
 use crate::model::{NodeId, Principal};
 use bytes::Bytes;
 use std::fmt;
@@ -149,7 +149,7 @@ impl Settings {
     /// Whether this node is a broker and the whole quorum: nobody else votes, and nobody else leads it.
     #[must_use]
     pub fn is_solo(&self) -> bool {
-        self.roles.controller && self.roles.broker && self.quorum.voters.iter().all(|(id, ..)| *id == self.node_id)
+        self.quorum.is_solo(self.roles, self.node_id)
     }
 }
 
@@ -239,6 +239,10 @@ pub struct Network {
     pub inter_broker_listener: ListenerName,
     /// How clients of each of `listeners`, then of `controller_listeners`, show who they are, in the same order.
     pub security: Vec<Security>,
+    /// How this node connects to other brokers. `None`: it is only a controller.
+    pub towards_brokers: Option<Towards>,
+    /// How it connects to controllers. `None`: it names no listener of theirs.
+    pub towards_controllers: Option<Towards>,
     /// `admin.listener`: host and port of the HTTP endpoint; `None` when turned off.
     pub admin: Option<(String, u16)>,
     /// It is the default: where that is taken, another port will do.
@@ -495,4 +499,12 @@ pub struct Quorum {
     pub metadata_dir: Option<PathBuf>,
     pub snapshot_after_bytes: u64,
     pub snapshot_after: Duration,
+}
+
+impl Quorum {
+    /// Whether `node` is a broker and the whole quorum.
+    #[must_use]
+    pub fn is_solo(&self, roles: Roles, node: NodeId) -> bool {
+        roles.controller && roles.broker && self.voters.iter().all(|(id, ..)| *id == node)
+    }
 }

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use super::security::Towards;
 use super::settings::{Listener, Settings};
 use super::*;
 use std::ffi::OsString;
@@ -388,6 +389,15 @@ fn health_asks_the_admin_listener_of_the_configuration_whatever_else_is_wrong_wi
     assert!(asked(&["--set", "admin.listener=", "health"], &[]).starts_with("admin.listener is empty"));
 }
 
+/// A node of two, with a listener for clients, one for brokers and one for controllers.
+fn of_two(protocols: &str, more: &str) -> String {
+    format!(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@a:9093,2@b:9093\n\
+         controller.listener.names=CONTROLLER\nlisteners=OUT://:9092,IN://:9094,CONTROLLER://:9093\n\
+         inter.broker.listener.name=IN\nlistener.security.protocol.map={protocols}\n{more}"
+    )
+}
+
 #[test]
 fn a_node_that_is_only_a_controller_is_no_cluster_of_its_own_even_as_the_only_voter() {
     let file = |roles: &str, listeners: &str| {
@@ -402,26 +412,53 @@ fn a_node_that_is_only_a_controller_is_no_cluster_of_its_own_even_as_the_only_vo
 }
 
 #[test]
-fn nodes_talk_to_each_other_over_plaintext_whatever_clients_use() {
-    let file = |protocols: &str| {
-        format!(
-            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@a:9093,2@b:9093\n\
-             controller.listener.names=CONTROLLER\nlisteners=OUT://:9092,IN://:9094,CONTROLLER://:9093\n\
-             inter.broker.listener.name=IN\nlistener.security.protocol.map={protocols}\n"
-        )
-    };
-    let accepted = file("OUT:SSL,IN:PLAINTEXT,CONTROLLER:PLAINTEXT");
-    let settings = settings(&Case { file: Some(&accepted), ..EMPTY });
+fn nodes_connect_to_each_other_as_their_listeners_say() {
+    let file = of_two(
+        "OUT:PLAINTEXT,IN:SASL_SSL,CONTROLLER:SSL",
+        "ssl.keystore.location=/all\nlistener.name.controller.ssl.keystore.location=/own\n\
+         listener.name.controller.ssl.endpoint.identification.algorithm=\n\
+         sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512\nlistener.name.in.sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+         listener.name.in.scram-sha-512.sasl.jaas.config=x\n",
+    );
+    let settings = settings(&Case { file: Some(&file), ..EMPTY });
     assert!(!settings.is_solo());
     // Each has what its clients are accepted by, controllers' listeners too.
     let guarded: Vec<&str> = settings.network.security.iter().map(|one| one.listener.as_str()).collect();
     assert_eq!(guarded, ["OUT", "IN", "CONTROLLER"]);
-    for (protocols, named) in [
-        ("OUT:PLAINTEXT,IN:SSL,CONTROLLER:PLAINTEXT", "on IN"),
-        ("OUT:SSL,IN:PLAINTEXT,CONTROLLER:SSL", "on CONTROLLER"),
+    let brokers = settings.network.towards_brokers.as_ref().unwrap();
+    let controllers = settings.network.towards_controllers.as_ref().unwrap();
+    let key_store = |towards: &Towards| towards.tls.as_ref().unwrap().key_store.location.clone().unwrap();
+    assert_eq!((key_store(brokers), key_store(controllers)), ("/all".into(), "/own".into()));
+    let checks_host = |towards: &Towards| towards.tls.as_ref().unwrap().checks_host;
+    assert!(checks_host(brokers) && !checks_host(controllers));
+    let login = brokers.login.as_ref().unwrap();
+    assert_eq!((login.mechanism.as_str(), login.jaas.as_ref().unwrap().reveal()), ("SCRAM-SHA-512", "x"));
+    assert!(controllers.login.is_none());
+}
+
+#[test]
+fn what_nodes_cannot_use_among_themselves_is_refused() {
+    for (protocols, more, expected) in [
+        // Nobody said what to log in by, and GSSAPI is what Kafka begins with.
+        ("OUT:SSL,IN:SASL_SSL,CONTROLLER:SSL", "sasl.enabled.mechanisms=PLAIN\n", "is GSSAPI, which is not in"),
+        (
+            "OUT:SSL,IN:SASL_SSL,CONTROLLER:SSL",
+            "sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=SCRAM-SHA-256\n",
+            "is SCRAM-SHA-256, which is not in",
+        ),
+        (
+            "OUT:SSL,IN:SSL,CONTROLLER:SASL_SSL",
+            "sasl.enabled.mechanisms=SCRAM-SHA-256\nsasl.mechanism.controller.protocol=SCRAM-SHA-256\n",
+            "use PLAIN on CONTROLLER",
+        ),
+        (
+            "OUT:SSL,IN:SSL,CONTROLLER:SSL",
+            "security.inter.broker.protocol=SSL\n",
+            "Only one of inter.broker.listener.name and security.inter.broker.protocol should be set",
+        ),
     ] {
-        let refused = fault(&Case { file: Some(&file(protocols)), ..EMPTY });
-        assert!(refused.contains(named) && refused.contains("not supported yet"), "{refused}");
+        let refused = fault(&Case { file: Some(&of_two(protocols, more)), ..EMPTY });
+        assert!(refused.contains(expected), "{refused}");
     }
 }
 

@@ -1,6 +1,9 @@
 //! How this node reaches the others.
 
-use crate::config::Settings;
+use super::Error;
+use crate::access::Outbound;
+use crate::config::security::Whom;
+use crate::config::{Live, Settings};
 use crate::controller::{self, Assignment, Client, Lifecycle};
 use crate::metadata::Store;
 use crate::model::{ErrorCode, NodeId};
@@ -8,6 +11,7 @@ use crate::partition::Manager;
 use crate::peer::{self, Link, LinkSettings, Pool};
 use crate::quorum::Transport;
 use crate::replica::{FetcherSettings, Fetchers};
+use crate::rt::fs::disk::disk;
 use crate::storage::dirs::{LogDir, LogDirs};
 use crate::wire::header::QUORUM_KEY;
 use bytes::Bytes;
@@ -21,6 +25,35 @@ use tracing::warn;
 /// Most directories of partitions told to the controller at once.
 const ASSIGNMENTS_MAX: usize = 1000;
 
+/// How connections to other nodes are secured.
+pub(super) struct Ways {
+    brokers: Option<Outbound>,
+    controllers: Option<Outbound>,
+}
+
+impl Ways {
+    /// # Errors
+    /// One sentence that says what to do.
+    pub(super) fn new(live: &Arc<Live>) -> Result<Ways, Error> {
+        // A node alone connects to nobody, and its listeners may be of any kind.
+        let needed = !live.load().settings().is_solo();
+        let way = |whom| Outbound::new(whom, needed, live, disk()).map_err(Error);
+        Ok(Ways { brokers: way(Whom::Brokers)?, controllers: way(Whom::Controllers)? })
+    }
+
+    fn settings(&self, settings: &Settings, whom: Whom, who: &str) -> LinkSettings {
+        let client_id = format!("{who}-{}", settings.node_id.0);
+        let way = match whom {
+            Whom::Brokers => &self.brokers,
+            Whom::Controllers => &self.controllers,
+        };
+        match way {
+            None => LinkSettings::plaintext(settings.peers.clone(), client_id),
+            Some(way) => LinkSettings::secured(settings.peers.clone(), client_id, Arc::new(way.clone())),
+        }
+    }
+}
+
 /// The quorum's messages over connections to the controllers' listeners. There is one to each address.
 pub(super) struct QuorumLinks {
     settings: LinkSettings,
@@ -28,9 +61,8 @@ pub(super) struct QuorumLinks {
 }
 
 impl QuorumLinks {
-    pub(super) fn new(settings: &Settings) -> QuorumLinks {
-        let settings = LinkSettings::plaintext(settings.peers.clone(), format!("quorum-{}", settings.node_id.0));
-        QuorumLinks { settings, links: DashMap::new() }
+    pub(super) fn new(settings: &Settings, ways: &Ways) -> QuorumLinks {
+        QuorumLinks { settings: ways.settings(settings, Whom::Controllers, "quorum"), links: DashMap::new() }
     }
 }
 
@@ -76,15 +108,14 @@ pub(super) async fn tell_directories(client: &Client, placed: Vec<Assignment>) {
 }
 
 /// The links to other brokers, where they listen for brokers.
-pub(super) fn peers(settings: &Settings, store: &Arc<Store>) -> Pool {
+pub(super) fn peers(settings: &Settings, ways: &Ways, store: &Arc<Store>) -> Pool {
     let (store, listener) = (Arc::clone(store), settings.network.inter_broker_listener.clone());
     let locate = move |node: NodeId| {
         let image = store.load();
         let endpoint = image.brokers.get(&node)?.endpoint(listener.as_str())?;
         Some(peer::Endpoint { host: endpoint.host.clone(), port: endpoint.port })
     };
-    let link = LinkSettings::plaintext(settings.peers.clone(), format!("broker-{}", settings.node_id.0));
-    Pool::new(link, Arc::new(locate))
+    Pool::new(ways.settings(settings, Whom::Brokers, "broker"), Arc::new(locate))
 }
 
 /// Those who fetch what this broker follows.
@@ -101,13 +132,13 @@ pub(super) fn fetchers(
 }
 
 /// How this node's broker asks the controller, wherever that is.
-pub(super) fn client(settings: &Settings, controller: &controller::Service) -> Client {
+pub(super) fn client(settings: &Settings, ways: &Ways, controller: &controller::Service) -> Client {
     let voters = settings.quorum.voters.clone();
     let locate: peer::Locate = Arc::new(move |node| {
         let (_, host, port) = voters.iter().find(|(id, ..)| *id == node)?;
         Some(peer::Endpoint { host: host.clone(), port: *port })
     });
-    let link = LinkSettings::plaintext(settings.peers.clone(), format!("broker-{}", settings.node_id.0));
+    let link = ways.settings(settings, Whom::Controllers, "broker");
     // A controller that does not answer is given up before a session ends for it.
     let timeout = settings.network.request_timeout.min(settings.membership.session_timeout / 2);
     Client::new(controller.clone(), || Pool::new(link.clone(), Arc::clone(&locate)), timeout)

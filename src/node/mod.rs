@@ -197,16 +197,17 @@ impl Node {
             bound.into_iter().map(guarded).collect::<Result<_, _>>().map_err(Error)
         };
         let (bound, for_controllers) = (guard(bound)?, guard(for_controllers)?);
+        let ways = Arc::new(links::Ways::new(&live)?);
         let listeners = open::listeners(&settings, &addresses);
         let opened = {
-            let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
+            let (live, metrics, ways) = (Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&ways));
             let runtime = Handle::current();
-            let open = move || open::disk_side(&live, &metrics, listeners, &runtime);
+            let open = move || open::disk_side(&live, &ways, &metrics, listeners, &runtime);
             tokio::task::spawn_blocking(open).await.map_err(sentence)??
         };
         let Opened { store, controller, registration, manager, flushers, dirs } = opened;
-        let client = Arc::new(links::client(&settings, &controller));
-        let peers = Arc::new(links::peers(&settings, &store));
+        let client = Arc::new(links::client(&settings, &ways, &controller));
+        let peers = Arc::new(links::peers(&settings, &ways, &store));
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         let producer_ids = Arc::new(ProducerIds::default());
         let transactions = TransactionCoordinator::new(
@@ -270,6 +271,9 @@ impl Node {
         node.listeners.push(Listeners::start(for_controllers, &node.ctx, &limits).map_err(Error)?);
         node.start_controlling(&settings);
         node.ctx.controller.quorum().caught_up().await.map_err(sentence)?;
+        if let Some(authorizer) = &node.ctx.authorizer {
+            authorizer.complete();
+        }
         node.follow(&live).await?;
         if settings.roles.broker {
             node.start_maintenance(&settings);

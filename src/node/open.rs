@@ -1,6 +1,6 @@
 //! The disk and the quorum: what has to be there before anything follows the metadata.
 
-use super::links::QuorumLinks;
+use super::links::{QuorumLinks, Ways};
 use super::{Error, sentence};
 use crate::api;
 use crate::config::{Live, Settings};
@@ -39,6 +39,7 @@ pub(super) fn metadata_dir(settings: &Settings) -> PathBuf {
 /// What the controller of a node starts with.
 struct Start<'a> {
     live: &'a Arc<Live>,
+    ways: &'a Ways,
     settings: &'a Settings,
     fs: &'a Arc<dyn Fs>,
     dirs: &'a Arc<LogDirs>,
@@ -83,7 +84,7 @@ impl Start<'_> {
     async fn with_others(&self) -> Result<controller::Service, Error> {
         // Who this node is must be on disk before it votes.
         self.dirs.settle().map_err(sentence)?;
-        let transport = Arc::new(QuorumLinks::new(self.settings));
+        let transport = Arc::new(QuorumLinks::new(self.settings, self.ways));
         let cluster_id = self.dirs.cluster_id().to_owned();
         let wanted = &self.settings.quorum;
         let quorum = if self.settings.roles.controller {
@@ -150,6 +151,7 @@ fn must_be_formatted(settings: &Settings, fs: &dyn Fs) -> Result<(), Error> {
 /// Everything that reads the disk before anything is accepted.
 pub(super) fn disk_side(
     live: &Arc<Live>,
+    ways: &Ways,
     metrics: &Arc<Metrics>,
     listeners: Vec<RegisteredListener>,
     runtime: &Handle,
@@ -174,7 +176,8 @@ pub(super) fn disk_side(
         previous_broker_epoch: dirs.epoch_of_clean_close().unwrap_or(-1),
     };
     let store = Arc::new(Store::default());
-    let start = Start { live, settings: &settings, fs: &fs, dirs: &dirs, registration: &registration, store: &store };
+    let start =
+        Start { live, ways, settings: &settings, fs: &fs, dirs: &dirs, registration: &registration, store: &store };
     let controller = if settings.is_solo() { start.alone(clean)? } else { runtime.block_on(start.with_others())? };
     let flushers: Vec<Arc<Flusher>> = dirs
         .all()

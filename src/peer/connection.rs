@@ -5,14 +5,12 @@
 
 use crate::wire::FrameCodec;
 use bytes::{Buf, Bytes, BytesMut};
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, RwLockWriteGuard, mpsc, oneshot};
 use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
 
@@ -20,16 +18,6 @@ use tokio_util::sync::CancellationToken;
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Turns a connected socket into what requests are sent over: TLS and SASL have their place here. It is given the host
-/// name that was connected to, and runs within `socket.connection.setup.timeout.ms`.
-pub type Secure = Arc<dyn Fn(TcpStream, String) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync>;
-
-/// A connection without encryption or authentication.
-#[must_use]
-pub(super) fn plaintext() -> Secure {
-    Arc::new(|socket, _| Box::pin(async move { Ok(Box::new(socket) as Box<dyn Stream>) }))
-}
 
 /// Requests that may be on their way on one connection. Reached only by a peer that does not answer.
 const IN_FLIGHT_MAX: usize = 256;
@@ -50,7 +38,22 @@ struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Connection {
     outgoing: mpsc::Sender<Outgoing>,
+    /// Held together by those who send, and alone by a login that is done again.
+    turn: RwLock<()>,
     closed: CancellationToken,
+}
+
+/// A connection on which nobody else sends meanwhile.
+pub(super) struct Alone<'a> {
+    connection: &'a Connection,
+    _turn: RwLockWriteGuard<'a, ()>,
+}
+
+impl Alone<'_> {
+    /// As [`Connection::exchange`].
+    pub(super) async fn exchange(&self, correlation_id: i32, frame: Bytes) -> Option<Bytes> {
+        self.connection.send(correlation_id, frame).await?.await.ok()
+    }
 }
 
 impl Drop for Connection {
@@ -63,18 +66,23 @@ impl Drop for Connection {
 type Due = Arc<Mutex<VecDeque<(i32, Reply)>>>;
 
 impl Connection {
-    pub(super) fn over(stream: Box<dyn Stream>, response_bytes_max: usize) -> Connection {
+    /// `hear` is told what ended the connection, unless that was its owner.
+    pub(super) fn over(
+        stream: Box<dyn Stream>,
+        response_bytes_max: usize,
+        hear: impl Fn(&io::Error) + Clone + Send + 'static,
+    ) -> Connection {
         let (outgoing, queue) = mpsc::channel(IN_FLIGHT_MAX);
         let (input, output) = tokio::io::split(stream);
         let (due, closed): (Due, _) = (Due::default(), CancellationToken::new());
-        tokio::spawn(until_closed(closed.clone(), write(output, queue, Arc::clone(&due))));
-        let reader = until_closed(closed.clone(), read(input, response_bytes_max, Arc::clone(&due)));
+        tokio::spawn(until_closed(closed.clone(), write(output, queue, Arc::clone(&due)), hear.clone()));
+        let reader = until_closed(closed.clone(), read(input, response_bytes_max, Arc::clone(&due)), hear);
         tokio::spawn(async move {
             reader.await;
             // Whoever still waits sees its sender dropped.
             due.lock().clear();
         });
-        Connection { outgoing, closed }
+        Connection { outgoing, turn: RwLock::default(), closed }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -88,18 +96,35 @@ impl Connection {
     /// Sends a frame, its length included. Answers the frame that came back, without its length but with its header;
     /// `None` if the connection ended first.
     pub(super) async fn exchange(&self, correlation_id: i32, frame: Bytes) -> Option<Bytes> {
-        let (reply, answer) = oneshot::channel();
-        self.outgoing.send(Outgoing { correlation_id, frame, reply }).await.ok()?;
+        let answer = {
+            let _turn = self.turn.read().await;
+            self.send(correlation_id, frame).await?
+        };
         // When the connection ends, whoever holds the reply drops it.
         answer.await.ok()
+    }
+
+    /// Waits until all who send now have sent, and keeps others from it.
+    pub(super) async fn alone(&self) -> Alone<'_> {
+        Alone { connection: self, _turn: self.turn.write().await }
+    }
+
+    async fn send(&self, correlation_id: i32, frame: Bytes) -> Option<oneshot::Receiver<Bytes>> {
+        let (reply, answer) = oneshot::channel();
+        self.outgoing.send(Outgoing { correlation_id, frame, reply }).await.ok()?;
+        Some(answer)
     }
 }
 
 /// Runs `work` until it ends or the connection is closed, and closes it then.
-async fn until_closed(closed: CancellationToken, work: impl Future<Output = io::Result<()>>) {
+async fn until_closed(
+    closed: CancellationToken,
+    work: impl Future<Output = io::Result<()>>,
+    hear: impl Fn(&io::Error),
+) {
     tokio::select! {
         ended = work => if let Err(error) = ended {
-            tracing::debug!(%error, "a connection to another broker ended");
+            hear(&error);
         },
         () = closed.cancelled() => {}
     }

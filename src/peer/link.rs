@@ -1,7 +1,8 @@
 //! A connection to one node, made when it is needed and again when it broke (`NetworkClient`, for one peer).
 
 use super::PeerError;
-use super::connection::{Connection, Secure, plaintext};
+use super::connection::Connection;
+use super::secure::{Complaints, Fault, Secure, Terms, log_in, wrapped};
 use crate::config::settings::Peers;
 use crate::model::NodeId;
 use crate::rt::clock;
@@ -10,6 +11,7 @@ use crate::wire::{DecodeError, EncodeError, Refused, decode_response};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::Request;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +21,10 @@ use tokio::time::{timeout, timeout_at};
 
 /// `reconnect.backoff.ms`, which brokers do not have as a setting: Kafka's own links between brokers use this.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Longest pause before a node is tried again that does not trust this one, or is not trusted by it: doubled from
+/// [`RECONNECT_BACKOFF`], as each try costs both sides much.
+const DISTRUST_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Where a node listens for other nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +42,21 @@ pub struct LinkSettings {
     pub peers: Peers,
     /// Sent as the client id: the node that asks.
     pub client_id: String,
-    pub secure: Secure,
+    secure: Option<Arc<dyn Secure>>,
+    complaints: Arc<Complaints>,
 }
 
 impl LinkSettings {
     /// Connections without encryption or authentication.
     #[must_use]
     pub fn plaintext(peers: Peers, client_id: String) -> LinkSettings {
-        LinkSettings { peers, client_id, secure: plaintext() }
+        LinkSettings { peers, client_id, secure: None, complaints: Arc::default() }
+    }
+
+    /// Connections with TLS and logins, as `secure` says for each.
+    #[must_use]
+    pub fn secured(peers: Peers, client_id: String, secure: Arc<dyn Secure>) -> LinkSettings {
+        LinkSettings { peers, client_id, secure: Some(secure), complaints: Arc::default() }
     }
 }
 
@@ -66,6 +79,8 @@ pub struct Link {
 #[derive(Default)]
 struct State {
     connection: Option<Arc<Connection>>,
+    /// When to log in again on it.
+    login_due: Option<Instant>,
     /// Not before this is it tried again.
     not_before: Option<Instant>,
     /// Failures to connect without a success between them.
@@ -161,44 +176,100 @@ impl Link {
         })
     }
 
-    /// The connection, made if there is none.
+    /// The connection, made if there is none, with a login that lasts.
     async fn connection(&self) -> Result<Arc<Connection>, PeerError> {
         let mut state = self.state.lock().await;
-        if let Some(connection) = &state.connection
+        if let Some(connection) = state.connection.take()
             && !connection.is_closed()
         {
-            return Ok(Arc::clone(connection));
+            if state.login_due.is_some_and(|at| clock::now() >= at) {
+                match self.log_in_again(&connection).await {
+                    Ok(due) => state.login_due = due,
+                    Err((endpoint, fault)) => return Err(self.failed(&mut state, &endpoint, fault)),
+                }
+            }
+            state.connection = Some(Arc::clone(&connection));
+            return Ok(connection);
         }
-        state.connection = None;
         if state.not_before.is_some_and(|at| clock::now() < at) {
             return Err(PeerError::BackingOff(self.node));
         }
         let endpoint = (self.resolve)().ok_or(PeerError::Unknown(self.node))?;
-        match self.connect(&endpoint, state.failures).await {
-            Ok(connection) => {
-                (state.failures, state.not_before) = (0, None);
+        match self.within_setup(state.failures, self.connect(&endpoint)).await {
+            Ok((connection, login_due)) => {
                 let connection = Arc::new(connection);
-                state.connection = Some(Arc::clone(&connection));
+                *state = State { connection: Some(Arc::clone(&connection)), login_due, ..State::default() };
                 Ok(connection)
             }
-            Err(error) => {
-                state.not_before = Some(clock::now() + RECONNECT_BACKOFF);
-                state.failures = state.failures.saturating_add(1);
-                Err(PeerError::Connect { node: self.node, error })
-            }
+            Err(fault) => Err(self.failed(&mut state, &endpoint, fault)),
         }
     }
 
-    async fn connect(&self, endpoint: &Endpoint, failures: u32) -> std::io::Result<Connection> {
-        let setup = async {
-            let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-            socket.set_nodelay(true)?;
-            (self.settings.secure)(socket, endpoint.host.clone()).await
+    /// Notes that the node was not reached, and says so where somebody has to do something about it.
+    fn failed(&self, state: &mut State, endpoint: &Endpoint, fault: Fault) -> PeerError {
+        let (pause, error) = match fault {
+            Fault::Io(error) => (RECONNECT_BACKOFF, error),
+            Fault::Security(why) => {
+                self.settings.complaints.tell(self.node, endpoint, &why);
+                let pause = RECONNECT_BACKOFF.saturating_mul(1 << state.failures.min(10));
+                (pause.min(DISTRUST_BACKOFF_MAX), io::Error::new(io::ErrorKind::PermissionDenied, why))
+            }
         };
-        let stream = timeout(self.settings.peers.setup_timeout_after(failures), setup)
+        state.not_before = Some(clock::now() + pause);
+        state.failures = state.failures.saturating_add(1);
+        PeerError::Connect { node: self.node, error }
+    }
+
+    async fn within_setup<T>(&self, failures: u32, setup: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        timeout(self.settings.peers.setup_timeout_after(failures), setup)
             .await
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
-        Ok(Connection::over(stream, self.settings.peers.response_bytes_max))
+            .unwrap_or_else(|_| Err(Fault::Io(io::ErrorKind::TimedOut.into())))
+    }
+
+    async fn terms(&self) -> Result<Terms, Fault> {
+        match &self.settings.secure {
+            None => Ok(Terms::default()),
+            Some(secure) => secure.terms().await.map_err(Fault::Security),
+        }
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<(Connection, Option<Instant>), Fault> {
+        let terms = self.terms().await?;
+        let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+        socket.set_nodelay(true)?;
+        let stream = wrapped(&terms, socket, &endpoint.host).await?;
+        let (complaints, node, at) = (Arc::clone(&self.settings.complaints), self.node, endpoint.clone());
+        let hear = move |error: &io::Error| complaints.hear(node, &at, error);
+        let connection = Connection::over(stream, self.settings.peers.response_bytes_max, hear);
+        let due = self.log_in(&connection, &terms).await?;
+        Ok((connection, due))
+    }
+
+    async fn log_in(&self, connection: &Connection, terms: &Terms) -> Result<Option<Instant>, Fault> {
+        let Some(mechanism) = &terms.login else { return Ok(None) };
+        let alone = connection.alone().await;
+        log_in(&alone, &**mechanism, &self.settings.client_id, &self.correlation).await
+    }
+
+    /// Prolongs the session. Where that does not come to an end, the connection does: others must not go on in the midst
+    /// of a login.
+    async fn log_in_again(&self, connection: &Connection) -> Result<Option<Instant>, (Endpoint, Fault)> {
+        let unfinished = Unfinished(connection);
+        let again = async { self.log_in(connection, &self.terms().await?).await };
+        let outcome = self.within_setup(0, again).await;
+        let unknown = || Endpoint { host: format!("node {}", self.node.0), port: 0 };
+        let due = outcome.map_err(|fault| ((self.resolve)().unwrap_or_else(unknown), fault))?;
+        std::mem::forget(unfinished);
+        Ok(due)
+    }
+}
+
+/// Closes a connection unless it is forgotten.
+struct Unfinished<'a>(&'a Connection);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

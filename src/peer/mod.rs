@@ -16,14 +16,16 @@ pub mod forward;
 mod link;
 mod offsets;
 mod pool;
+mod secure;
 pub mod topics;
 pub mod transactions;
 
-pub use connection::{Secure, Stream};
+pub use connection::Stream;
 pub use fetch::{FetchAnswer, FetchQuestion, LogBound, PartitionAnswer, PartitionQuestion, fetch, log_bound};
 pub use link::{Endpoint, Link, LinkSettings, Resolve};
 pub use offsets::{EpochEndAnswer, EpochQuestion, offsets_for_leader_epoch};
 pub use pool::{Locate, Pool};
+pub use secure::{Exchange, Mechanism, Secure, Terms};
 
 use crate::model::NodeId;
 use crate::wire::{DecodeError, EncodeError};

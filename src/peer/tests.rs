@@ -5,6 +5,8 @@ use super::controller::{Heartbeat, Standing, broker_heartbeat};
 use super::*;
 use crate::config::settings::Peers;
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,6 +47,110 @@ fn answer(correlation: i32, body: &[u8]) -> Bytes {
     out.put_u8(0);
     out.put_slice(body);
     out.freeze()
+}
+
+/// A mechanism whose server says `you` to `me`.
+struct Echo;
+
+impl Mechanism for Echo {
+    fn name(&self) -> &str {
+        "ECHO"
+    }
+
+    fn begin(&self) -> Box<dyn Exchange> {
+        Box::new(Echo)
+    }
+}
+
+impl Exchange for Echo {
+    fn step(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        match bytes {
+            b"" => Ok(Some(b"me".to_vec())),
+            b"you" => Ok(None),
+            _ => Err("somebody else".into()),
+        }
+    }
+}
+
+impl Secure for Echo {
+    fn terms(&self) -> BoxFuture<'_, Result<Terms, String>> {
+        async { Ok(Terms { tls: None, login: Some(Arc::new(Echo)) }) }.boxed()
+    }
+}
+
+async fn listen_for_logins() -> (TcpListener, Arc<Link>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() };
+    let settings = LinkSettings::secured(settings().peers, "broker-1".to_owned(), Arc::new(Echo));
+    (listener, Arc::new(Link::new(NodeId(2), settings, Arc::new(move || Some(endpoint.clone())))))
+}
+
+/// The server's side of a login: SaslHandshake has no flexible version.
+async fn let_in(socket: &mut TcpStream, error: i16, said: &[u8], lifetime_ms: i64) {
+    let (key, version, correlation, body) = receive(socket).await;
+    assert_eq!((key, version, &body[..]), (17, 1, &b"\0\x04ECHO"[..]));
+    let mut out = BytesMut::new();
+    out.put_i32(10);
+    out.put_i32(correlation);
+    out.put_slice(&[0; 6]);
+    socket.write_all(&out).await.unwrap();
+    let (key, version, correlation, body) = receive(socket).await;
+    assert_eq!((key, version, &body[..]), (36, 2, &b"\x03me\0"[..]));
+    let mut out = BytesMut::new();
+    out.put_i16(error);
+    out.put_slice(b"\x04why");
+    out.put_u8(u8::try_from(said.len() + 1).unwrap());
+    out.put_slice(said);
+    out.put_i64(lifetime_ms);
+    out.put_u8(0);
+    socket.write_all(&answer(correlation, &out)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_logs_in_first_and_again_before_its_session_ends_while_others_wait() {
+    let (listener, link) = listen_for_logins().await;
+    let peer = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let_in(&mut socket, 0, b"you", 200).await;
+        let (_, _, first, body) = receive(&mut socket).await;
+        socket.write_all(&answer(first, &body)).await.unwrap();
+        let_in(&mut socket, 0, b"you", 0).await;
+        for _ in 0..3 {
+            let (key, _, correlation, body) = receive(&mut socket).await;
+            assert_eq!(key, HEARTBEAT);
+            socket.write_all(&answer(correlation, &body)).await.unwrap();
+        }
+    });
+    let ask = || link.call_raw(HEARTBEAT, 1, Bytes::from_static(b"ask"), SOON);
+    assert_eq!(ask().await.unwrap(), "ask");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!((one.unwrap(), two.unwrap()), ("ask".into(), "ask".into()));
+    // The second session has no end.
+    assert_eq!(ask().await.unwrap(), "ask");
+    peer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_an_error_with_the_servers_words_and_so_is_a_server_that_is_another() {
+    let (listener, link) = listen_for_logins().await;
+    let peer = tokio::spawn(async move {
+        for (error, said) in [(58, &b""[..]), (0, b"them")] {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let_in(&mut socket, error, said, 0).await;
+            assert_eq!(socket.read(&mut [0; 1]).await.unwrap(), 0, "nothing is asked of it");
+        }
+    });
+    for expected in ["why", "somebody else"] {
+        let error = loop {
+            match link.call_raw(HEARTBEAT, 1, Bytes::new(), SOON).await.unwrap_err() {
+                PeerError::BackingOff(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                error => break error,
+            }
+        };
+        assert_eq!(error.to_string(), format!("node 2: {expected}"));
+    }
+    peer.await.unwrap();
 }
 
 /// No throttling, no error, and what the three flags are.
@@ -222,6 +328,9 @@ fn the_shapes_of_answers_are_those_of_the_crate() {
     let topic = assign_replicas_to_dirs_response::TopicData::default().with_partitions(vec![Default::default(); 2]);
     let directory = assign_replicas_to_dirs_response::DirectoryData::default().with_topics(vec![topic; 2]);
     same::<AssignReplicasToDirsRequest>(&AssignReplicasToDirsResponse::default().with_directories(vec![directory; 2]));
+    same::<SaslHandshakeRequest>(&SaslHandshakeResponse::default().with_mechanisms(vec!["PLAIN".into(), "X".into()]));
+    let done = SaslAuthenticateResponse::default().with_auth_bytes(Bytes::from_static(b"bytes"));
+    same::<SaslAuthenticateRequest>(&done.with_error_message(Some("why".into())));
     same::<BrokerRegistrationRequest>(&BrokerRegistrationResponse::default());
     same::<BrokerHeartbeatRequest>(&BrokerHeartbeatResponse::default());
     same::<AllocateProducerIdsRequest>(&AllocateProducerIdsResponse::default());

@@ -6,12 +6,11 @@
 
 use super::jwks;
 use crate::access::Access;
-use crate::config::security::{Security, Tls};
+use crate::config::security::Security;
 use crate::config::{ListenerName, Live, Settings};
 use crate::rt::fs::Fs;
 use crate::tls;
 use arc_swap::ArcSwap;
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
@@ -45,14 +44,9 @@ fn of<'a>(settings: &'a Settings, listener: &ListenerName) -> Option<&'a Securit
     settings.network.security.iter().find(|security| security.listener == *listener)
 }
 
-/// The files that `tls` names.
-fn paths(tls: &Tls) -> impl Iterator<Item = &PathBuf> {
-    tls.key_store.location.iter().chain(tls.trust_store.location.iter())
-}
-
 fn content(security: Option<&Security>, fs: &dyn Fs) -> Vec<Option<Vec<u8>>> {
     let tls = security.and_then(|security| security.tls.as_ref());
-    tls.into_iter().flat_map(paths).map(|path| fs.read(path).ok()).collect()
+    tls.map_or_else(Vec::new, |tls| tls::files(tls, fs))
 }
 
 impl State {

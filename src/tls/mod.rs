@@ -11,7 +11,7 @@ mod store;
 mod verify;
 
 pub use settings::{client, client_of_any, credulous, server};
-pub use store::{Material, TrustMaterial};
+pub use store::{Material, TrustMaterial, files};
 
 /// Why TLS settings cannot be used: a sentence without a full stop, which says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Key and trust stores: which settings make one (`DefaultSslEngineFactory.createKeystore`), and what is in it.
 
 use super::{BadTls, bad, jks, pem};
-use crate::config::security::{KeyStore, Secret, TrustStore};
+use crate::config::security::{KeyStore, Secret, Tls, TrustStore};
 use crate::rt::fs::Fs;
 use p12_keystore::{KeyStore as Pkcs12, KeyStoreEntry, Pkcs12ImportPolicy};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -25,6 +25,13 @@ impl fmt::Debug for Material {
 
 /// Certificates that are trusted. Empty where nothing is configured.
 pub type TrustMaterial = Vec<CertificateDer<'static>>;
+
+/// What the files that `tls` names have in them now; `None` for one that cannot be read.
+#[must_use]
+pub fn files(tls: &Tls, fs: &dyn Fs) -> Vec<Option<Vec<u8>>> {
+    let paths = tls.key_store.location.iter().chain(tls.trust_store.location.iter());
+    paths.map(|path| fs.read(path).ok()).collect()
+}
 
 fn file(fs: &dyn Fs, path: &Path, key: &str) -> Result<Vec<u8>, BadTls> {
     let cannot =

@@ -197,6 +197,21 @@ fn what_server_and_client_make_of_the_settings_speaks_with_each_other() {
 }
 
 #[test]
+fn a_certificate_that_is_trusted_itself_counts_for_the_names_in_it() {
+    // Self-signed, as `keytool -genkeypair` makes them.
+    let named = |name: &str| {
+        let open = tls(ClientAuth::None, &[], &[]);
+        let own = KeyStore { chain: secret(text(name)), ..open.key_store.clone() };
+        let certificates = secret(text(name));
+        let trust_store = TrustStore { certificates, ..open.trust_store.clone() };
+        Tls { key_store: own, trust_store, checks_host: true, ..open }
+    };
+    handshake(&named("self.pem"), &named("self.pem")).unwrap();
+    assert!(handshake(&named("cert.pem"), &named("cert.pem")).is_err(), "it has no name");
+    assert!(handshake(&named("self.pem"), &named("cert.pem")).is_err(), "it is not the one that is trusted");
+}
+
+#[test]
 fn settings_that_no_connection_could_satisfy_are_refused() {
     let refused = |tls: &Tls, expected: &str| {
         let fault = server(tls, &*disk()).err().map(|fault| fault.to_string()).unwrap_or_default();

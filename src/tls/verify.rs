@@ -1,10 +1,11 @@
 //! Whom to trust, as Java does: beside chains that end in the trust store, a certificate that is itself in it, whatever it
 //! says about itself (self-signed ones are made so); and, for a client that was told to, a server by any name.
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use std::collections::BTreeSet;
@@ -102,7 +103,13 @@ impl ServerCertVerifier for Servers {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.checks_host => Ok(ServerCertVerified::assertion()),
-            Err(_) if !self.checks_host && self.pinned.has(end_entity) => Ok(ServerCertVerified::assertion()),
+            // Trusted itself: only its name is left to be looked at.
+            Err(_) if self.pinned.has(end_entity) => {
+                if self.checks_host {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             outcome => outcome,
         }
     }

@@ -24,6 +24,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who asks, and by what request.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub struct Authorizer {
     super_users: HashSet<Principal>,
     allow_if_no_acl: bool,
     index: ArcSwap<Index>,
+    /// The entries are those of the cluster.
+    complete: AtomicBool,
 }
 
 impl fmt::Debug for Authorizer {
@@ -62,11 +65,18 @@ impl fmt::Debug for Authorizer {
 }
 
 impl Authorizer {
-    /// An authorizer that knows no entries yet: subscribe it to the metadata.
+    /// An authorizer that knows no entries yet: subscribe it to the metadata, and see [`Authorizer::complete`].
     #[must_use]
     pub fn new(super_users: impl IntoIterator<Item = Principal>, allow_if_no_acl: bool) -> Authorizer {
         let super_users = super_users.into_iter().collect();
-        Authorizer { super_users, allow_if_no_acl, index: ArcSwap::default() }
+        Authorizer { super_users, allow_if_no_acl, index: ArcSwap::default(), complete: AtomicBool::new(false) }
+    }
+
+    /// Says that the metadata is there. Until then only super users may do anything, as in Kafka, where others are told that
+    /// the authorizer is not ready: what is not known yet may deny them. So controllers, who talk to each other before they
+    /// have any metadata, have to be super users.
+    pub fn complete(&self) {
+        self.complete.store(true, Ordering::Release);
     }
 
     /// Decides, and keeps the audit.
@@ -75,6 +85,10 @@ impl Authorizer {
         if self.super_users.contains(subject.principal) {
             audit::log(subject, action, &Rule::SuperUser);
             return true;
+        }
+        if !self.complete.load(Ordering::Acquire) {
+            tracing::debug!(principal = %subject.principal, request = subject.request, "the access rules are not there yet");
+            return false;
         }
         let index = self.index.load();
         let rule = index.decide(subject.principal, subject.address, action, self.allow_if_no_acl);
@@ -89,7 +103,8 @@ impl Authorizer {
         // Kafka asks for a resource that nobody has, so that super users, and everybody where that is the default, pass.
         let probe = Action { operation, kind, name: "hardcode", count: 0, log_denied: false, log_allowed: true };
         self.allows(subject, &probe)
-            || self.index.load().allows_somewhere(subject.principal, subject.address, operation, kind)
+            || self.complete.load(Ordering::Acquire)
+                && self.index.load().allows_somewhere(subject.principal, subject.address, operation, kind)
     }
 }
 

@@ -49,5 +49,6 @@ pub(crate) fn authorizer(acls: impl IntoIterator<Item = Acl>, allow_if_no_acl: b
     let authorizer = Authorizer::new([Principal::user("root")], allow_if_no_acl);
     let image = image(acls);
     authorizer.publish(&image, &Delta::everything(&image));
+    authorizer.complete();
     authorizer
 }

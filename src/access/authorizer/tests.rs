@@ -159,6 +159,7 @@ fn an_entry_counts_from_when_it_is_published_until_it_is_removed() {
     let rules = Arc::new(Authorizer::new([], false));
     let store = Store::default();
     store.subscribe(Arc::clone(&rules) as Arc<dyn Publisher>);
+    rules.complete();
     let publish = |records: &[Record]| {
         let mut change = Change::new(&store.image());
         records.iter().for_each(|record| change.apply(record).unwrap());
@@ -172,6 +173,15 @@ fn an_entry_counts_from_when_it_is_published_until_it_is_removed() {
     publish(&[Record::RemoveAcl { id: a }]);
     assert!(!may(&rules, ALICE, Read, "a"));
     assert_eq!(rules.index.load().len(), 1, "the group's entry is still there");
+}
+
+#[test]
+fn until_the_metadata_is_there_only_super_users_may_do_anything() {
+    let rules = Authorizer::new([Principal::user("root")], true);
+    assert!(may(&rules, "User:root", Read, "a"));
+    assert!(!may(&rules, ALICE, Read, "a") && !somewhere(&rules, Read));
+    rules.complete();
+    assert!(may(&rules, ALICE, Read, "a") && somewhere(&rules, Read));
 }
 
 fn somewhere(rules: &Authorizer, operation: Operation) -> bool {

@@ -88,7 +88,8 @@ async fn requests_go_out_in_the_newest_version_of_both_sides() {
 async fn without_a_version_in_common_nothing_is_sent() {
     for ranges in [&[(3, 0, 0)][..], &[(3, 50, 60)], &[(3, 5, 2)], &[]] {
         let (mut foreign, mut there) = pair();
-        let (greeted, _) = tokio::join!(foreign.greet(), answers(&mut there, &encoded(3, &offering(ranges)).clone()));
+        let offered = encoded(3, &offering(ranges));
+        let (greeted, _) = tokio::join!(foreign.greet(), answers(&mut there, &offered));
         greeted.unwrap();
         let odd = foreign.cluster(None).await.unwrap_err();
         assert!(matches!(odd, Odd::Unsupported { api: "Metadata", .. }), "{odd}");
