@@ -169,7 +169,7 @@ def report(tests):
     asked = [t for t in tests if not t.leaves_out()]
     lines = ["# librdkafka's test suite, full mode", "",
              f"librdkafka 2.15.1 from `{suite.PACKAGE}` {suite.VERSION}; Apache Kafka 4.3.1 and Klamm, one node each, with the settings "
-             "in `run.py`; every test alone, once, no retries. Written by `run.sh --record`. A cell says what came out and in how many "
+             "in `run.py`; every test alone. The rows come from several sessions, and some tests ran again: none that failed on Klamm was tried until it passed. Written by `run.sh --record`. A cell says what came out and in how many "
              "seconds, on a machine with two cores that did much else at the time. `/sasl`: over a listener with a login; what follows that: "
              "only this part of the test. What the run changes in the suite is at the end of FINDINGS.md.", "",
              "| | " + " | ".join(f"{_title(w)}, {p}" for w, p in columns) + " |", "|---|" + "---|" * len(columns)]
