@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{Broker, PATIENCE};
 
+const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -235,10 +237,12 @@ impl Guarded {
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,LOGIN:SASL_PLAINTEXT,TLS:SSL,MUTUAL:SSL,EXPIRED:SSL,\
              OTHER:SSL"
                 .to_owned(),
-            "sasl.enabled.mechanisms=PLAIN".to_owned(),
+            "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256".to_owned(),
             "listener.name.login.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
              user_alice=\"secret\";"
                 .to_owned(),
+            "listener.name.login.scram-sha-256.sasl.jaas.config=x required;".to_owned(),
+            format!("log.dirs={}", at.join("data").display()),
             "ssl.keystore.type=PEM".to_owned(),
             "ssl.truststore.type=PEM".to_owned(),
             format!("ssl.truststore.location={}", at.join("ca.pem").display()),
@@ -248,8 +252,13 @@ impl Guarded {
             store("expired", "expired"),
             store("other", "other"),
         ];
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        let broker = Broker::on(plain, &settings);
+        let file = at.join("server.properties");
+        std::fs::write(&file, settings.join("\n")).unwrap();
+        let user = ["--add-scram", "SCRAM-SHA-256=[name=alice,password=salted]"];
+        let format = ["storage", "format", "-t", CLUSTER_ID, "-c", &file.display().to_string()].map(str::to_owned);
+        let formatted = Command::new(env!("CARGO_BIN_EXE_klamm")).args(format).args(user).output().unwrap();
+        assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+        let broker = Broker::together(CLUSTER_ID, vec![(plain, settings.to_vec())]).remove(0);
         Guarded { dir, broker, login, tls, mutual, expired, other }
     }
 
@@ -307,8 +316,12 @@ fn a_login_that_fails_is_explained() {
     let wrong = with(&scene.login("PLAIN", "hunter2"));
     assert_eq!(wrong.causes(), ["login-refused"], "{}", wrong.text);
     assert!(!wrong.text.contains("hunter2"), "{}", wrong.text);
+    assert!(with(&scene.login("SCRAM-SHA-256", "salted")).well);
+    // That is the password of another mechanism.
+    assert_eq!(with(&scene.login("SCRAM-SHA-256", "secret")).causes(), ["login-refused"]);
+    assert_eq!(with(&scene.login("SCRAM-SHA-512", "secret")).causes(), ["mechanism"]);
     let text = finds(&[&login], "login-wanted");
-    assert!(text.contains("sasl.mechanism (there is PLAIN)"), "{text}");
+    assert!(text.contains("sasl.mechanism (there is PLAIN, SCRAM-SHA-256)"), "{text}");
     let file = scene.login("PLAIN", "secret");
     finds(&[&scene.broker.bootstrap(), "--command-config", &file], "login-not-wanted");
 }
@@ -333,7 +346,7 @@ fn a_topic_whose_brokers_are_down_is_named_for_it() {
         ]
     };
     let nodes = vec![(one, settings(1, one)), (two, settings(2, two))];
-    let mut brokers = Broker::together("4L6g3nShT-eMCtK--X86sw", nodes);
+    let mut brokers = Broker::together(CLUSTER_ID, nodes);
     let at = format!("127.0.0.1:{one}");
     let made = |topic: &str| {
         use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -38,6 +38,11 @@ fn openssl(dir: &Path, arguments: &[&str]) {
 
 impl Scene {
     fn new() -> Scene {
+        Scene::with(&[])
+    }
+
+    /// With more settings.
+    fn with(more: &[&str]) -> Scene {
         let certificates = tempfile::tempdir().unwrap();
         let (dir, subject) = (certificates.path(), "/CN=localhost");
         let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-days", "2"];
@@ -57,7 +62,7 @@ impl Scene {
             format!("ssl.keystore.location={}", dir.join("both.pem").display()),
             format!("connections.login.timeout.ms={}", LOGIN_MAX.as_millis()),
         ];
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).chain(more.iter().copied()).collect();
         Scene { broker: Broker::on(plain, &settings), sasl, tls, _certificates: certificates }
     }
 
@@ -155,6 +160,28 @@ fn what_comes_before_the_login_is_refused() {
     scene.serves();
 }
 
+/// kafkajs takes the refusal of a token for a success, and asks on.
+#[test]
+fn who_asks_on_in_the_middle_of_a_login_is_told_so_and_let_go() {
+    let scene = Scene::new();
+    let topic = [&[0, 0, 0, 1][..], &text("t")].concat();
+    let refused = [&[0, 0, 0, 0, 0, 0, 0, 1, 0, 34][..], &text("t"), &[0, 0, 0, 0]].concat();
+    let versions = [0, 34, 0, 0, 0, 0].to_vec();
+    for (key, body, answer) in [(METADATA, &topic[..], refused), (API_VERSIONS, &[], versions)] {
+        let mut stream = scene.connect(scene.sasl);
+        assert_eq!(error(&ask(&mut stream, HANDSHAKE, 1, &text("PLAIN")).unwrap()), 0);
+        assert_eq!(ask(&mut stream, key, 0, body), Some(answer));
+        assert_eq!(frame(&mut stream), None);
+    }
+    for nonsense in [request(METADATA, 0, &[0x7f, 0xff, 0xff, 0xff]), request(METADATA, 99, &topic), request(1, 4, &[])]
+    {
+        let mut stream = scene.connect(scene.sasl);
+        assert_eq!(error(&ask(&mut stream, HANDSHAKE, 1, &text("PLAIN")).unwrap()), 0);
+        assert_eq!(send(&mut stream, &nonsense), None);
+    }
+    scene.serves();
+}
+
 #[test]
 fn a_failed_login_is_answered_late_and_ends_the_connection() {
     let scene = Scene::new();
@@ -230,4 +257,43 @@ fn many_who_do_not_log_in_cost_little_and_keep_nobody_out() {
     scene.serves();
     let growth = scene.broker.resident().saturating_sub(before);
     assert!(growth < 64 * 1024 * 1024, "{} KiB for {} connections", growth / 1024, held.len());
+}
+
+/// The broker closes it.
+fn closes(stream: &mut TcpStream) -> bool {
+    let read = stream.read(&mut [0; 1]);
+    !matches!(read, Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
+}
+
+/// The broker has not closed it after a while.
+fn stays(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let stays = !closes(stream);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stays
+}
+
+#[test]
+fn beyond_their_bound_the_oldest_who_have_not_logged_in_go_and_who_has_stays() {
+    let scene = Scene::with(&["connections.login.max.bytes=100000", "connections.login.timeout.ms=60000"]);
+    let log_in = || {
+        let mut stream = scene.connect(scene.sasl);
+        assert_eq!(error(&ask(&mut stream, HANDSHAKE, 1, &text("PLAIN")).unwrap()), 0);
+        assert_eq!(error(&ask(&mut stream, AUTHENTICATE, 1, &framed(b"\0alice\0secret")).unwrap()), 0);
+        stream
+    };
+    let mut known = log_in();
+    let mut first = scene.connect(scene.sasl);
+    let mut first_tls = scene.connect(scene.tls);
+    assert!(stays(&mut first) && stays(&mut first_tls));
+    // Half a frame that is more than all of them may hold together.
+    let mut greedy = scene.connect(scene.sasl);
+    greedy.write_all(&[&[0, 7, 0, 0][..], &[1; 90_000]].concat()).unwrap();
+    assert!(closes(&mut greedy) && closes(&mut first) && closes(&mut first_tls));
+    // Of one listener, which takes them in their order.
+    let mut crowd: Vec<TcpStream> = (0..60).map(|_| scene.connect(scene.sasl)).collect();
+    assert!(crowd[..10].iter_mut().all(closes));
+    assert!(crowd[55..].iter_mut().all(stays));
+    assert!(ask(&mut known, API_VERSIONS, 0, &[]).is_some());
+    log_in();
 }

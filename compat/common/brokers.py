@@ -141,6 +141,9 @@ class Kafka(Broker):
 
     name = "kafka"
     heap = "768m"
+    jvm = ()
+    # A JVM that shares its machine with much else.
+    start_timeout = 180
 
     def __init__(self, work, settings=None, name=None):
         if name:
@@ -159,7 +162,7 @@ class Kafka(Broker):
     def command(self):
         return ["java", f"-Xmx{self.heap}", f"-Xms{self.heap}", "-server", "-XX:+UseG1GC",
                 "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
-                "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true",
+                "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true", *self.jvm,
                 f"-Dlog4j2.configurationFile={os.path.join(paths.JAVA, 'log4j2-broker.yaml')}",
                 "-cp", jars.classpath(), "kafka.Kafka", self.properties]
 

@@ -4,6 +4,8 @@ The jars go into the folder `work` beside the pom: compat/java's, but for a run 
 hash of the pom, so that a second run costs nothing.
 """
 
+import contextlib
+import fcntl
 import glob
 import hashlib
 import os
@@ -28,8 +30,22 @@ def _stamped(stamp, digest):
         return False
 
 
+@contextlib.contextmanager
+def _alone(folder):
+    """Runs may go side by side: one at a time fetches and compiles."""
+    os.makedirs(os.path.join(folder, "work"), exist_ok=True)
+    with open(os.path.join(folder, "work", ".lock"), "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
 def fetch(folder=paths.JAVA):
     """The folder with the jars of the pom in `folder`; fetches them when the pom changed or the jars are missing."""
+    with _alone(folder):
+        return _fetch(folder)
+
+
+def _fetch(folder):
     pom, libs = os.path.join(folder, "pom.xml"), os.path.join(folder, "work", "libs")
     stamp, digest = os.path.join(libs, ".stamp"), _digest([pom])
     if not _stamped(stamp, digest):
@@ -50,7 +66,12 @@ def fetch(folder=paths.JAVA):
 
 def compiled(name, sources, folder=paths.JAVA):
     """A class folder with `sources` compiled against the jars."""
-    libs = fetch(folder)
+    with _alone(folder):
+        return _compiled(name, sources, folder)
+
+
+def _compiled(name, sources, folder):
+    libs = _fetch(folder)
     out = os.path.join(folder, "work", "classes", name)
     stamp, digest = os.path.join(out, ".stamp"), _digest(sources)
     if not _stamped(stamp, digest):

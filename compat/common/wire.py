@@ -1,10 +1,10 @@
 """As much of Kafka's protocol as the runs and the benchmark speak by themselves, at versions that every broker
-understands: ApiVersions 0, Metadata 4, CreateTopics 2, Produce 3."""
+understands: ApiVersions 0, Metadata 4, CreateTopics 2, DeleteTopics 1, Produce 3."""
 
 import socket
 import struct
 
-PRODUCE, METADATA, API_VERSIONS, CREATE_TOPICS, JOIN_GROUP, INIT_PRODUCER_ID = 0, 3, 18, 19, 11, 22
+PRODUCE, METADATA, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, JOIN_GROUP, INIT_PRODUCER_ID = 0, 3, 18, 19, 20, 11, 22
 
 
 def request(key, version, correlation, body, client=b"bench"):
@@ -32,9 +32,10 @@ class Reader:
         self.at += max(n, 0)
         return out
 
-    def skip_i32s(self):
+    def i32s(self):
         n = self.take("i")
         self.at += 4 * n
+        return struct.unpack_from(f">{n}i", self.data, self.at - 4 * n)
 
 
 class Connection:
@@ -72,12 +73,12 @@ class Connection:
             raise OSError("ApiVersions answered an error")
         return {k: (a, b) for k, a, b in (r.take("hhh") for _ in range(r.take("i")))}
 
-    def create_topics(self, names, partitions, configs=()):
+    def create_topics(self, names, partitions, configs=(), replicas=1):
         """{name: error}; 36 is "exists already"."""
         pairs = struct.pack(">i", len(configs)) + b"".join(string(k) + string(v) for k, v in configs)
         body = struct.pack(">i", len(names))
         for name in names:
-            body += string(name) + struct.pack(">ihi", partitions, 1, 0) + pairs
+            body += string(name) + struct.pack(">ihi", partitions, replicas, 0) + pairs
         r = self.call(CREATE_TOPICS, 2, body + struct.pack(">ib", 100_000, 0))
         r.take("i")
         out = {}
@@ -87,8 +88,14 @@ class Connection:
             r.text()
         return out
 
-    def leaders(self, names=None):
-        """{topic: number of partitions with a leader}, without creating anything."""
+    def delete_topics(self, names):
+        """{name: error}"""
+        r = self.call(DELETE_TOPICS, 1, struct.pack(">i", len(names)) + b"".join(string(n) for n in names) + struct.pack(">i", 100_000))
+        r.take("i")
+        return {r.text(): r.take("h") for _ in range(r.take("i"))}
+
+    def topics(self, names=None):
+        """{topic: [(error, partition, leader, replicas, in-sync replicas)]}, without creating anything; an unknown one is left out."""
         body = struct.pack(">i", -1) if names is None else struct.pack(">i", len(names)) + b"".join(string(n) for n in names)
         r = self.call(METADATA, 4, body + b"\0")
         r.take("i")
@@ -104,14 +111,14 @@ class Connection:
             error = r.take("h")
             name = r.text()
             r.take("b")
-            led = 0
-            for _ in range(r.take("i")):
-                partition_error, _, leader = r.take("hii")
-                r.skip_i32s()
-                r.skip_i32s()
-                led += not partition_error and leader >= 0
-            out[name] = 0 if error else led
+            partitions = [(*r.take("hii"), r.i32s(), r.i32s()) for _ in range(r.take("i"))]
+            if not error:
+                out[name] = partitions
         return out
+
+    def leaders(self, names=None):
+        """{topic: number of partitions with a leader}"""
+        return {name: sum(not error and leader >= 0 for error, _, leader, *_ in partitions) for name, partitions in self.topics(names).items()}
 
 
 def _crc32c_table():
@@ -172,6 +179,23 @@ def transactional_batch(value, timestamp, producer):
 def produce_body(topic, partition, batch, acks=-1):
     return (struct.pack(">hhii", -1, acks, 30_000, 1) + string(topic)
             + struct.pack(">iii", 1, partition, len(batch)) + batch)
+
+
+def produce_many(topic, batches, acks=-1):
+    """The body of a Produce 3 request for several partitions of one topic; `batches` is {partition: batch}."""
+    pieces = b"".join(struct.pack(">ii", p, len(b)) + b for p, b in batches.items())
+    return struct.pack(">hhii", -1, acks, 30_000, 1) + string(topic) + struct.pack(">i", len(batches)) + pieces
+
+
+def produce_errors(r):
+    """{partition: error code} of a Produce 3 answer for one topic."""
+    r.take("i")
+    r.text()
+    out = {}
+    for _ in range(r.take("i")):
+        partition, error, _, _ = r.take("ihqq")
+        out[partition] = error
+    return out
 
 
 def produce_error(answer):

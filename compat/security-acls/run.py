@@ -1,8 +1,8 @@
 """Authorization of Klamm beside that of Apache Kafka, both with StandardAuthorizer.
 
 First the walk (walk.py): every API with nothing allowed, with all it needs, and with all but one permission, as raw requests.
-Then Kafka's own tools (tooling.py), line by line: kafka-acls, and others as a client that may do little. Last, that a refusal
-is a line of the audit in Kafka's words. What may differ is in differences.allow.
+Then the same with Java's clients (java_walk.py). Then Kafka's own tools (tooling.py), line by line: kafka-acls, and others as a
+client that may do little. Last, that a refusal is a line of the audit in Kafka's words. What may differ is in differences.allow.
 """
 
 import argparse
@@ -18,7 +18,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
 sys.path.insert(0, HERE)
 
-from compat.common import brokers, checks, jars, paths, schema, tools  # noqa: E402
+from compat.common import checks, jars, paths, schema, secured, tools  # noqa: E402
+import java_walk  # noqa: E402
 import sides  # noqa: E402
 import tooling  # noqa: E402
 import walk  # noqa: E402
@@ -102,11 +103,13 @@ def main():
     parser.add_argument("--only", default="", help="checks with this regular expression in their names")
     parser.add_argument("--no-tools", action="store_true")
     parser.add_argument("--no-walk", action="store_true")
+    parser.add_argument("--no-java", action="store_true", help="without the walk of Java's clients")
     options = parser.parse_args()
     shutil.rmtree(WORK, ignore_errors=True)
     os.makedirs(WORK)
     c, schemas = checks.Checks(), schema.Schemas(jars.fetch())
-    reference, subject = brokers.Kafka(WORK, sides.SETTINGS), brokers.subject(WORK, sides.SETTINGS)
+    settings = {**sides.SETTINGS, **java_walk.SETTINGS}
+    reference, subject = secured.Kafka(WORK, java_walk.LISTENERS, settings), secured.subject(WORK, java_walk.LISTENERS, settings)
     reference.spawn()
     subject.start()
     reference.wait_ready()
@@ -119,6 +122,8 @@ def main():
         run_walk(c, pair, options.only)
         for side in pair:
             c.check(f"{side.name} logs what it refuses", options.only or AUDIT in open(side.broker.log_path).read(), AUDIT)
+    if not options.no_java:
+        java_walk.run(c, pair, WORK, options.only)
     if not options.no_tools:
         run_tools(c, pair, options.only)
     for side in pair:

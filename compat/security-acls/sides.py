@@ -10,6 +10,8 @@ import struct
 import time
 import uuid
 
+from compat.common import wire
+
 HERE, ADMIN, WALKER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 ANYBODY = "User:ANONYMOUS"
 KINDS = {"TOPIC": 2, "GROUP": 3, "CLUSTER": 4, "TRANSACTIONAL_ID": 5, "DELEGATION_TOKEN": 6, "USER": 7}
@@ -72,12 +74,12 @@ class Client:
             self.socket = None
 
 
-def acl(host, permission):
+def acl(host, permission, principal=ANYBODY):
     """An entry that allows `OPERATION KIND name`; a name that ends in + is a prefix."""
     operation, kind, name = permission.split(" ", 2)
     prefixed = name.endswith("+")
     return {"ResourceType": KINDS[kind], "ResourceName": name.rstrip("+") if prefixed else name,
-            "ResourcePatternType": 4 if prefixed else 3, "Principal": ANYBODY, "Host": host,
+            "ResourcePatternType": 4 if prefixed else 3, "Principal": principal, "Host": host,
             "Operation": OPERATIONS[operation], "PermissionType": 3}
 
 
@@ -101,23 +103,20 @@ class Side:
         for result in self.admin.call("CreateAcls", 3, {"Creations": entries})["Results"]:
             assert result["ErrorCode"] == 0, result
 
-    def _of_host(self, host):
-        ask = {"ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1, "PrincipalFilter": None,
+    def _entries(self, host, principal):
+        """The entries of the principal from the host that the broker's own authorizer has."""
+        ask = {"ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1, "PrincipalFilter": principal,
                "HostFilter": host, "Operation": 1, "PermissionType": 1}
-        return ask
-
-    def _entries(self, host):
-        """The entries of the host that the broker's own authorizer has."""
-        found = self.admin.call("DescribeAcls", 3, self._of_host(host))["Resources"]
+        found = self.admin.call("DescribeAcls", 3, ask)["Resources"]
         return [{"ResourceType": r["ResourceType"], "ResourceName": r["ResourceName"], "ResourcePatternType": r["PatternType"],
                  "Principal": e["Principal"], "Host": e["Host"], "Operation": e["Operation"],
                  "PermissionType": e["PermissionType"]} for r in found for e in r["Acls"]]
 
-    def allow(self, permissions, host=WALKER):
-        """Exactly these permissions for the host. Returns once the broker's own authorizer has them."""
+    def allow(self, permissions, host=WALKER, principal=ANYBODY):
+        """Exactly these permissions for the principal from the host. Returns once the broker's own authorizer has them."""
         # First what is new: without CLUSTER_ACTION a broker could not even pass the rest on to its controller.
-        wanted = [acl(host, p) for p in permissions]
-        have = self._entries(host)
+        wanted = [acl(host, p, principal) for p in permissions]
+        have = self._entries(host, principal)
         self._create([entry for entry in wanted if entry not in have])
         gone = [{"ResourceTypeFilter": e["ResourceType"], "ResourceNameFilter": e["ResourceName"], "HostFilter": host,
                  "PatternTypeFilter": e["ResourcePatternType"], "PrincipalFilter": e["Principal"],
@@ -127,7 +126,7 @@ class Side:
                 assert result["ErrorCode"] == 0, result
         deadline = time.monotonic() + 10
         while True:
-            if sorted(self._entries(host), key=repr) == sorted(wanted, key=repr):
+            if sorted(self._entries(host, principal), key=repr) == sorted(wanted, key=repr):
                 return
             if time.monotonic() > deadline:
                 raise SystemExit(f"{self.name}: {permissions} are not in effect after 10 s")
@@ -149,6 +148,12 @@ class Side:
                 return
             time.sleep(0.02)
         raise SystemExit(f"{self.name}: no leader for {name}")
+
+    def record(self, topic):
+        """Has the topic hold a record."""
+        data = [{"Name": topic, "PartitionData": [{"Index": 0, "Records": wire.batch(wire.record_of(b"walk"), 1, 1_700_000_000_000, 0)}]}]
+        answer = self.admin.call("Produce", 9, {"TransactionalId": None, "Acks": -1, "TimeoutMs": 5000, "TopicData": data})
+        assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0, answer
 
     def id(self, name):
         return self.ids.get(name) or uuid.uuid5(uuid.NAMESPACE_DNS, name)

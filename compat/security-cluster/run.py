@@ -15,11 +15,9 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "security")]
+sys.path[:0] = [os.path.join(HERE, "..")]
 
-from common import brokers, checks, jars, tools  # noqa: E402
-
-import certificates  # noqa: E402
+from common import brokers, certificates, checks, jars, tools  # noqa: E402
 
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 CLUSTER = "5L6g3nShT-eMCtK--X86sw"

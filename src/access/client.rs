@@ -7,7 +7,7 @@
 
 use super::jaas::{self, Module};
 use super::mechanism::constant_time_eq;
-use crate::config::security::{OwnLogin, Towards};
+use crate::config::security::{OwnLogin, Secret, Towards};
 use crate::model::{ScramCredential, ScramMechanism};
 use crate::peer::{Exchange, Mechanism};
 use crate::rt::rand;
@@ -33,6 +33,29 @@ enum Kind {
     Scram(ScramMechanism),
 }
 
+impl Kind {
+    fn parse(mechanism: &str) -> Option<Kind> {
+        match ScramMechanism::parse(mechanism) {
+            Some(scram) => Some(Kind::Scram(scram)),
+            None => (mechanism == "PLAIN").then_some(Kind::Plain),
+        }
+    }
+}
+
+/// The login of a client by its own settings: `sasl.mechanism` and `sasl.jaas.config`.
+///
+/// # Errors
+/// One sentence without a full stop that says what to do, and contains no secret.
+pub fn login(mechanism: &str, jaas: &Secret) -> Result<Box<dyn Mechanism>, String> {
+    let Some(kind) = Kind::parse(mechanism) else {
+        return Err(format!(
+            "sasl.mechanism is {mechanism}, which is not supported here: make it PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+        ));
+    };
+    let needed = format!("{mechanism} needs both a name and a password");
+    Ok(Box::new(Own::read(kind, jaas, "sasl.jaas.config", &needed)?))
+}
+
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Own").field("kind", &self.kind).field("user", &self.user).finish_non_exhaustive()
@@ -46,21 +69,22 @@ impl Own {
     /// One sentence without a full stop that says what to do, and contains no secret.
     pub(super) fn new(towards: &Towards, login: &OwnLogin) -> Result<Own, String> {
         let OwnLogin { mechanism, set_by, jaas } = login;
-        let kind = match (mechanism.as_str(), ScramMechanism::parse(mechanism)) {
-            (_, Some(scram)) => Kind::Scram(scram),
-            ("PLAIN", _) => Kind::Plain,
-            (other, _) => {
-                return Err(format!(
-                    "{set_by} is {other}, by which nodes of Klamm cannot log in to each other: set it to PLAIN, \
-                     SCRAM-SHA-256 or SCRAM-SHA-512"
-                ));
-            }
+        let Some(kind) = Kind::parse(mechanism) else {
+            return Err(format!(
+                "{set_by} is {mechanism}, by which nodes of Klamm cannot log in to each other: set it to PLAIN, \
+                 SCRAM-SHA-256 or SCRAM-SHA-512"
+            ));
         };
         let (listener, name) = (towards.listener.as_str().to_lowercase(), mechanism.to_lowercase());
         let key = format!("listener.name.{listener}.{name}.sasl.jaas.config");
         let Some(text) = jaas else {
             return Err(format!("{set_by} is {mechanism}, which needs a name and a password: set {key} with both"));
         };
+        Own::read(kind, text, &key, &format!("with {set_by}={mechanism} this node needs one of its own"))
+    }
+
+    /// From a JAAS string. `key` is the setting that has it, `needed` says why it has to have what is missing.
+    fn read(kind: Kind, text: &Secret, key: &str, needed: &str) -> Result<Own, String> {
         let modules = jaas::parse(text.reveal()).map_err(|fault| format!("{key} cannot be read: {fault}"))?;
         let [module] = &modules[..] else {
             return Err(format!("{key} has {} login modules: it needs exactly one", modules.len()));
@@ -68,10 +92,7 @@ impl Own {
         let option = |name: &str| {
             let given = |module: &Module| module.options.get(name).filter(|value| !value.is_empty()).cloned();
             given(module).ok_or_else(|| {
-                format!(
-                    "{key} has no {name}, and with {set_by}={mechanism} this node needs one of its own: write \
-                     username=\"...\" password=\"...\" into it"
-                )
+                format!("{key} has no {name}, and {needed}: write username=\"...\" password=\"...\" into it")
             })
         };
         let by_token =

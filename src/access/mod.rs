@@ -22,6 +22,7 @@ pub use crate::model::{Principal, ScramCredential, ScramMechanism};
 #[cfg(test)]
 pub(crate) use authorizer::testing;
 pub use authorizer::{Action, Authorizer, Index, Permissions, Rule, Subject};
+pub use client::login as client_login;
 pub use credentials::{Credentials, Token};
 pub use known::Known;
 pub use listener::{Access, KeySource, check_change};

@@ -47,14 +47,16 @@ fn respond(
         .owners
         .as_ref()
         .map(|owners| owners.iter().map(|one| tokens::principal(&one.principal_type, &one.principal_name)).collect());
-    let wanted = |token: &DelegationToken| owners.as_ref().is_none_or(|owners| owners.iter().any(|o| token.is_of(o)));
+    let wanted =
+        |token: &DelegationToken| owners.as_ref().is_none_or(|owners| owners.iter().any(|o| token.concerns(o)));
     let shown = image.tokens.values().filter(|token| wanted(token) && may_see(token, call));
     Ok(shown.map(|token| describe(call.version, token, token_hmac(secret, &token.id))).collect())
 }
 
-/// Its owner and its renewers may know of a token, and who may DESCRIBE it, or DESCRIBE_TOKENS of its owner.
+/// Its owner, its renewers and who asked for it may know of a token, and who may DESCRIBE it, or DESCRIBE_TOKENS of its
+/// owner.
 fn may_see(token: &DelegationToken, call: &Call) -> bool {
-    token.is_of(&call.peer.principal)
+    token.concerns(&call.peer.principal)
         || call.may().allow(Operation::Describe, ResourceKind::DelegationToken, &token.id)
         || call.may().allow(Operation::DescribeTokens, ResourceKind::User, &token.owner.to_string())
 }
@@ -145,16 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn a_client_sees_the_tokens_it_owns_or_may_renew() {
+    fn a_client_sees_the_tokens_it_owns_may_renew_or_asked_for() {
         assert_eq!(ids(&ask(3, "alice", None)), ["1"]);
         assert_eq!(ids(&ask(3, "bob", None)), ["1", "2"]);
-        assert_eq!(ids(&ask(3, "admin", None)), [""; 0]);
+        assert_eq!(ids(&ask(3, "admin", None)), ["1", "2", "3"]);
+        assert_eq!(ids(&ask(3, "dora", None)), [""; 0]);
     }
 
     #[test]
     fn who_may_describe_a_token_or_the_tokens_of_its_owner_sees_it() {
         assert_eq!(ids(&ask_with(&["+delegation_token:3:User:alice:DESCRIBE"], 3, "alice", None)), ["1", "3"]);
-        assert_eq!(ids(&ask_with(&["+user:User+:User:admin:DESCRIBE_TOKENS"], 3, "admin", None)), ["1", "2", "3"]);
+        assert_eq!(ids(&ask_with(&["+user:User+:User:dora:DESCRIBE_TOKENS"], 3, "dora", None)), ["1", "2", "3"]);
         assert_eq!(ids(&ask(3, "root", Some(&["carol"]))), ["2", "3"], "a super user");
     }
 
@@ -162,6 +165,8 @@ mod tests {
     fn of_named_owners_only_theirs_and_of_an_empty_list_none() {
         assert_eq!(ids(&ask(3, "bob", Some(&["alice"]))), ["1"]);
         assert_eq!(ids(&ask(3, "bob", Some(&["carol"]))), ["2"]);
+        assert_eq!(ids(&ask(3, "admin", Some(&["alice"]))), ["1"]);
+        assert_eq!(ids(&ask(3, "bob", Some(&["admin"]))), ["1", "2"]);
         assert_eq!(ids(&ask(3, "bob", Some(&[]))), [""; 0]);
     }
 

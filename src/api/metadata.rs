@@ -54,7 +54,7 @@ struct Answer {
 /// `creates`: topics that do not exist are created.
 fn respond(image: &Image, cluster_id: &str, creates: bool, call: &Call, request: &MetadataRequest) -> Answer {
     if is_malformed(request, call.version) {
-        return Answer { response: refused(request, call.version), missing: Vec::new() };
+        return Answer { response: refused(request, call.version, ErrorCode::INVALID_REQUEST), missing: Vec::new() };
     }
     let shape = Shape::new(call);
     let Asked { unknown_ids, names, by } = asked(request, call.version, image);
@@ -108,8 +108,8 @@ fn is_malformed(request: &MetadataRequest, version: i16) -> bool {
 }
 
 /// The whole request is refused: every topic it names carries the error.
-fn refused(request: &MetadataRequest, version: i16) -> MetadataResponse {
-    let code = ErrorCode::INVALID_REQUEST.0;
+pub(super) fn refused(request: &MetadataRequest, version: i16, error: ErrorCode) -> MetadataResponse {
+    let code = error.0;
     let topics = request.topics.iter().flatten().map(|topic| {
         MetadataResponseTopic::default()
             .with_error_code(code)

@@ -87,6 +87,7 @@ pub mod offset_commit;
 pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
+pub mod out_of_turn;
 pub mod produce;
 pub mod raft_voters;
 pub mod renew_delegation_token;

@@ -31,6 +31,7 @@ pub(super) mod reasons {
     pub(in crate::config) const PURGATORY: &str = "Requests that wait are cleared the moment they are answered.";
     pub(in crate::config) const JAVATLS: &str = "There is one implementation of TLS here.";
     pub(in crate::config) const TLSKIND: &str = "ssl.enabled.protocols says which versions are spoken.";
+    pub(in crate::config) const TICKETS: &str = "No listener speaks Kerberos (GSSAPI), so there are no tickets.";
     pub(in crate::config) const REPORTERS: &str = "Java classes cannot be loaded; metrics are on admin.listener.";
     pub(in crate::config) const UNDELAYED: &str = "What a group coordinator decides is written at once.";
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
@@ -64,6 +65,14 @@ const OURS: &[Key] = &[
         "Without advertised.listeners: the port that a container's port is published as; -1: the same.",
     )
     .check(Check::Between(-1, 65535))
+    .internal(),
+    Key::new(
+        "connections.login.max.bytes",
+        Long,
+        Some("134217728"),
+        "Most memory of all connections that have not logged in, or not finished their TLS handshake. Beyond it, the one that waits longest of the address that holds most is closed.",
+    )
+    .check(Check::AtLeast(1))
     .internal(),
     Key::new(
         "connections.login.timeout.ms",

@@ -1,6 +1,6 @@
 //! Broker keys: TLS, SASL and delegation tokens.
 
-use super::broker_keys::reasons::{JAVA, JAVATLS, KERBEROS, LOGIN, TLSKIND};
+use super::broker_keys::reasons::{JAVA, JAVATLS, KERBEROS, LOGIN, TICKETS, TLSKIND};
 use super::key::{Check, Key};
 use super::value::Type::{Boolean, Class, Double, Int, List, Long, Password, Short, String};
 
@@ -107,7 +107,7 @@ pub(super) const KEYS: &[Key] = &[
         .refused(KERBEROS),
     Key::new("sasl.kerberos.kinit.cmd", String, Some("/usr/bin/kinit"), "The program that obtains Kerberos tickets.")
         .per_broker()
-        .refused(KERBEROS),
+        .no_effect(TICKETS),
     Key::new(
         "sasl.kerberos.ticket.renew.window.factor",
         Double,
@@ -115,13 +115,13 @@ pub(super) const KEYS: &[Key] = &[
         "Part of a ticket's life after which it is renewed.",
     )
     .per_broker()
-    .refused(KERBEROS),
+    .no_effect(TICKETS),
     Key::new("sasl.kerberos.ticket.renew.jitter", Double, Some("0.05"), "How much the time of renewal varies.")
         .per_broker()
-        .refused(KERBEROS),
+        .no_effect(TICKETS),
     Key::new("sasl.kerberos.min.time.before.relogin", Long, Some("60000"), "Least time between two Kerberos logins.")
         .per_broker()
-        .refused(KERBEROS),
+        .no_effect(TICKETS),
     Key::new(
         "sasl.login.refresh.window.factor",
         Double,

@@ -320,6 +320,7 @@ fn network(read: &Read<'_>, listeners: listeners::Resolved, alone: bool) -> Resu
         idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
         failed_login_delay: read.ms("connection.failed.authentication.delay.ms"),
         login_max: read.ms("connections.login.timeout.ms"),
+        strangers_bytes_max: read.size("connections.login.max.bytes"),
         request_timeout: read.ms("request.timeout.ms"),
         partitions_per_request_max: read.size("max.request.partition.size.limit"),
     })

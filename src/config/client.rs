@@ -93,9 +93,9 @@ fn sasl<'a>(protocol: SecurityProtocol, value: &impl Fn(&str) -> Option<&'a str>
     let name = protocol.name();
     // As in Kafka, where Kerberos is the default.
     let mechanism = value("sasl.mechanism").unwrap_or("GSSAPI");
-    if mechanism != "PLAIN" {
+    if !["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&mechanism) {
         return Err(ConfigError::new(format!(
-            "sasl.mechanism is {mechanism}, which is not supported here: make it PLAIN."
+            "sasl.mechanism is {mechanism}, which is not supported here: make it PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
         )));
     }
     let jaas = value("sasl.jaas.config").ok_or_else(|| {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_file_of_kafkas_clients_is_read() {
         let settings = ClientSettings::parse(
-            "bootstrap.servers=one:1, [::1]:2,three\nsecurity.protocol=sasl_ssl\nsasl.mechanism=PLAIN\n\
+            "bootstrap.servers=one:1, [::1]:2,three\nsecurity.protocol=sasl_ssl\nsasl.mechanism=SCRAM-SHA-512\n\
              sasl.jaas.config=x required username=\"a\" password=\"hunter2\";\nssl.truststore.type=PEM\n\
              ssl.truststore.location=/ca.pem\nssl.endpoint.identification.algorithm=\ngroup.id=g\nssl.provider=p\n",
         )
@@ -151,7 +151,7 @@ mod tests {
         let tls = settings.tls.as_ref().unwrap();
         assert_eq!(tls.trust_store.location.as_deref(), Some(std::path::Path::new("/ca.pem")));
         assert!(!tls.checks_host);
-        assert_eq!(settings.sasl.as_ref().unwrap().mechanism, "PLAIN");
+        assert_eq!(settings.sasl.as_ref().unwrap().mechanism, "SCRAM-SHA-512");
         assert_eq!(settings.bootstrap, [("one".into(), 1), ("::1".into(), 2), ("three".into(), 9092)]);
         assert_eq!(settings.unused, ["group.id", "ssl.provider"]);
         assert!(!format!("{settings:?}").contains("hunter2"));

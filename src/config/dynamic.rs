@@ -167,6 +167,10 @@ mod tests {
             ("leader.replication.throttled.rate", "1000"),
             ("some.unknown.key", "x"),
             ("listeners", "PLAINTEXT://localhost:9092"),
+            ("sasl.kerberos.kinit.cmd", "/bin/true"),
+            ("sasl.kerberos.ticket.renew.window.factor", "0.5"),
+            ("sasl.kerberos.ticket.renew.jitter", "0.1"),
+            ("sasl.kerberos.min.time.before.relogin", "58000"),
         ] {
             assert_eq!(fault(&[(name, value)], true), None, "{name}");
         }
@@ -253,6 +257,7 @@ mod tests {
             ("listeners", "PLAINTEXT://localhost:9999", "restart the broker"),
             ("cordoned.log.dirs", "/data", "is not supported"),
             ("config.providers", "file", "is not supported"),
+            ("sasl.kerberos.service.name", "kafka", "is not supported"),
         ] {
             let fault = fault(&[(name, value)], true).unwrap_or_default();
             assert!(fault.contains(expected), "{name}: {fault:?}");

@@ -273,6 +273,8 @@ pub struct Network {
     pub failed_login_delay: Duration,
     /// `connections.login.timeout.ms`: of a TLS handshake and a login together.
     pub login_max: Duration,
+    /// `connections.login.max.bytes`: of all connections that have not logged in.
+    pub strangers_bytes_max: usize,
     /// `request.timeout.ms`
     pub request_timeout: Duration,
     /// `max.request.partition.size.limit`

@@ -1,30 +1,32 @@
 //! A login by SASL: SaslHandshake, then the messages of the mechanism.
 
 use super::machine::facts::NoLogin;
-use crate::access::jaas;
+use crate::access::client_login;
 use crate::config::client::ClientSasl;
 use crate::model::ErrorCode;
 use crate::peer::foreign::{Foreign, Odd};
 use bytes::Bytes;
 
+/// Most messages of a mechanism that has not come to an end.
+const MESSAGES_MAX: usize = 8;
+
 /// Logs in with what the settings say.
 pub(super) async fn log_in(connection: &mut Foreign, sasl: &ClientSasl) -> Result<(), NoLogin> {
-    let message = plain(sasl).map_err(NoLogin::Settings)?;
-    shake(connection, &sasl.mechanism).await?;
-    match connection.authenticate(message).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(refused)) => Err(NoLogin::Refused(refused)),
-        Err(Odd::Closed) => Err(NoLogin::Closed),
-        Err(odd) => Err(NoLogin::Odd(odd)),
+    let mechanism = client_login(&sasl.mechanism, &sasl.jaas).map_err(NoLogin::Settings)?;
+    shake(connection, mechanism.name()).await?;
+    let mut exchange = mechanism.begin();
+    let mut message = exchange.step(&[]).map_err(NoLogin::Untrusted)?;
+    for _ in 0..MESSAGES_MAX {
+        let Some(bytes) = message else { return Ok(()) };
+        let answer = match connection.authenticate(Bytes::from(bytes)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(refused)) => return Err(NoLogin::Refused(refused)),
+            Err(Odd::Closed) => return Err(NoLogin::Closed),
+            Err(odd) => return Err(NoLogin::Odd(odd)),
+        };
+        message = exchange.step(&answer).map_err(NoLogin::Untrusted)?;
     }
-}
-
-/// The one message of PLAIN (RFC 4616).
-fn plain(sasl: &ClientSasl) -> Result<Bytes, String> {
-    let modules = jaas::parse(sasl.jaas.reveal()).map_err(|bad| format!("sasl.jaas.config cannot be read: {bad}"))?;
-    let [module] = &modules[..] else { return Err("sasl.jaas.config has more than one login module".to_owned()) };
-    let option = |name: &str| module.option(name).ok_or_else(|| format!("sasl.jaas.config has no {name}"));
-    Ok(Bytes::from(format!("\0{}\0{}", option("username")?, option("password")?)))
+    Err(NoLogin::Untrusted(format!("the login by {} comes to no end", mechanism.name())))
 }
 
 /// The mechanisms that a listener has.

@@ -131,8 +131,15 @@ impl DelegationToken {
         self.max < now || self.expires < now
     }
 
+    /// Who may renew it and let it expire.
     #[must_use]
     pub fn is_of(&self, principal: &Principal) -> bool {
         self.owner == *principal || self.renewers.contains(principal)
+    }
+
+    /// Who may know of it: those, and who asked for it (`TokenInformation.ownerOrRenewer`).
+    #[must_use]
+    pub fn concerns(&self, principal: &Principal) -> bool {
+        self.is_of(principal) || self.requester == *principal
     }
 }

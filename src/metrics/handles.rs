@@ -150,10 +150,12 @@ pub enum Rejection {
     Login,
     /// `connections.login.timeout.ms`
     LoginTimeout,
+    /// `connections.login.max.bytes`
+    LoginBytes,
 }
 
 impl Rejection {
-    pub(super) const ALL: [Rejection; 9] = [
+    pub(super) const ALL: [Rejection; 10] = [
         Rejection::MaxConnections,
         Rejection::MaxConnectionsPerIp,
         Rejection::BadFrame,
@@ -163,6 +165,7 @@ impl Rejection {
         Rejection::Tls,
         Rejection::Login,
         Rejection::LoginTimeout,
+        Rejection::LoginBytes,
     ];
 
     pub(super) fn label(self) -> &'static str {
@@ -176,6 +179,7 @@ impl Rejection {
             Rejection::Tls => "tls",
             Rejection::Login => "login",
             Rejection::LoginTimeout => "login_timeout",
+            Rejection::LoginBytes => "login_bytes",
         }
     }
 }

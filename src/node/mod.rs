@@ -47,7 +47,7 @@ use tracing::{error, info, warn};
 /// How often indexes are brought up to their logs and the directories of deleted partitions are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long a start waits until the controller lets the broker in.
+/// After which a start says that it waits for the controller to let the broker in.
 const UNFENCED_MAX: Duration = Duration::from_secs(10);
 
 /// How long a broker waits until others lead what it led, at most (Kafka's five minutes).
@@ -153,7 +153,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node; when this returns, every listener answers.
+    /// Starts a node; when this returns, the controller has let its broker in, and every listener answers.
     ///
     /// # Errors
     /// One sentence that says what to do.
@@ -268,7 +268,7 @@ impl Node {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        node.listeners.push(Listeners::start(for_controllers, &node.ctx, &limits));
+        node.listeners.push(Listeners::start(for_controllers, &node.ctx, &limits).map_err(Error)?);
         node.start_controlling(&settings);
         node.ctx.controller.quorum().caught_up().await.map_err(sentence)?;
         if let Some(authorizer) = &node.ctx.authorizer {
@@ -276,15 +276,27 @@ impl Node {
         }
         node.follow(&live).await?;
         if settings.roles.broker {
-            node.listeners.push(Listeners::start(bound, &node.ctx, &limits));
             node.start_maintenance(&settings);
             node.start_broker(&settings);
-            // Clients that are told of it find it in the metadata.
-            if tokio::time::timeout(UNFENCED_MAX, node.lifecycle.reached(Phase::Running)).await.is_err() {
-                warn!("the controller has not let this broker in yet");
-            }
+            // Whom it answers finds it in the metadata: librdkafka's admin clients wait for ever where no broker is in there.
+            node.let_in().await?;
+            node.listeners.push(Listeners::start(bound, &node.ctx, &limits).map_err(Error)?);
         }
         Ok(node)
+    }
+
+    /// Waits until the controller lets this broker in.
+    async fn let_in(&self) -> Result<(), Error> {
+        let running = async {
+            if tokio::time::timeout(UNFENCED_MAX, self.lifecycle.reached(Phase::Running)).await.is_err() {
+                warn!("the controller has not let this broker in yet; it listens when it is");
+                self.lifecycle.reached(Phase::Running).await;
+            }
+        };
+        tokio::select! {
+            () = running => Ok(()),
+            error = self.failed() => Err(error),
+        }
     }
 
     /// Has everything follow the metadata, which is there now, each after those it builds on.

@@ -56,11 +56,12 @@ pub enum BadLevel {
     NoSuchLevel { logger: String, level: String },
 }
 
-/// The process has one log, so it has one set of loggers.
-/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps, and each message to a node that is gone: who
-/// does not answer is said once, in our words.
-const DEFAULT: &str = "info,openraft=error,openraft::replication=off";
+/// What is logged unless `RUST_LOG` says otherwise. openraft reports each of its steps, and each
+/// message that does not arrive, several a second, as an error: the quorum says once which controller does not answer, and what
+/// openraft cannot go on from comes back as an error.
+const DEFAULT: &str = "info,openraft=off";
 
+/// The process has one log, so it has one set of loggers.
 static LOGGERS: OnceLock<Loggers> = OnceLock::new();
 
 /// Starts logging, once per process; `rust_log` is the variable `RUST_LOG`.

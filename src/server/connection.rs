@@ -5,18 +5,18 @@
 //! unless it is exclusive. A request that cannot be understood ends the connection, as in Kafka:
 //! what was placed before it is still answered.
 
+use super::closed::Closed;
 use super::incoming::Incoming;
 use super::limits::{DECODED_FREE, FREE, Grant, Limits};
 use super::login::{self, Login, Next, Turn};
 use super::outgoing::Outgoing;
 use super::queue::{Grants, Queue, Slot, State};
+use super::strangers::Stranger;
 use crate::access::machine;
 use crate::api::{self, Answer, Chunk, Peer, Placement};
-use crate::metrics::Rejection;
 use crate::rt::clock;
-use crate::wire::{Cost, FrameCodec, FrameError, header};
+use crate::wire::{Cost, FrameCodec, header};
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,34 +41,6 @@ const FAR: Duration = Duration::from_secs(3600);
 /// How long a stopping broker waits for a client to take its last answers.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
-/// Why a connection ended; for the log.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Closed {
-    #[error("the client closed it")]
-    ByClient,
-    #[error("idle for {0:?}")]
-    Idle(Duration),
-    #[error("there was no answer to give")]
-    NoAnswer,
-    #[error("the broker stops")]
-    Stopping,
-    /// And whether the answer to it is held back.
-    #[error("the login failed: {why}")]
-    Login { why: String, delayed: bool },
-    #[error("it did not log in within {0:?}")]
-    NoLogin(Duration),
-    #[error("the TLS handshake failed: {0}")]
-    Handshake(String),
-    #[error("its session is over")]
-    SessionOver,
-    #[error("{0}")]
-    BadFrame(#[from] FrameError),
-    #[error("{0}")]
-    BadRequest(String),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
 /// A request that was received and may not be decoded yet.
 struct Parked {
     header: header::RequestHeader,
@@ -78,12 +50,25 @@ struct Parked {
     grants: Grants,
 }
 
+/// Who a connection is with, as far as is known.
+pub(super) struct Arrival {
+    pub(super) peer: Arc<Peer>,
+    /// When it was accepted.
+    pub(super) came: Instant,
+    /// Where clients must log in.
+    pub(super) login: Option<Box<Login>>,
+    /// The same, until it has.
+    pub(super) stranger: Option<Arc<Stranger>>,
+}
+
 pub(super) struct Connection<S> {
     stream: S,
     ctx: Arc<api::Context>,
     peer: Arc<Peer>,
     /// Where clients must log in.
     login: Option<Box<Login>>,
+    /// Until it has logged in.
+    stranger: Option<Arc<Stranger>>,
     /// When it was accepted.
     began: Instant,
     /// What was given to the stream may still be in it.
@@ -121,18 +106,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(
         stream: S,
         ctx: Arc<api::Context>,
-        peer: Arc<Peer>,
-        login: Option<Box<Login>>,
+        arrival: Arrival,
         limits: Arc<Limits>,
         stopping: CancellationToken,
     ) -> Connection<S> {
+        let Arrival { peer, came, login, stranger } = arrival;
         let settings = ctx.settings();
         let network = &settings.network;
         let frame_max = if login.is_some() { login::receive_max(&settings, &peer) } else { network.request_bytes_max };
         Connection {
             stream,
+            incoming: Incoming::new(login.is_some()),
             login,
-            began: clock::now(),
+            stranger,
+            began: came,
             unflushed: false,
             codec: FrameCodec::new(frame_max),
             idle_max: network.idle_max,
@@ -140,7 +127,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             decoded_memory: PollSemaphore::new(limits.decoded.semaphore()),
             ctx,
             peer,
-            incoming: Incoming::default(),
             placer: api::produce::Placer::default(),
             placing: Vec::new(),
             queue: Queue::default(),
@@ -179,6 +165,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let step = poll_fn(|cx| {
                 if !draining && stopped.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Step::Stop);
+                }
+                if let Some(stranger) = &self.stranger
+                    && stranger.poll_out(cx).is_ready()
+                {
+                    return Poll::Ready(Step::Closed(Closed::TurnedOut));
                 }
                 if let Poll::Ready(step) = self.poll_step(cx, draining) {
                     return Poll::Ready(step);
@@ -224,23 +215,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.incoming.give_back(&self.limits.buffers);
         // TLS says good-bye, if there is room for that.
         poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
-        match &closed {
-            Closed::Login { .. } => self.ctx.metrics.rejected(Rejection::Login),
-            Closed::NoLogin(_) => self.ctx.metrics.rejected(Rejection::LoginTimeout),
-            Closed::BadFrame(_) => self.ctx.metrics.rejected(Rejection::BadFrame),
-            Closed::BadRequest(_) => self.ctx.metrics.rejected(Rejection::BadRequest),
-            _ => {}
-        }
         closed
     }
 
     /// Closes the connection if it was idle for too long, and frees memory that it does not need now. Answers when to
     /// look again.
     fn tick(&mut self) -> Result<Duration, Closed> {
-        self.incoming.shrink(&self.limits.buffers);
         if self.login.as_ref().is_some_and(|login| !login.is_in()) {
             return self.wait_for_login();
         }
+        self.incoming.shrink(&self.limits.buffers);
         let quiet = self.quiet_for();
         if quiet < QUIET {
             return Ok(QUIET - quiet);
@@ -259,7 +243,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // A client that waits for us is not idle; one that takes no answer is.
             && (self.queue.is_empty() || !self.outgoing.is_empty())
         {
-            self.ctx.metrics.rejected(Rejection::Idle);
             return Err(Closed::Idle(max));
         }
         Ok(match self.idle_max {
@@ -273,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn wait_for_login(&mut self) -> Result<Duration, Closed> {
         let max = self.ctx.settings().network.login_max;
         match max.checked_sub(clock::now().saturating_duration_since(self.began)) {
-            Some(left) if !left.is_zero() => Ok(left.min(QUIET)),
+            Some(left) if !left.is_zero() => Ok(left),
             _ => Err(Closed::NoLogin(max)),
         }
     }
@@ -342,6 +325,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn log_in(&mut self, frame: bytes::Bytes, grant: Option<Grant>) -> Result<(), Closed> {
         self.place_produces()?;
         let length = frame.len();
+        if let Some(stranger) = &self.stranger {
+            stranger.settled();
+        }
         let Some(login) = &mut self.login else { return Ok(()) };
         let next = login.step(&self.ctx, &self.peer, frame).map_err(Closed::BadRequest)?;
         let answered = |answer: bytes::Bytes| Answer::from_iter([Chunk::Bytes(answer)]);
@@ -355,6 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Next::Done { key, answer, peer } => {
                 self.ctx.metrics.api(key).request(length);
+                self.welcome()?;
                 if let Some(peer) = peer {
                     self.peer = Arc::new(peer);
                 }
@@ -376,6 +363,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(Closed::Login { why, delayed });
             }
         }
+        Ok(())
+    }
+
+    /// The client is known from now on.
+    fn welcome(&mut self) -> Result<(), Closed> {
+        match self.stranger.take() {
+            Some(stranger) if !stranger.logged_in() => return Err(Closed::TurnedOut),
+            Some(_) | None => {}
+        }
+        self.incoming.trust();
+        // The next look was to be when the time for logging in is over.
+        self.resting = true;
         Ok(())
     }
 
@@ -551,6 +550,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         if let Some(length) = begun.filter(|length| *length > FREE)
             && self.grant.is_none()
+            // Strangers have a bound of their own, and take nothing from the others.
+            && self.stranger.is_none()
         {
             // Before the body is read: a client cannot make us hold what we have no room for.
             match self.frame_memory.poll_acquire_many(cx, self.limits.frames.units(length)) {

@@ -110,9 +110,20 @@ pub(super) struct Incoming {
     capacity: usize,
     /// Length of the last frame: the next one is probably like it.
     last: usize,
+    /// Nobody knows who sends: it has no part in the buffers, and gets room as its bytes arrive.
+    of_stranger: bool,
 }
 
 impl Incoming {
+    pub(super) fn new(of_stranger: bool) -> Incoming {
+        Incoming { of_stranger, ..Incoming::default() }
+    }
+
+    /// It is known who sends.
+    pub(super) fn trust(&mut self) {
+        self.of_stranger = false;
+    }
+
     /// The length of the frame that has begun, once it is known.
     pub(super) fn begun(&self, codec: &FrameCodec) -> Result<Option<usize>, FrameError> {
         codec.peek(&self.bytes)
@@ -157,6 +168,12 @@ impl Incoming {
 
     fn make_room(&mut self, missing: usize, buffers: &Buffers) {
         let room = self.bytes.capacity() - self.bytes.len();
+        if self.of_stranger {
+            if room == 0 {
+                self.bytes.reserve(self.bytes.len().max(FIRST));
+            }
+            return;
+        }
         let (little, usual) = if self.last == 0 { (FIRST / 4, FIRST) } else { (ROOM_MIN, READ_AHEAD) };
         let needed = missing.max(little);
         if room >= needed {

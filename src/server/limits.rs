@@ -9,7 +9,9 @@
 //! waits for somebody who waits. Nobody waits for the third: without it a connection reads ahead less.
 
 use super::incoming::Buffers;
+use super::journal::Journal;
 use super::pace::Pace;
+use super::strangers::Strangers;
 use crate::access::quotas::Quotas;
 use crate::config::settings::Network;
 use crate::config::{Listener, ListenerName, Live};
@@ -49,6 +51,8 @@ pub struct Limits {
     pub(super) frames: Memory,
     pub(super) decoded: Memory,
     pub(super) buffers: Buffers,
+    pub(super) strangers: Arc<Strangers>,
+    pub(super) journal: Journal,
     metrics: Arc<Metrics>,
 }
 
@@ -122,6 +126,8 @@ impl Limits {
         let whole = config.load().settings().network.request_bytes_in_flight_max;
         let (decoded, read_ahead) = ((whole / PART).min(DECODED_MAX.0), whole / PART);
         Arc::new(Limits {
+            strangers: Strangers::new(Arc::clone(&config)),
+            journal: Journal::default(),
             config,
             counts: Mutex::default(),
             pace: Pace::new(quotas, Arc::clone(&metrics)),
@@ -156,7 +162,7 @@ impl Limits {
                 Err(Full::Broker) => {
                     if !std::mem::replace(&mut waited, true) {
                         self.metrics.rejected(Rejection::MaxConnections);
-                        tracing::warn!(%listener, "as many connections as may be: the next one waits for a place");
+                        self.journal.full(listener);
                     }
                     // Whether it was a place or the time, the next look tells.
                     let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;

@@ -1,38 +1,45 @@
 //! Listening sockets and the tasks behind them.
 
-use super::connection::{Closed, Connection};
+use super::closed::Closed;
+use super::connection::{Arrival, Connection};
 use super::guarded::Guarded;
 use super::limits::{Limits, Refused};
 use super::login::Login;
 use super::reach::Surroundings;
+use super::socket::Counted;
+use super::strangers::Stranger;
 use crate::api::{self, Peer, Reached, Side};
 use crate::config::Listener;
-use crate::config::settings::Network;
+use crate::config::settings::{Network, SecurityProtocol};
 use crate::metrics::Rejection;
 use crate::model::Principal;
-use crate::rt::process;
+use crate::rt::{clock, process};
 use crate::tls::name;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, debug_span, info, warn};
+use tracing::{Instrument, debug, debug_span};
 
 /// After an accept that failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// A socket that listens and does not accept yet.
+/// A socket that has its address and does not listen yet: whoever comes too early is refused and tries another broker, where
+/// one that waits to be accepted would wait.
 #[derive(Debug)]
 pub struct Bound {
     pub listener: Listener,
     /// Whom it is for.
     pub side: Side,
-    socket: TcpListener,
+    socket: Socket,
     pub address: SocketAddr,
+    backlog: i32,
     send_buffer: Option<usize>,
     /// Nobody said what its clients are to be told.
     reach: Option<Reach>,
@@ -72,6 +79,7 @@ impl Bound {
                         side,
                         socket,
                         address,
+                        backlog: i32::try_from(network.listen_backlog).unwrap_or(i32::MAX),
                         send_buffer: network.send_buffer_bytes,
                         reach: reach(listener, network),
                     });
@@ -80,13 +88,13 @@ impl Bound {
             }
         }
         let why = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-        Err(match why.as_str() {
-            text if text.contains("Address already in use") => format!(
-                "port {} is taken by another process; stop it or choose another port with --listen HOST:PORT",
-                listener.port
-            ),
-            text => format!("cannot listen on {listener}: {text}; choose another address with --listen HOST:PORT"),
-        })
+        Err(cannot_listen(listener, &why))
+    }
+
+    fn listen(&self) -> Result<TcpListener, String> {
+        let listens = self.socket.listen(self.backlog).and_then(|()| self.socket.try_clone());
+        let listens = listens.and_then(|socket| TcpListener::from_std(socket.into()));
+        listens.map_err(|error| cannot_listen(&self.listener, &error.to_string()))
     }
 }
 
@@ -97,7 +105,17 @@ fn reach(listener: &Listener, network: &Network) -> Option<Reach> {
     })
 }
 
-fn bind(address: SocketAddr, network: &Network) -> io::Result<(TcpListener, SocketAddr)> {
+fn cannot_listen(listener: &Listener, why: &str) -> String {
+    if why.contains("Address already in use") {
+        let port = listener.port;
+        return format!(
+            "port {port} is taken by another process; stop it or choose another port with --listen HOST:PORT"
+        );
+    }
+    format!("cannot listen on {listener}: {why}; choose another address with --listen HOST:PORT")
+}
+
+fn bind(address: SocketAddr, network: &Network) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
@@ -109,9 +127,7 @@ fn bind(address: SocketAddr, network: &Network) -> io::Result<(TcpListener, Sock
         socket.set_recv_buffer_size(size)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(network.listen_backlog).unwrap_or(i32::MAX))?;
-    let socket = TcpListener::from_std(socket.into())?;
-    let address = socket.local_addr()?;
+    let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok((socket, address))
 }
 
@@ -123,13 +139,21 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Begins to accept on `bound`.
-    #[must_use]
-    pub fn start(bound: Vec<(Bound, Arc<Guarded>)>, ctx: &Arc<api::Context>, limits: &Arc<Limits>) -> Listeners {
+    /// Begins to listen on `bound`.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn start(
+        bound: Vec<(Bound, Arc<Guarded>)>,
+        ctx: &Arc<api::Context>,
+        limits: &Arc<Limits>,
+    ) -> Result<Listeners, String> {
         let listeners = Listeners { stopping: CancellationToken::new(), tasks: TaskTracker::new() };
         for (bound, guarded) in bound {
+            let socket = bound.listen()?;
             guarded.keep_fresh(&listeners.tasks, &listeners.stopping);
             let accept = Accept {
+                socket,
                 bound,
                 guarded,
                 ctx: Arc::clone(ctx),
@@ -139,7 +163,7 @@ impl Listeners {
             };
             listeners.tasks.spawn(accept.run());
         }
-        listeners
+        Ok(listeners)
     }
 
     /// Stops accepting and reading, sends the answers of what was placed, and closes.
@@ -151,6 +175,7 @@ impl Listeners {
 }
 
 struct Accept {
+    socket: TcpListener,
     bound: Bound,
     guarded: Arc<Guarded>,
     ctx: Arc<api::Context>,
@@ -165,7 +190,7 @@ impl Accept {
         loop {
             let accepted = tokio::select! {
                 () = self.stopping.cancelled() => return,
-                accepted = self.bound.socket.accept() => accepted,
+                accepted = self.socket.accept() => accepted,
             };
             match accepted {
                 Ok((stream, address)) => {
@@ -185,10 +210,15 @@ impl Accept {
                     let newcomer = self.newcomer(stream, address);
                     let counts = Arc::clone(&counts);
                     counts.connections.inc();
+                    let (limits, metrics) = (Arc::clone(&self.limits), Arc::clone(&self.ctx.metrics));
                     self.tasks.spawn(async move {
                         if let Some(newcomer) = newcomer {
                             let span = debug_span!("connection", %address);
-                            log_end(address, &newcomer.serve().instrument(span).await);
+                            let closed = newcomer.serve().instrument(span).await;
+                            if let Some(why) = closed.rejection() {
+                                metrics.rejected(why);
+                            }
+                            limits.journal.ended(address, &closed);
                         }
                         counts.connections.dec();
                         drop(admission);
@@ -196,7 +226,7 @@ impl Accept {
                 }
                 Err(error) => {
                     self.ctx.metrics.rejected(Rejection::Accept);
-                    warn!(%error, listener = %self.bound.listener, "accept failed");
+                    self.limits.journal.accept_failed(&self.bound.listener, &error);
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             }
@@ -243,8 +273,14 @@ impl Accept {
             muted: Arc::default(),
             reached,
         };
+        let protocol = self.bound.listener.protocol;
+        let over_tls = matches!(protocol, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl);
+        let stranger =
+            (protocol != SecurityProtocol::Plaintext).then(|| self.limits.strangers.enter(address.ip(), over_tls));
         Some(Newcomer {
             stream,
+            stranger,
+            came: clock::now(),
             peer,
             guarded: Arc::clone(&self.guarded),
             ctx: Arc::clone(&self.ctx),
@@ -257,6 +293,9 @@ impl Accept {
 /// A connection that was accepted, and nothing more.
 struct Newcomer {
     stream: TcpStream,
+    /// Unless everybody is welcome here.
+    stranger: Option<Arc<Stranger>>,
+    came: Instant,
     peer: Peer,
     guarded: Arc<Guarded>,
     ctx: Arc<api::Context>,
@@ -266,51 +305,48 @@ struct Newcomer {
 
 impl Newcomer {
     async fn serve(self) -> Closed {
-        let Newcomer { stream, mut peer, guarded, ctx, limits, stopping } = self;
+        let Newcomer { stream, stranger, came, mut peer, guarded, ctx, limits, stopping } = self;
         let state = guarded.now();
         let rules = state.access.rules.clone();
         let login = rules.map(|rules| Box::new(Login::new(guarded, rules)));
+        let stream = Counted::new(stream, stranger.clone(), state.acceptor.is_some());
         let Some(acceptor) = &state.acceptor else {
             drop(state);
-            return Connection::new(stream, ctx, Arc::new(peer), login, limits, stopping).serve().await;
+            let arrival = Arrival { peer: Arc::new(peer), came, login, stranger };
+            return Connection::new(stream, ctx, arrival, limits, stopping).serve().await;
         };
         let max = ctx.settings().network.login_max;
+        let out = poll_fn(|cx| stranger.as_ref().map_or(Poll::Pending, |stranger| stranger.poll_out(cx)));
         let handshake = tokio::select! {
             () = stopping.cancelled() => return Closed::Stopping,
+            () = out => return Closed::TurnedOut,
             handshake = tokio::time::timeout(max, acceptor.accept(stream)) => handshake,
         };
         let stream = match handshake {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                ctx.metrics.rejected(Rejection::Tls);
-                return Closed::Handshake(error.to_string());
-            }
-            Err(_) => {
-                ctx.metrics.rejected(Rejection::LoginTimeout);
-                return Closed::NoLogin(max);
-            }
+            Ok(Err(error)) => return Closed::Handshake(error.to_string()),
+            Err(_) => return Closed::NoLogin(max),
         };
         if login.is_none()
             && let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first)
         {
             // As Kafka: no rule for the name, no connection.
             let Some(user) = name::subject(certificate).and_then(|name| state.access.mapping.user(&name)) else {
-                ctx.metrics.rejected(Rejection::Tls);
                 return Closed::Handshake("no rule of ssl.principal.mapping.rules fits the certificate's name".into());
             };
             peer.principal = Principal::user(&user);
         }
         drop(state);
-        Connection::new(stream, ctx, Arc::new(peer), login, limits, stopping).serve().await
-    }
-}
-
-fn log_end(address: SocketAddr, closed: &Closed) {
-    match closed {
-        Closed::BadFrame(_) | Closed::BadRequest(_) => {
-            warn!(%address, reason = %closed, "closed a connection over a request it cannot mean");
-        }
-        Closed::Handshake(_) | Closed::Login { .. } => info!(%address, reason = %closed, "a client was not let in"),
-        closed => debug!(%address, reason = %closed, "connection closed"),
+        let stranger = match stranger {
+            Some(known) if login.is_none() => {
+                if !known.logged_in() {
+                    return Closed::TurnedOut;
+                }
+                None
+            }
+            stranger => stranger.inspect(|stranger| stranger.settled()),
+        };
+        let arrival = Arrival { peer: Arc::new(peer), came, login, stranger };
+        Connection::new(stream, ctx, arrival, limits, stopping).serve().await
     }
 }

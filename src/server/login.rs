@@ -4,6 +4,7 @@
 use super::guarded::Guarded;
 use crate::access::Surroundings;
 use crate::access::machine::{self, Framing, Outcome, Request, Rules, Session};
+use crate::api::out_of_turn::out_of_turn;
 use crate::api::{self, Context, Peer, api_versions, sasl_authenticate, sasl_handshake};
 use crate::config::Settings;
 use crate::rt::{clock, rand};
@@ -109,11 +110,11 @@ impl Login {
         api::cost(peer.side, &header, &body)?;
         let outcome = match header.key {
             sasl_handshake::KEY => {
-                let mechanism = sasl_handshake::mechanism(header.version, body)?;
+                let mechanism = sasl_handshake::mechanism(header.version, body.clone())?;
                 login.step(Request::Handshake { version: header.version, mechanism: &mechanism }, &around)
             }
             sasl_authenticate::KEY => {
-                let bytes = sasl_authenticate::bytes(header.version, body)?;
+                let bytes = sasl_authenticate::bytes(header.version, body.clone())?;
                 login.step(Request::Authenticate { version: header.version, bytes: &bytes }, &around)
             }
             API_VERSIONS => {
@@ -128,18 +129,19 @@ impl Login {
                 login.step(Request::Other(name), &around)
             }
         };
-        self.next(peer, Some(&header), outcome)
+        self.next(peer, Some((&header, body)), outcome)
     }
 
-    fn next(&mut self, peer: &Peer, header: Option<&RequestHeader>, outcome: Outcome) -> Result<Next, String> {
-        let key = header.map_or(sasl_authenticate::KEY, |header| header.key);
+    /// `asked`: unless the frame had no header.
+    fn next(&mut self, peer: &Peer, asked: Option<(&RequestHeader, Bytes)>, outcome: Outcome) -> Result<Next, String> {
+        let key = asked.as_ref().map_or(sasl_authenticate::KEY, |(header, _)| header.key);
         match outcome {
-            Outcome::Go(answer) => Ok(Next::Answer(key, self.encode(header, answer)?)),
+            Outcome::Go(answer) => Ok(Next::Answer(key, self.encode(asked, answer)?)),
             Outcome::Failed { answer, closing } => {
-                Ok(Next::Failed { key, answer: self.encode(header, answer)?, closing })
+                Ok(Next::Failed { key, answer: self.encode(asked, answer)?, closing })
             }
             Outcome::Done { answer, session } => {
-                let answer = self.encode(header, answer)?;
+                let answer = self.encode(asked, answer)?;
                 let lifetime = session.lifetime_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
                 let until = lifetime.and_then(|lifetime| clock::now().checked_add(lifetime));
                 let identity = &session.identity;
@@ -155,8 +157,8 @@ impl Login {
         }
     }
 
-    fn encode(&self, header: Option<&RequestHeader>, answer: machine::Answer) -> Result<Bytes, String> {
-        let (version, id) = header.map_or((0, 0), |header| (header.version, header.correlation_id));
+    fn encode(&self, asked: Option<(&RequestHeader, Bytes)>, answer: machine::Answer) -> Result<Bytes, String> {
+        let (version, id) = asked.as_ref().map_or((0, 0), |(header, _)| (header.version, header.correlation_id));
         match answer {
             machine::Answer::Handshake(error) => {
                 let names = match &self.stage {
@@ -173,6 +175,7 @@ impl Login {
                 let length = u32::try_from(bytes.len()).map_err(|error| error.to_string())?;
                 Ok([&length.to_be_bytes()[..], &bytes].concat().into())
             }
+            machine::Answer::OutOfTurn => asked.map_or(Ok(Bytes::new()), |(header, body)| out_of_turn(header, body)),
             machine::Answer::ApiVersions | machine::Answer::Nothing => Ok(Bytes::new()),
         }
     }

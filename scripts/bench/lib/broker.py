@@ -18,7 +18,7 @@ class Unavailable(Exception):
     """The broker cannot be had on this machine (the reason is the text)."""
 
 
-def _free_port():
+def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -70,17 +70,21 @@ class Broker:
         command = self.entry[key]
         return [self._fill(x) for x in (shlex.split(command) if isinstance(command, str) else command)]
 
-    def wipe(self, extra=None):
-        """An empty data folder, new ports, and settings in `properties` with `extra` on top."""
+    def wipe(self, extra=None, prepare="prepare"):
+        """An empty data folder, new ports, and settings in `properties` with `extra` on top; `prepare` names the command for it."""
         self.extra = dict(extra or {})
+        self.port, self.controller_port = free_port(), free_port()
+        self.make_ready(prepare)
+
+    def make_ready(self, prepare="prepare"):
+        """An empty data folder and the settings, for the ports that are chosen."""
         shutil.rmtree(self.work, ignore_errors=True)
         os.makedirs(self.data)
-        self.port, self.controller_port = _free_port(), _free_port()
         with open(os.path.join(self.work, "server.properties"), "w") as f:
             for key, value in {**self.entry.get("properties", {}), **self.extra}.items():
                 f.write(f"{key}={self._fill(str(value))}\n")
-        if "prepare" in self.entry:
-            r = subprocess.run(self._command("prepare"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if prepare in self.entry:
+            r = subprocess.run(self._command(prepare), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if r.returncode:
                 raise SystemExit(f"{self.name}: prepare failed:\n{r.stdout.decode(errors='replace')[-2000:]}")
 
@@ -88,12 +92,19 @@ class Broker:
 
     def start(self, timeout=300):
         """Returns milliseconds from exec to the first ApiVersions answer."""
+        return self.answers(self.spawn(), timeout)
+
+    def spawn(self):
+        """Starts the process; returns when that was."""
         env = dict(os.environ, **{k: self._fill(v) for k, v in self.entry.get("env", {}).items()})
         argv = self._command()
         log = open(os.path.join(self.work, "broker.log"), "ab")
         began = time.monotonic()
         self.process = subprocess.Popen(argv, env=env, cwd=self.work, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=False)
         log.close()
+        return began
+
+    def answers(self, began, timeout=300):
         while True:
             try:
                 with wire.Connection(self.port, timeout=timeout) as c:
@@ -109,6 +120,10 @@ class Broker:
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def pids(self):
+        return [self.pid]
 
     @property
     def bootstrap(self):

@@ -48,16 +48,17 @@ def execute(argv, timeout, env=None):
 
 # ---------------------------------------------------------------- librdkafka
 
-def rdkafka_performance(places):
+def rdkafka_performance(places, tls):
     """The path of rdkafka_performance, built on first use."""
-    work = os.path.join(places["work"], "librdkafka")
+    work = os.path.join(places["work"], "librdkafka-tls" if tls else "librdkafka")
     program = os.path.join(work, "examples", "rdkafka_performance")
     if not os.access(program, os.X_OK):
         print("# building rdkafka_performance", flush=True)
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(_librdkafka_source(places["repo"]), work)
         subprocess.run(["chmod", "-R", "u+w", work], check=True)
-        for argv in (["./configure", "--disable-ssl", "--disable-gssapi", "--disable-curl"], ["make", "-j2", "libs"],
+        without = [] if tls else ["--disable-ssl"]
+        for argv in (["./configure", *without, "--disable-gssapi", "--disable-curl"], ["make", "-j2", "libs"],
                      ["make", "-C", "examples", "rdkafka_performance"]):
             r = subprocess.run(argv, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if r.returncode:
@@ -75,9 +76,11 @@ def _librdkafka_source(repo):
 
 
 class Librdkafka:
-    def __init__(self, places):
-        self.program = rdkafka_performance(places)
-        self.env = dict(os.environ, LD_LIBRARY_PATH=os.path.join(places["work"], "librdkafka", "src"))
+    """With `tls` it needs OpenSSL's headers to be built."""
+
+    def __init__(self, places, tls=False):
+        self.program = rdkafka_performance(places, tls)
+        self.env = dict(os.environ, LD_LIBRARY_PATH=os.path.join(os.path.dirname(os.path.dirname(self.program)), "src"))
 
     def command(self, *args):
         return [self.program] + [str(a) for a in args]

@@ -15,7 +15,7 @@ KIB = 1024
 
 def throughput(broker, run):
     """CPU per gigabyte and per million records, rates by the client's clock, memory, noise, around a client's run."""
-    with process.Usage(broker.pid) as used:
+    with process.Usage(*broker.pids) as used:
         done = run()
     row = {"error": done.error} if done.error else {}
     if done.bytes:
@@ -77,7 +77,7 @@ def latency(broker, librdkafka, topic, rate, seconds):
     count = int(rate * seconds)
     with tempfile.TemporaryDirectory() as folder:
         acks, ends = os.path.join(folder, "acks"), os.path.join(folder, "ends")
-        with process.Usage(broker.pid) as used:
+        with process.Usage(*broker.pids) as used:
             consumer = subprocess.Popen(
                 librdkafka.command("-C", "-t", topic, "-p", 0, "-b", broker.bootstrap, "-o", "beginning", "-c", count, "-l", "-A", ends, "-q"),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=librdkafka.env)

@@ -73,21 +73,26 @@ def touch_memory(path, gigabytes):
 
 
 class Usage:
-    """CPU, peak memory and noise around a piece of work: `with Usage(pid) as u: ...`, then u.cpu, u.peak_mb, u.other."""
+    """CPU, peak memory and noise around a piece of work: `with Usage(pid) as u: ...`, then u.cpu, u.peak_mb, u.other. Of several
+    processes, the CPU time is summed and the peak is the largest of one."""
 
-    def __init__(self, pid):
-        self.pid = pid
+    def __init__(self, *pids):
+        self.pids = pids
 
     def __enter__(self):
-        reset_peak(self.pid)
-        self._began, self._busy, self._cpu = time.monotonic(), machine_busy_seconds(), cpu_seconds(self.pid)
+        for pid in self.pids:
+            reset_peak(pid)
+        self._began, self._busy, self._cpu = time.monotonic(), machine_busy_seconds(), self._used()
         return self
 
     def __exit__(self, *_):
-        self.cpu = cpu_seconds(self.pid) - self._cpu
+        self.cpu = self._used() - self._cpu
         self.wall = time.monotonic() - self._began
         self.busy = machine_busy_seconds() - self._busy
-        self.peak_mb = memory_mb(self.pid, "VmHWM")
+        self.peak_mb = max(memory_mb(pid, "VmHWM") for pid in self.pids)
+
+    def _used(self):
+        return sum(cpu_seconds(pid) for pid in self.pids)
 
     def other_cores(self, client_cpu):
         """Cores that neither the broker nor the client used: a row where this is high is not to be trusted."""

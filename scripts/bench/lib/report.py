@@ -20,9 +20,15 @@ COLUMNS = {
     "rebalance": [("rebalance_ms", "leave to all assigned ms", ",.0f"), ("rebalance_cpu_ms", "CPU ms", ",.1f"), ("first_wait_ms", "first join waits ms", ",.0f")],
     "transactions": [("rate", "transactions/s", ",.0f"), ("p50_us", "commit p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"),
                      ("cpu_million", "CPU-s/million records", ".2f"), ("peak_mb", "peak MB", ".0f"), ("other", "other", ".2f")],
+    "logins": [("logins_s", "logins/s", ",.0f"), ("cpu_ms_login", "CPU ms/login", ".2f"), ("p50_us", "p50 us", ",.0f"), ("p99_us", "p99 us", ",.0f"),
+               ("peak_mb", "peak MB", ".0f")],
     "compaction": [("size_mb", "MB", ",.0f"), ("once_s", "read and written once s", ".1f"), ("seconds", "compacted s", ".1f"),
                    ("times_once", "of once", ".2f"), ("mb_s", "MB/s", ".0f"), ("cpu_s", "CPU s", ".1f"), ("rss_growth_mb", "MB more", ".0f"),
                    ("quiet_p99", "producer p99 us, quiet", ",.0f"), ("busy_p99", "meanwhile", ",.0f"), ("times_quiet", "of quiet", ".2f")],
+    "cluster start": [("start_s", "start s", ".2f"), ("rss_mb", "MB of a node", ".1f")],
+    "cluster topics": [("create_s", "created s", ".2f"), ("delete_s", "deleted s", ".2f"), ("empty_mb", "MB of a node before", ".0f"), ("many_mb", "MB with them", ".0f"),
+                       ("idle_cpu_ms_s", "idle CPU ms/s, all nodes", ".1f")],
+    "failover": [("failover_ms", "to a write on every partition ms", ",.0f"), ("gap_ms", "longest without a write ms", ",.0f"), ("stop_ms", "the node took ms", ",.0f")],
     "group memory": [("classic_kb_member", "classic KB/member", ".2f"), ("consumer_kb_member", "consumer KB/member", ".2f"), ("bytes_offset", "B/committed offset", ",.0f")],
 }
 TITLES = {
@@ -35,7 +41,11 @@ TITLES = {
     "commits": "Offset commits at a fixed rate",
     "rebalance": "Rebalances",
     "transactions": "Transactions",
+    "logins": "New connections with TLS 1.3 and SCRAM-SHA-256",
     "compaction": "Compaction, beside a producer of 10,000 records/s",
+    "cluster start": "Three nodes: start",
+    "cluster topics": "Three nodes: topics of many partitions",
+    "failover": "Three nodes: one goes",
     "group memory": "What groups take of the broker's memory",
 }
 # What is worth a ratio, and whether a high or a low one is good.
@@ -44,7 +54,9 @@ RATIOS = {
     "latency": ["ack_p50", "ack_p99", "ack_p999", "end_p50", "end_p99", "end_p999", "cpu_us_record"], "flush": ["records_s", "p99_us"],
     "connections": ["records_s", "p99_us", "cpu_us_request", "peak_mb"], "commits": ["p50_us", "p99_us", "cpu_us_request"],
     "transactions": ["p50_us", "p99_us", "cpu_million"], "compaction": ["seconds", "cpu_s"],
+    "logins": ["logins_s", "cpu_ms_login"],
     "rebalance": ["rebalance_ms", "rebalance_cpu_ms"], "group memory": [],
+    "cluster start": ["start_s", "rss_mb"], "cluster topics": ["create_s", "delete_s", "many_mb"], "failover": ["failover_ms", "gap_ms", "stop_ms"],
 }
 
 

@@ -52,6 +52,8 @@ pub enum Answer {
         lifetime_ms: i64,
     },
     Bare(Vec<u8>),
+    /// The request's own answer, with `ILLEGAL_SASL_STATE`.
+    OutOfTurn,
     Nothing,
 }
 
@@ -220,8 +222,8 @@ impl Login {
             (Request::Handshake { .. }, _) => {
                 return failed(Answer::Handshake(ErrorCode::ILLEGAL_SASL_STATE), true, unexpected("SASL_HANDSHAKE"));
             }
-            (Request::ApiVersions { .. }, _) => return failed(Answer::Nothing, true, unexpected("API_VERSIONS")),
-            (Request::Other(name), _) => return failed(Answer::Nothing, true, unexpected(name)),
+            (Request::ApiVersions { .. }, _) => return failed(Answer::OutOfTurn, true, unexpected("API_VERSIONS")),
+            (Request::Other(name), _) => return failed(Answer::OutOfTurn, true, unexpected(name)),
             (Request::Authenticate { .. } | Request::Bare(_), _) => {
                 return failed(Answer::Nothing, true, unexpected(""));
             }

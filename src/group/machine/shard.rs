@@ -104,7 +104,10 @@ impl Groups {
         self.consumer_groups_topics_changed(env, delta, out);
     }
 
+    /// What is due is done first: who waits for the last member's session to end and then deletes the group need not wait for the
+    /// alarm as well, which may come a moment after the request.
     pub(super) fn delete_group(&mut self, env: &Env, ticket: Ticket, group: GroupId, out: &mut Out) {
+        self.tick(env, out);
         let error = match self.delete(env, &group, out) {
             Ok(()) => ErrorCode::NONE,
             Err(error) => error,

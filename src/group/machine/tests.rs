@@ -89,6 +89,41 @@ fn offsets_that_lie_before_their_consumer_groups_record_in_a_compacted_log_are_t
     assert!(h.groups.groups.is_empty() && h.replayed().groups.groups.is_empty());
 }
 
+/// A classic group with one member that has its session timeout to be heard of once the group is replayed.
+fn with_a_member(h: &mut Harness, group: &str, session_timeout_ms: i32) {
+    let value = ClassicGroupValue {
+        protocol_type: "consumer".into(),
+        generation: Generation(1),
+        protocol: Some("range".into()),
+        leader: Some("m".into()),
+        state_since: h.env.now,
+        members: vec![ClassicMemberValue {
+            member: "m".into(),
+            instance: None,
+            client_id: "c".into(),
+            client_host: "/h".into(),
+            rebalance_timeout_ms: 1000,
+            session_timeout_ms,
+            subscription: Bytes::new(),
+            assignment: Bytes::new(),
+        }],
+    };
+    h.replay(&Record::ClassicGroup { group: group.into(), value: Some(value) });
+}
+
+#[test]
+fn a_group_may_be_deleted_from_the_moment_its_last_session_is_over() {
+    let mut h = Harness::new();
+    with_a_member(&mut h, "g", 6000);
+    let mut h = h.replayed();
+    h.env.now = h.env.now.plus(5999);
+    assert_eq!(delete(&mut h, "g"), ErrorCode::NON_EMPTY_GROUP);
+    // The alarm of the session may come after the request.
+    h.env.now = h.env.now.plus(1);
+    assert_eq!(delete(&mut h, "g"), ErrorCode::NONE);
+    assert!(h.groups.groups.is_empty() && h.replayed().groups.groups.is_empty());
+}
+
 /// What one step writes at a time when many deadlines have come, until none is left.
 fn tick_until_done(h: &mut Harness, late_ms: i64) -> Vec<usize> {
     h.env.now = h.env.now.plus(late_ms);
@@ -107,24 +142,7 @@ fn tick_until_done(h: &mut Harness, late_ms: i64) -> Vec<usize> {
 fn sessions_that_end_together_are_ended_in_steps_that_fit_in_a_batch() {
     let mut h = Harness::new();
     for group in 0..100 {
-        let value = ClassicGroupValue {
-            protocol_type: "consumer".into(),
-            generation: Generation(1),
-            protocol: Some("range".into()),
-            leader: Some("m".into()),
-            state_since: h.env.now,
-            members: vec![ClassicMemberValue {
-                member: "m".into(),
-                instance: None,
-                client_id: "c".into(),
-                client_host: "/h".into(),
-                rebalance_timeout_ms: 1000,
-                session_timeout_ms: 1000,
-                subscription: Bytes::new(),
-                assignment: Bytes::new(),
-            }],
-        };
-        h.replay(&Record::ClassicGroup { group: format!("g{group:02}").as_str().into(), value: Some(value) });
+        with_a_member(&mut h, &format!("g{group:02}"), 1000);
     }
     let mut h = h.replayed();
     h.env.batch_bytes_max = 2000;
