@@ -255,10 +255,11 @@ def _death():
     yield reassign("execute to the dead", "--execute", reassignment(("two", 0, [1, 3])))
     yield Node("start", 3)
     yield in_sync("t is whole again", "t")
-    yield describe("t whole again", "--topic", "t")
+    # Who leads meanwhile is a matter of time: a busy machine has sessions of others end too.
+    yield describe("t whole again", "--topic", "t", masks=[(r"Leader: \d", "Leader: N")])
     yield describe("one whole again", "--topic", "one")
     yield offsets("t whole again", "--topic", "t")
-    yield elect("of all after a death", "--election-type", "preferred", "--all-topic-partitions", shape=without_placed)
+    yield elect("of all after a death", "--election-type", "preferred", "--all-topic-partitions", shape=lambda text: re.sub(r"(?m)( for partitions ).*", r"\1...", text))
     yield describe("t elected after a death", "--topic", "t")
 
 
@@ -292,7 +293,8 @@ def _slow_moves():
     yield reassign("cancel the other", "--cancel", other)
     yield reassign("cancel what is not", "--cancel", plan)
     yield reassign("list cancelled", "--list")
-    yield describe("slow cancelled", "--topic", "slow")
+    # The third was placed by lot.
+    yield describe("slow cancelled", "--topic", "slow", masks=[(r"(Partition: 2\s+)Leader: .*?(\sIsr)", r"\1placed\2")])
     yield reassign("verify cancelled", "--verify", plan)
     yield configs("throttles cancelled", "--describe", "--entity-type", "brokers", "--entity-name", "3")
     yield topics("delete slow", "--delete", "--topic", "slow")

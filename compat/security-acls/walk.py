@@ -251,6 +251,16 @@ def cases():
     yield Case("alter replica log dirs", "AlterReplicaLogDirs", lambda s, v: {"Dirs": [{"Path": "/nowhere", "Topics": [{"Name": SEEN, "Partitions": [0]}]}]}, cluster("ALTER"))
     yield Case("describe log dirs", "DescribeLogDirs", lambda s, v: {"Topics": [{"Topic": "none", "Partitions": [0]}]}, cluster("DESCRIBE"))
     yield Case("list reassignments", "ListPartitionReassignments", lambda s, v: {"Topics": [{"Name": SEEN, "PartitionIndexes": [0]}], "TimeoutMs": 5000}, cluster("DESCRIBE"))
+    yield Case("elect leaders", "ElectLeaders", lambda s, v: {"TopicPartitions": [{"Topic": GONE, "Partitions": [0]}], "TimeoutMs": 5000}, cluster("ALTER"),
+               also=[cluster("DESCRIBE")])
+    yield Case("reassign partitions", "AlterPartitionReassignments", lambda s, v: {"TimeoutMs": 5000, "Topics": [
+               {"Name": GONE, "Partitions": [{"PartitionIndex": 0, "Replicas": [1]}]}]}, cluster("ALTER"), also=[cluster("DESCRIBE")])
+    yield Case("unregister a broker", "UnregisterBroker", lambda s, v: {"BrokerId": 99}, cluster("ALTER"))
+    yield Case("describe the quorum", "DescribeQuorum", lambda s, v: {"Topics": [{"TopicName": "__cluster_metadata", "Partitions": partitions()}]},
+               cluster("DESCRIBE"), also=[cluster("ALTER")])
+    yield Case("add a voter", "AddRaftVoter", lambda s, v: {"ClusterId": None, "TimeoutMs": 1000, "VoterId": 99, "VoterDirectoryId": uuid.UUID(int=5),
+               "Listeners": [{"Name": "CONTROLLER", "Host": "localhost", "Port": 1}]}, cluster("ALTER"))
+    yield Case("remove a voter", "RemoveRaftVoter", lambda s, v: {"ClusterId": None, "VoterId": 99, "VoterDirectoryId": uuid.UUID(int=5)}, cluster("ALTER"))
     yield Case("update features", "UpdateFeatures", lambda s, v: {"FeatureUpdates": [{"Feature": "no.such", "MaxVersionLevel": 1}], "ValidateOnly": True}
                if v >= 1 else {"FeatureUpdates": [{"Feature": "no.such", "MaxVersionLevel": 1}]}, cluster("ALTER"), full=False)
     yield Case("describe cluster", "DescribeCluster", lambda s, v: {"IncludeClusterAuthorizedOperations": True}, cluster("DESCRIBE"),

@@ -56,18 +56,22 @@ fn respond(
     let nodes =
         known.filter(|_| version >= 2).map(|known| known.voters.iter().map(|voter| node(voter, settings)).collect());
     DescribeQuorumResponse::default()
-        .with_error_message(None)
         .with_topics(request.topics.iter().map(topic).collect())
         .with_nodes(nodes.unwrap_or_default())
 }
 
 fn describe(version: i16, known: Option<&Description>, topic: &AskedTopic, asked: &AskedPartition) -> PartitionData {
-    let answer = PartitionData::default().with_partition_index(asked.partition_index).with_error_message(None);
+    let answer = PartitionData::default().with_partition_index(asked.partition_index);
+    let failed = |code: ErrorCode| {
+        let ApiError { code, message } = text::explained(ApiError::bare(code));
+        let message = message.filter(|_| version >= MESSAGES);
+        answer.clone().with_error_code(code.0).with_error_message(text::message(message))
+    };
     if topic.topic_name.as_str() != METADATA || asked.partition_index != 0 {
-        return answer.with_error_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
+        return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
     let Some(known) = known else {
-        return answer.with_error_code(ErrorCode::NOT_LEADER_OR_FOLLOWER.0);
+        return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
     };
     let replica = |state: &ReplicaState| replica(version, state);
     answer

@@ -19,14 +19,12 @@ impl Api for ElectLeaders {
 
     async fn handle(ctx: Arc<Context>, call: Call, request: ElectLeadersRequest) -> ElectLeadersResponse {
         if let Err(error) = call.on_cluster(Operation::Alter) {
-            return failed(&request, &error);
+            return failed(call.version, &request, &error);
         }
         let code = if call.version == 0 { ElectionType::Preferred as i8 } else { request.election_type };
         let Some(election) = ElectionType::from_code(code) else {
-            return failed(
-                &request,
-                &ApiError::new(ErrorCode::INVALID_REQUEST, format!("Unknown election type {code}")),
-            );
+            let error = ApiError::new(ErrorCode::INVALID_REQUEST, format!("Unknown election type {code}"));
+            return failed(call.version, &request, &error);
         };
         if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
             return ElectLeadersResponse::default();
@@ -40,7 +38,7 @@ impl Api for ElectLeaders {
         match deadline::answer(request.timeout_ms, work).await {
             Ok(results) => ElectLeadersResponse::default()
                 .with_replica_election_results(results.into_iter().map(topic_result).collect()),
-            Err(error) => failed(&request, &error),
+            Err(error) => failed(call.version, &request, &error),
         }
     }
 }
@@ -56,10 +54,33 @@ fn partition_result(number: i32, outcome: Result<(), ApiError>) -> PartitionResu
 }
 
 /// The error stands at the top, and with every partition that was asked for: v0 has only these.
-fn failed(request: &ElectLeadersRequest, error: &ApiError) -> ElectLeadersResponse {
+fn failed(version: i16, request: &ElectLeadersRequest, error: &ApiError) -> ElectLeadersResponse {
     let results = request.topic_partitions.iter().flatten().map(|topic| {
         let partitions = topic.partitions.iter().map(|number| partition_result(*number, Err(error.clone())));
         ReplicaElectionResult::default().with_topic(topic.topic.clone()).with_partition_result(partitions.collect())
     });
-    ElectLeadersResponse::default().with_error_code(error.code.0).with_replica_election_results(results.collect())
+    let top = if version == 0 { ErrorCode::NONE } else { error.code };
+    ElectLeadersResponse::default().with_error_code(top.0).with_replica_election_results(results.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::encoded;
+    use super::*;
+    use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
+
+    #[test]
+    fn before_version_1_an_error_of_the_whole_request_stands_with_its_partitions_only() {
+        let topic = TopicPartitions::default().with_topic(text::text("a").into()).with_partitions(vec![3]);
+        let request = ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic]));
+        let refused = ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
+        for (version, top) in [(0, 0), (1, 31), (2, 31)] {
+            let answer = failed(version, &request, &refused);
+            assert_eq!(answer.error_code, top);
+            assert!(
+                answer.replica_election_results.iter().flat_map(|t| &t.partition_result).all(|p| p.error_code == 31)
+            );
+            encoded(version, &answer);
+        }
+    }
 }

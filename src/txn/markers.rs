@@ -134,8 +134,10 @@ impl Markers {
         topic: &TopicName,
         number: PartitionId,
     ) -> Result<Option<CommitWait>, ErrorCode> {
-        let held = self.partitions.topic(topic.as_str()).and_then(|topic| topic.partition(number));
-        // Who knows the metadata better asked us, or will when it looks again.
-        held.ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?.append_end(end, clock::now_ms())
+        match self.partitions.topic(topic.as_str()).and_then(|topic| topic.partition(number)) {
+            Some(partition) => partition.append_end(end, clock::now_ms()),
+            None if self.exists(&(topic.clone(), number)) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+            None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        }
     }
 }
