@@ -133,12 +133,14 @@ async fn two_share_and_one_leaves(protocol: &str) {
     let first = write(&broker, "first", 5).await;
     let stays = member(&broker, "g", protocol);
     let mut seen = poll_until(&[&stays], "a member alone has everything", |shares| shares[0] == all());
-    let leaves = member(&broker, "g", protocol);
-    // Whoever gets a partition must begin where the other has ended.
+    // Whoever gets a partition must begin where the other has ended: the other comes once all is read.
+    let deadline = Instant::now() + PATIENCE;
     while seen.len() < first.len() {
+        assert!(Instant::now() < deadline, "{} of {} records came", seen.len(), first.len());
         seen.extend(poll(&stays, Duration::from_millis(100)));
     }
     stays.commit_consumer_state(CommitMode::Sync).unwrap();
+    let leaves = member(&broker, "g", protocol);
     let more = poll_until(&[&stays, &leaves], "two members have a half each", everything_is_assigned_once);
     assert_eq!(more, Vec::<String>::new(), "nothing is read again after a commit");
     let second = write(&broker, "second", 5).await;
