@@ -36,7 +36,7 @@ pub(crate) fn different(disks: &Disks) -> Vec<String> {
                 let counts = |batch: &&Batch| batch.last < common && !is_founding(name, batch);
                 replica.batches.iter().filter(counts).cloned().collect()
             };
-            let (left, right) = (within(&first), within(&second));
+            let (left, right) = (within(first), within(second));
             // Metadata begins where a node took a snapshot.
             let from = left.first().map_or(0, |b| b.base).max(right.first().map_or(0, |b| b.base));
             let begun = |batches: Vec<Batch>| batches.into_iter().skip_while(|b| b.base < from).collect::<Vec<_>>();
