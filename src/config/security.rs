@@ -60,7 +60,7 @@ pub struct Towards {
 /// How this node logs in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnLogin {
-    /// As [`Towards::key`] names it.
+    /// As `Towards::key` names it.
     pub mechanism: String,
     /// The setting that named the mechanism.
     pub set_by: &'static str,

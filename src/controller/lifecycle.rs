@@ -1,5 +1,5 @@
 //! This node's broker, towards the controller: from registration to controlled shutdown. The decisions are
-//! [`machine::lifecycle`]'s; here they meet the clock and the [`Client`].
+//! `machine::lifecycle`'s; here they meet the clock and the [`Client`].
 
 use super::client::Client;
 use super::machine::lifecycle::{self as machine, Say};

@@ -1,7 +1,7 @@
 //! `klamm doctor`: whether a client could work with a cluster from where it runs, and what to change where not.
 //!
 //! [`run`] does what a client does, step by step (name, TCP, TLS, ApiVersions, login, metadata, the same for each broker by
-//! the address that it advertises, a record written and read), and notes what it found as [`machine::Facts`]. What that
+//! the address that it advertises, a record written and read), and notes what it found as `machine::Facts`. What that
 //! means, and the advice, is decided by [`machine::diagnose`], which does nothing else. Any broker may be at the other end,
 //! or none: nothing that comes from there is believed.
 

@@ -2,7 +2,7 @@
 //! to the log, as much at a time as waits.
 //!
 //! Active is a leader that has applied its whole log and is in touch with a majority. Before it becomes so, everything
-//! that an earlier term of its own sent to openraft has been taken up or refused ([`flush`]), so that the offsets which
+//! that an earlier term of its own sent to openraft has been taken up or refused (see `Watcher::activate`), so that the offsets which
 //! are given out are the ones that the batches get.
 
 use super::Member;
