@@ -17,7 +17,7 @@ class Door:
     """A broker as librdkafka reaches it over TLS."""
 
     def __init__(self, broker, port):
-        self.bootstrap, self.pid, self.port = f"127.0.0.1:{port}", broker.pid, port
+        self.bootstrap, self.pids, self.port = f"127.0.0.1:{port}", broker.pids, port
 
 
 def open_door(b, folder):
@@ -68,7 +68,7 @@ def consume(door, client, folder, topic, count):
 
 def logins(door, folder, seconds):
     """Connections with a whole handshake and a SCRAM login, one after the other from four threads."""
-    with process.Usage(door.pid) as used:
+    with process.Usage(*door.pids) as used:
         row, why = flood_client.once("logins", "--to", door.bootstrap, "--ca", os.path.join(folder, "ca.pem"), "--user", USER, "--password", PASSWORD,
                                      "--threads", 4, "--seconds", seconds)
     if not row.get("logins"):
