@@ -86,6 +86,9 @@ public class SpringApplication {
             seen.add(r.value());
             threads.add(Thread.currentThread().getName());
         }, "spring");
+        // Else the first to join may read everything before the second is there.
+        within("each thread has a partition", () -> container.getContainers().size() == 2
+                && container.getContainers().stream().allMatch(one -> one.getAssignedPartitions() != null && one.getAssignedPartitions().size() == 1));
         for (int i = 0; i < 100; i++) template.send("spring", i % 2, "key", "value " + i).get();
         within("the listener gets 100 records", () -> seen.size() == 100);
         need(threads.size() == 2, "two threads share the partitions: " + threads);
