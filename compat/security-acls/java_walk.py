@@ -23,6 +23,8 @@ EITHER = ("seen=walk", "TopicAuthorizationException: Not authorized to access to
 FIRST_OF_TWO = "the record of the one, or that the other is refused"
 MASKS = [(r"Request .*? needs (\w+) permission\.", r"needs \1"), (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID"),
          (r"producerId=\d+", "producerId=N"), (r"broker localhost:\d+", "broker ADDRESS"), (r"\(id: 1 rack: null[^)]*\)", "(broker)"),
+         # A record that comes before the refusal of the producer's id waits for it, one that comes after it is told of that.
+         (r"KafkaException: Cannot execute transactional method because we are in an error state <- ", ""),
          (r"Call\(.*?\) timed out at .*", "timed out"), (r"(localhost|127\.0\.0\.1):\d+", "ADDRESS")]
 # Exceptions that somebody must have met: that both say the same could also mean that neither came far enough to be refused.
 WORDS = ("TopicAuthorizationException", "GroupAuthorizationException", "ClusterAuthorizationException",

@@ -34,14 +34,20 @@ class Stage:
 
     def producer(self, who="p", id=None, **settings):
         """A producer; `_` in the names of settings stands for a period."""
-        common = {"bootstrap.servers": self.broker.bootstrap, "transactional.id": id or self.id, "linger.ms": 0, "transaction.timeout.ms": 30_000}
+        # What a scenario leaves open is open until the end, however slow the machine: kafka-transactions lists it.
+        common = {"bootstrap.servers": self.broker.bootstrap, "transactional.id": id or self.id, "linger.ms": 0, "transaction.timeout.ms": 600_000}
         mine = {"max.block.ms": 15_000, "request.timeout.ms": 8_000, "delivery.timeout.ms": 9_000, "retry.backoff.max.ms": 200, "retry.backoff.ms": 20} if self.kind == "java" else \
             {"message.timeout.ms": 5_000, "retry.backoff.ms": 20, "log_level": 0}
         settings = {k.replace("_", "."): v for k, v in settings.items()}
+        if self.kind == "rdkafka" and "transaction.timeout.ms" in settings:
+            # It wants a transaction to outlive its messages.
+            mine["message.timeout.ms"] = min(mine["message.timeout.ms"], settings["transaction.timeout.ms"])
         if who in self.made:
             raise ValueError(f"a second producer {who}")
         self.made.append(who)
-        self.producers.ask("producer", who, *(f"{k}={v}" for k, v in {**common, **mine, **settings}.items()))
+        answer = self.producers.ask("producer", who, *(f"{k}={v}" for k, v in {**common, **mine, **settings}.items()))
+        if answer != ["ok"]:
+            raise ValueError(f"no producer {who}: {answer}")
 
     def ready(self, who="p", **settings):
         self.producer(who, **settings)
@@ -295,7 +301,7 @@ def fenced_by_the_administrator(s):
 
 def _timed_out(s, then):
     s.topic()
-    s.ready(transaction_timeout_ms=1500)
+    s.ready(transaction_timeout_ms=2500)
     s.do("begin")
     s.send(value="slow")
     s.ask("await", s.id, "CompleteAbort")

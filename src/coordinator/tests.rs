@@ -21,6 +21,7 @@ use crate::storage::flusher::{FlushRequest, Flusher};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -375,14 +376,16 @@ fn told(values: &[&str]) -> Result<Told, ErrorCode> {
 async fn no_answer_leaves_before_what_it_depends_on_is_committed() {
     let rig = Rig::start(&SimFs::new()).await;
     let syncs = rig.hold_syncs();
-    let put = rig.later(P0, Ask::Put("a", "1".into()));
-    let read = rig.later(P0, Ask::All);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!put.is_finished() && !read.is_finished(), "an answer left before the record was on disk");
+    // Asked from here and not from tasks of their own: only then is it certain that the record was written before the read.
+    let mut put = pin!(rig.ask(P0, Ask::Put("a", "1".into())));
+    let mut read = pin!(rig.ask(P0, Ask::All));
+    let soon = Duration::from_millis(50);
+    assert!(tokio::time::timeout(soon, &mut put).await.is_err(), "an answer left before the record was on disk");
+    assert!(tokio::time::timeout(soon, &mut read).await.is_err(), "a read left before what it had seen was on disk");
     assert_eq!(rig.ask(P1, Ask::All).await, told(&[]), "another shard does not wait");
     drop(syncs);
-    assert_eq!(within(put).await.unwrap(), told(&["1"]));
-    within(read).await.unwrap().unwrap();
+    assert_eq!(put.await, told(&["1"]));
+    assert_eq!(read.await, told(&["a=1"]));
     assert_eq!(rig.ask(P0, Ask::All).await, told(&["a=1"]));
 }
 
