@@ -85,7 +85,9 @@ class Session:
             with open(os.path.join(self.files, name), "w") as f:
                 f.write(content)
         run = self.tools.run_alone if step.alone else self.tools.run
-        text = run(step.tool, [self.fill(str(a)) for a in step.args], step.stdin, step.timeout).text()
+        args = [self.fill(str(a)) for a in step.args]
+        text = run(step.tool, args, step.stdin, step.timeout).text()
+        calls.let_settle(args, self.cluster)
         return calls.comparable(step, self.masked(text), self.cluster.node(1))
 
     def fill(self, text):

@@ -70,14 +70,14 @@ def perform(step, broker, tool_box, files):
     return comparable(step, text, broker)
 
 
-CHANGES = {"--alter", "--create", "--delete", "--add", "--remove", "--renew", "--expire"}
+CHANGES = {"--alter", "--create", "--delete", "--add", "--remove", "--renew", "--expire", "--election-type", "--execute", "--cancel"}
 
 
 def let_settle(args, broker):
     """Apache Kafka answers a change when its controller has it; its broker answers the next question from what it has
     read of the log by then, and with a busy machine that is the state before. Klamm gets no such pause: it has the change."""
     if broker.name.startswith("kafka") and CHANGES.intersection(args):
-        time.sleep(0.2)
+        time.sleep(1 if os.getloadavg()[0] > 3 else 0.2)
 
 
 def save(out, name, lines, number=None):
