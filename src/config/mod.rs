@@ -37,6 +37,7 @@ mod quorum;
 pub mod security;
 pub mod settings;
 mod several;
+mod share;
 mod startup;
 mod storage_cli;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use doctor_cli::DoctorCommand;
 pub use dynamic::validate_dynamic_broker;
 pub use groups::GroupConfig;
 pub use settings::{Cleaner, Listener, ListenerName, Roles, SecurityProtocol, Settings};
+pub use share::{ShareConfig, ShareReset};
 pub use startup::{Command, FormatCommand, Startup, StorageCommand, Surroundings, load};
 pub use topic::TopicConfig;
 pub use value::BadValue;
