@@ -6,5 +6,7 @@
 
 pub mod partition;
 pub mod persister;
+pub mod session;
 
+pub use partition::Shares;
 pub use persister::Persister;

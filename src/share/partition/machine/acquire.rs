@@ -110,6 +110,18 @@ impl SharePartition {
         taken
     }
 
+    /// Takes back what was given out and never sent, as if nobody had had it.
+    pub fn give_back(&mut self, member: &MemberId, taken: &[Acquired]) {
+        for one in taken {
+            self.runs.change(one.span, |at, run| {
+                let State::Acquired(hold) = &run.state else { return None };
+                let unsent = hold.member == *member && hold.deciding.is_none() && run.count == one.delivery_count;
+                unsent.then(|| super::Run::new(at.last, State::Available, run.count.saturating_sub(1), run.origin))
+            });
+            self.scan_from = self.scan_from.min(one.span.first);
+        }
+    }
+
     /// What was available where the log turned out to have nothing (compaction) is over.
     fn archive_stale(&mut self, from: Offset, base: Offset) {
         let nothing = Span::new(from.max(self.start), base.min(self.end).plus(-1));
