@@ -5,5 +5,7 @@
 //! member's fetches go over. Who is a member of a group is the business of the group coordinator.
 
 pub mod persister;
+pub mod state;
 
 pub use persister::Persister;
+pub use state::ShareCoordinator;
