@@ -1,6 +1,6 @@
 //! Broker keys: Share groups.
 
-use super::broker_keys::reasons::{POOLS, SHARE, UNDELAYED};
+use super::broker_keys::reasons::{JAVA, POOLS, PURGATORY, UNDELAYED};
 use super::key::{Check, Key};
 use super::value::Type::{Int, List, Short, String};
 
@@ -11,54 +11,45 @@ pub(super) const KEYS: &[Key] = &[
         Some("45000"),
         "A share group's member that is silent for this long is removed.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "group.share.min.session.timeout.ms",
         Int,
         Some("45000"),
         "Shortest session timeout that a share group may configure.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "group.share.max.session.timeout.ms",
         Int,
         Some("60000"),
         "Longest session timeout that a share group may configure.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "group.share.heartbeat.interval.ms",
         Int,
         Some("5000"),
         "How often a share group's members send heartbeats.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "group.share.min.heartbeat.interval.ms",
         Int,
         Some("5000"),
         "Shortest heartbeat interval that a share group may configure.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "group.share.max.heartbeat.interval.ms",
         Int,
         Some("15000"),
         "Longest heartbeat interval that a share group may configure.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
-    Key::new("group.share.max.size", Int, Some("200"), "Most members of a share group.")
-        .check(Check::Between(1, 1000))
-        .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
+    Key::new("group.share.max.size", Int, Some("200"), "Most members of a share group.").check(Check::Between(1, 1000)),
     Key::new("group.share.assignors", List, Some("simple"), "The assignment strategy of share groups.")
-        .check(Check::Distinct { may_be_empty: false })
-        .no_effect(SHARE),
+        .check(Check::Distinct { may_be_empty: false }),
     Key::new(
         "group.share.assignment.interval.ms",
         Int,
@@ -66,24 +57,21 @@ pub(super) const KEYS: &[Key] = &[
         "Least time between two assignments of a share group.",
     )
     .check(Check::AtLeast(0))
-    .cluster_wide()
-    .no_effect(SHARE),
+    .cluster_wide(),
     Key::new(
         "group.share.min.assignment.interval.ms",
         Int,
         Some("0"),
         "Shortest assignment interval that a share group may configure.",
     )
-    .check(Check::AtLeast(0))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(0)),
     Key::new(
         "group.share.max.assignment.interval.ms",
         Int,
         Some("15000"),
         "Longest assignment interval that a share group may configure.",
     )
-    .check(Check::AtLeast(0))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(0)),
     Key::new(
         "group.share.initialize.retry.interval.ms",
         Int,
@@ -91,90 +79,79 @@ pub(super) const KEYS: &[Key] = &[
         "Pause before the state of a new share partition is initialised again.",
     )
     .check(Check::AtLeast(1))
-    .internal()
-    .no_effect(SHARE),
+    .internal(),
     Key::new(
         "group.share.delivery.count.limit",
         Int,
         Some("5"),
         "How often a record is delivered before it counts as undeliverable.",
     )
-    .check(Check::Between(2, 10))
-    .no_effect(SHARE),
+    .check(Check::Between(2, 10)),
     Key::new(
         "group.share.max.delivery.count.limit",
         Int,
         Some("10"),
         "Highest delivery limit that a share group may configure.",
     )
-    .check(Check::Between(5, 25))
-    .no_effect(SHARE),
+    .check(Check::Between(5, 25)),
     Key::new(
         "group.share.min.delivery.count.limit",
         Int,
         Some("2"),
         "Lowest delivery limit that a share group may configure.",
     )
-    .check(Check::Between(2, 5))
-    .no_effect(SHARE),
+    .check(Check::Between(2, 5)),
     Key::new(
         "group.share.record.lock.duration.ms",
         Int,
         Some("30000"),
         "How long a delivered record stays with its consumer.",
     )
-    .check(Check::Between(1000, 3_600_000))
-    .no_effect(SHARE),
+    .check(Check::Between(1000, 3_600_000)),
     Key::new(
         "group.share.min.record.lock.duration.ms",
         Int,
         Some("15000"),
         "Shortest lock that a share group may configure.",
     )
-    .check(Check::Between(1000, 30_000))
-    .no_effect(SHARE),
+    .check(Check::Between(1000, 30_000)),
     Key::new(
         "group.share.max.record.lock.duration.ms",
         Int,
         Some("60000"),
         "Longest lock that a share group may configure.",
     )
-    .check(Check::Between(30_000, 3_600_000))
-    .no_effect(SHARE),
+    .check(Check::Between(30_000, 3_600_000)),
     Key::new(
         "group.share.partition.max.record.locks",
         Int,
         Some("2000"),
         "Most records of a partition that are with consumers at once.",
     )
-    .check(Check::Between(100, 10_000))
-    .no_effect(SHARE),
+    .check(Check::Between(100, 10_000)),
     Key::new(
         "group.share.max.partition.max.record.locks",
         Int,
         Some("4000"),
         "Highest number of locks that a share group may configure.",
     )
-    .check(Check::Between(2000, 10_000))
-    .no_effect(SHARE),
+    .check(Check::Between(2000, 10_000)),
     Key::new(
         "group.share.min.partition.max.record.locks",
         Int,
         Some("100"),
         "Lowest number of locks that a share group may configure.",
     )
-    .check(Check::Between(100, 2000))
-    .no_effect(SHARE),
+    .check(Check::Between(100, 2000)),
     Key::new(
         "share.fetch.purgatory.purge.interval.requests",
         Int,
         Some("1000"),
         "How many finished share fetches are kept before they are cleared.",
     )
-    .no_effect(SHARE),
+    .no_effect(PURGATORY),
     Key::new("group.share.max.share.sessions", Int, Some("2000"), "Most share sessions of the broker.")
-        .check(Check::AtLeast(1))
-        .no_effect(SHARE),
+        .check(Check::AtLeast(1)),
     Key::new(
         "group.share.persister.class.name",
         String,
@@ -182,7 +159,7 @@ pub(super) const KEYS: &[Key] = &[
         "The class that keeps the state of share groups.",
     )
     .internal()
-    .no_effect(SHARE),
+    .refused(JAVA),
     Key::new(
         "share.coordinator.state.topic.num.partitions",
         Int,

@@ -3,7 +3,7 @@
 use super::broker::{Values, value_of};
 use super::build::Read;
 use super::settings::{Groups, Migration, Settings};
-use super::{ConfigError, entity_keys};
+use super::{ConfigError, entity_keys, share};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -66,31 +66,64 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
             downgrade: policy == "bidirectional" || policy == "downgrade",
         },
         consumer_regex_refresh_interval: read.ms("group.consumer.regex.refresh.interval.ms"),
+        share: share::settings(read, read.ms("offsets.commit.timeout.ms"))?,
     })
 }
 
-/// Which of the consumer groups' bounds does not hold, in Kafka's words (`GroupCoordinatorConfig`).
+/// Which of the bounds of groups does not hold, in Kafka's words (`GroupCoordinatorConfig`, `ShareGroupConfig`).
 pub(super) fn fault(values: &Values) -> Option<String> {
-    let number = |name: &str| value_of(values, name).map_or(0, |value| value.number());
-    let [heartbeat, session, assignment] = ["heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"]
-        .map(|of| {
-            let [least, most, own] = ["min.", "max.", ""].map(|bound| format!("group.consumer.{bound}{of}"));
-            (least, most, own)
-        });
-    let outside = |(least, most, own): &(String, String, String)| {
-        [(most, least), (own, least)]
-            .into_iter()
-            .find(|(more, less)| number(more) < number(less))
-            .map(|(more, less)| format!("{more} must be greater than or equal to {less}"))
-            .or_else(|| (number(own) > number(most)).then(|| format!("{own} must be less than or equal to {most}")))
-    };
-    outside(&heartbeat)
-        .or_else(|| outside(&session))
-        .or_else(|| {
-            (number(&heartbeat.2) >= number(&session.2))
-                .then(|| format!("{} must be less than {}", heartbeat.2, session.2))
-        })
-        .or_else(|| outside(&assignment))
+    let bounds = Bounds { values };
+    bounds.of_kind("consumer").or_else(|| bounds.of_kind("share")).or_else(|| {
+        let [deliveries, locks, lock] = [
+            "group.share.{}delivery.count.limit",
+            "group.share.{}partition.max.record.locks",
+            "group.share.{}record.lock.duration.ms",
+        ]
+        .map(|key| ["min.", "max.", ""].map(|bound| key.replace("{}", bound)));
+        let least = |[least, most, own]: &[String; 3], most_first: bool| {
+            let (first, then) = if most_first { ((most, own), (own, least)) } else { ((own, least), (most, own)) };
+            bounds.less(first.0, first.1).or_else(|| bounds.less(then.0, then.1))
+        };
+        least(&deliveries, true)
+            .or_else(|| least(&locks, true))
+            .or_else(|| least(&lock, false))
+            .or_else(|| bounds.less("group.share.max.share.sessions", "group.share.max.size"))
+    })
+}
+
+struct Bounds<'a> {
+    values: &'a Values,
+}
+
+impl Bounds<'_> {
+    fn number(&self, name: &str) -> i64 {
+        value_of(self.values, name).map_or(0, |value| value.number())
+    }
+
+    /// The fault, if the first is less than the second.
+    fn less(&self, more: &str, less: &str) -> Option<String> {
+        (self.number(more) < self.number(less)).then(|| format!("{more} must be greater than or equal to {less}"))
+    }
+
+    /// The bounds that consumer groups and share groups have alike.
+    fn of_kind(&self, kind: &str) -> Option<String> {
+        let [heartbeat, session, assignment] =
+            ["heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"]
+                .map(|of| ["min.", "max.", ""].map(|bound| format!("group.{kind}.{bound}{of}")));
+        let outside = |[least, most, own]: &[String; 3]| {
+            self.less(most, least).or_else(|| self.less(own, least)).or_else(|| {
+                (self.number(own) > self.number(most)).then(|| format!("{own} must be less than or equal to {most}"))
+            })
+        };
+        outside(&heartbeat)
+            .or_else(|| outside(&session))
+            .or_else(|| {
+                let [[.., heartbeat], [.., session]] = [&heartbeat, &session];
+                (self.number(heartbeat) >= self.number(session))
+                    .then(|| format!("{heartbeat} must be less than {session}"))
+            })
+            .or_else(|| outside(&assignment))
+    }
 }
 
 /// What one group goes by: what it sets, else what the broker says.
@@ -127,7 +160,7 @@ impl GroupConfig {
 }
 
 /// Not `clamp`, which panics on bounds that are the wrong way round.
-fn bounded(value: Duration, least: Duration, most: Duration) -> Duration {
+pub(super) fn bounded<T: Ord>(value: T, least: T, most: T) -> T {
     value.max(least).min(most)
 }
 

@@ -436,6 +436,7 @@ pub struct Groups {
     pub consumer_migration: Migration,
     /// `group.consumer.regex.refresh.interval.ms`
     pub consumer_regex_refresh_interval: Duration,
+    pub share: super::share::ShareGroups,
 }
 
 /// `group.consumer.migration.policy`: which groups that have members may change their protocol.
