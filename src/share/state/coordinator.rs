@@ -108,7 +108,7 @@ impl Host for Shards {
     const TOPIC: &'static str = TopicName::SHARE_GROUP_STATE;
 
     fn machine(&self) -> States {
-        States::default()
+        States::new(self.settings().share_state.updates_per_snapshot)
     }
 
     fn env(&self, now: TimestampMs, _: &TopicConfig) -> Env {
@@ -117,7 +117,6 @@ impl Host for Shards {
         Env {
             now,
             image: self.metadata.image(),
-            updates_per_snapshot: share.updates_per_snapshot,
             snapshot_every_ms: millis(share.snapshot_interval),
             prune_every_ms: millis(share.prune_interval),
         }

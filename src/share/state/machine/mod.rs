@@ -9,8 +9,7 @@
 //! Two epochs fence: the leader's, of which the newest is remembered that read, and the state's, which the group's
 //! coordinator raises. A write raises neither.
 //!
-//! Differs from Kafka: a snapshot of any kind begins a new count of updates. There one that is not written for its count
-//! leaves the count as it is.
+//! A snapshot that was not written because there were enough updates does not begin a new count of them, as in Kafka.
 
 mod time;
 
@@ -32,8 +31,6 @@ const ANY_EPOCH: i32 = -1;
 pub struct Env {
     pub now: TimestampMs,
     pub image: Arc<Image>,
-    /// `share.coordinator.snapshot.update.records.per.snapshot`
-    pub updates_per_snapshot: u32,
     /// `share.coordinator.cold.partition.snapshot.interval.ms`
     pub snapshot_every_ms: i64,
     /// `share.coordinator.state.topic.prune.interval.ms`
@@ -59,15 +56,17 @@ struct Entry {
     leader_epoch: i32,
     /// The same; `None`: there was no snapshot.
     state_epoch: Option<StateEpoch>,
-    /// Since the last snapshot.
+    /// Since the last snapshot that was due for them.
     updates: u32,
     /// Where the last snapshot lies.
     snapshot_at: Option<Offset>,
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct States {
+    /// `share.coordinator.snapshot.update.records.per.snapshot`
+    updates_per_snapshot: u32,
     all: BTreeMap<Key, Entry>,
     jobs: Timers<Job>,
     /// Of each record that is not known to lie in the log yet: whose snapshot it is.
@@ -77,6 +76,18 @@ pub struct States {
 }
 
 impl States {
+    /// Nothing is known. A snapshot is due after so many updates of a partition.
+    #[must_use]
+    pub fn new(updates_per_snapshot: u32) -> States {
+        States {
+            updates_per_snapshot,
+            all: BTreeMap::new(),
+            jobs: Timers::default(),
+            unplaced: Vec::new(),
+            last_snapshot: None,
+        }
+    }
+
     /// How many partitions of groups are kept here.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -107,7 +118,9 @@ impl States {
                     before.map_or(state.leader_epoch, |before| before.leader_epoch.max(state.leader_epoch));
                 let state_epoch = before.and_then(|before| before.state_epoch).max(Some(state.state_epoch));
                 let snapshot_at = before.and_then(|before| before.snapshot_at);
-                self.all.insert(key, Entry { state, leader_epoch, state_epoch, updates: 0, snapshot_at });
+                let updates = before.map_or(0, |before| before.updates);
+                let updates = if updates >= self.updates_per_snapshot { 0 } else { updates };
+                self.all.insert(key, Entry { state, leader_epoch, state_epoch, updates, snapshot_at });
             }
             Record::Update(key, update) => {
                 self.unplaced.push(None);
@@ -186,7 +199,7 @@ impl States {
                 delivery_complete_count: entry.state.delivery_complete_count,
                 batches: Vec::new(),
             };
-            let record = entry.record(env, key, update);
+            let record = entry.record(env, self.updates_per_snapshot, key, update);
             self.commit(out, record);
         }
         Ok(state)
@@ -211,7 +224,7 @@ impl States {
             delivery_complete_count: write.delivery_complete_count,
             batches: combined(&[], &write.batches, write.start_offset),
         };
-        let record = entry.record(env, key, update);
+        let record = entry.record(env, self.updates_per_snapshot, key, update);
         self.commit(out, record);
         Ok(())
     }
@@ -284,8 +297,8 @@ impl Entry {
     }
 
     /// The update, or, if there were enough of them, a snapshot with it.
-    fn record(&self, env: &Env, key: Key, update: Update) -> Record {
-        if self.updates < env.updates_per_snapshot {
+    fn record(&self, env: &Env, updates_per_snapshot: u32, key: Key, update: Update) -> Record {
+        if self.updates < updates_per_snapshot {
             return Record::Update(key, update);
         }
         let mut next = self.clone();
