@@ -99,6 +99,12 @@ impl Serving {
         if request.is_renewal && limits != [0; 4] {
             return Outcome::failed(ErrorCode::INVALID_REQUEST);
         }
+        let mode = match request.acquire_mode {
+            0 => Mode::Batches,
+            1 => Mode::Records,
+            // As Kafka, which trips over it.
+            _ => return Outcome::failed(ErrorCode::UNKNOWN_SERVER_ERROR),
+        };
         let max_wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         let acknowledges = request.topics.iter().flat_map(|topic| &topic.partitions).any(|p| !p.batches.is_empty());
         let (most, tie) = (ctx.settings().groups.share.sessions_max, self.peer.share_sessions.to(&ctx.shares));
@@ -120,7 +126,7 @@ impl Serving {
         let fetched = async {
             match begun {
                 Begun::Opened(wanted) | Begun::Goes(wanted) if !request.is_renewal => {
-                    self.fetch(request, &key, wanted, max_wait).await
+                    self.fetch(request, &key, wanted, mode, max_wait).await
                 }
                 _ => Vec::new(),
             }
@@ -151,6 +157,7 @@ impl Serving {
         request: &ShareFetchRequest,
         key: &(GroupId, MemberId),
         mut wanted: Vec<Wanted>,
+        mode: Mode,
         max_wait: Duration,
     ) -> Vec<Fetched> {
         let ctx = &self.ctx;
@@ -195,7 +202,7 @@ impl Serving {
         let ask = FetchAsk {
             group: key.0.clone(),
             member: key.1.clone(),
-            mode: if request.acquire_mode == 1 { Mode::Records } else { Mode::Batches },
+            mode,
             batch_size: request.batch_size.into(),
             max_records: request.max_records.into(),
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),

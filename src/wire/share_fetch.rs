@@ -5,7 +5,7 @@
 use super::share_acknowledge::{AcknowledgedTopic, RENEWALS, VERSIONS, leader_fields, read_topics, write_topics};
 use crate::model::{ErrorCode, Offset, PartitionId, TopicId};
 use crate::wire::compact::{self, Get, Put};
-use crate::wire::fetch::{Part, Parts, Payload};
+use crate::wire::fetch::{Parts, Payload};
 use crate::wire::writer::Writer;
 use crate::wire::{CurrentLeader, EncodeError, NodeEndpoint};
 use anyhow::Result;
@@ -38,7 +38,39 @@ pub struct ShareFetchRequest {
 
 impl Request for ShareFetchRequest {
     const KEY: i16 = KEY;
-    type Response = OriginalResponse;
+    type Response = Unchanged;
+}
+
+/// An answer without records: version 2 is like version 1, which is all that the crate knows. What a broker sends is
+/// written by [`encode_response`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unchanged(pub OriginalResponse);
+
+impl Message for Unchanged {
+    const VERSIONS: VersionRange = VERSIONS;
+    const DEPRECATED_VERSIONS: Option<VersionRange> = None;
+}
+
+impl HeaderVersion for Unchanged {
+    fn header_version(_: i16) -> i16 {
+        OriginalResponse::header_version(1)
+    }
+}
+
+impl Encodable for Unchanged {
+    fn encode<B: ByteBufMut>(&self, buf: &mut B, _: i16) -> Result<()> {
+        self.0.encode(buf, 1)
+    }
+
+    fn compute_size(&self, _: i16) -> Result<usize> {
+        self.0.compute_size(1)
+    }
+}
+
+impl Decodable for Unchanged {
+    fn decode<B: ByteBuf>(buf: &mut B, _: i16) -> Result<Unchanged> {
+        OriginalResponse::decode(buf, 1).map(Unchanged)
+    }
 }
 
 impl Message for ShareFetchRequest {
@@ -82,14 +114,9 @@ impl Encodable for ShareFetchRequest {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         buf.nullable(self.group_id.as_deref())?;
         buf.nullable(self.member_id.as_deref())?;
-        for number in [
-            self.session_epoch,
-            self.max_wait_ms,
-            self.min_bytes,
-            self.max_bytes,
-            self.max_records,
-            self.batch_size,
-        ] {
+        for number in
+            [self.session_epoch, self.max_wait_ms, self.min_bytes, self.max_bytes, self.max_records, self.batch_size]
+        {
             buf.put_i32(number);
         }
         if version >= RENEWALS {

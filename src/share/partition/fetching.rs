@@ -258,11 +258,14 @@ impl Reading<'_> {
         max_bytes: usize,
         min_one_batch: bool,
     ) -> Result<(Option<Offset>, Option<Found>), ErrorCode> {
-        let mut read = self.partition.read(&request(machine.next_fetch(), max_bytes, min_one_batch, self.isolation), self.image);
+        let mut read =
+            self.partition.read(&request(machine.next_fetch(), max_bytes, min_one_batch, self.isolation), self.image);
         if matches!(read, Err(ErrorCode::OFFSET_OUT_OF_RANGE)) {
             // The log begins later now.
             machine.log_start_moved(self.partition.positions()?.log_start);
-            read = self.partition.read(&request(machine.next_fetch(), max_bytes, min_one_batch, self.isolation), self.image);
+            read = self
+                .partition
+                .read(&request(machine.next_fetch(), max_bytes, min_one_batch, self.isolation), self.image);
         }
         let read = match read {
             // Not below the log's end yet: after a lost tail, somebody has to write again first.

@@ -46,7 +46,10 @@ pub(super) struct State {
 /// How far it has come.
 pub(super) enum Phase {
     Loading,
-    Active { machine: SharePartition, state_epoch: StateEpoch },
+    Active {
+        machine: SharePartition,
+        state_epoch: StateEpoch,
+    },
     /// It could not be loaded, or is not this broker's any more.
     Gone(Refused),
 }

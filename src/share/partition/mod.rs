@@ -9,8 +9,6 @@ mod held;
 pub mod machine;
 mod settling;
 mod shares;
-#[cfg(test)]
-mod tests;
 
 pub use fetching::{FetchAsk, Fetched, Found};
 pub use shares::Shares;

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::model::{LeaderEpoch, NodeId};
+use crate::wire::fetch::Part;
 use crate::wire::share_acknowledge::{
     AcknowledgeOutcome, AcknowledgeRequest, AcknowledgeResponse, AcknowledgedPartition, AcknowledgementBatch, Endpoint,
 };
