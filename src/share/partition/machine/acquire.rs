@@ -228,13 +228,14 @@ impl SharePartition {
             self.take(taking, taken, 0, Origin::Fetched(span));
             return last;
         }
+        let batch_size = taking.ask.batch_size.max(1);
         let mut first = span.first;
         for batch in found {
             let next = batch.span.first;
             if next > last {
                 break;
             }
-            if next.0.saturating_sub(first.0) >= taking.ask.batch_size && span.len() > taking.ask.batch_size {
+            if next.0.saturating_sub(first.0) >= batch_size && span.len() > batch_size {
                 let part = Span::new(first, next.plus(-1));
                 self.take(taking, part, 0, Origin::Fetched(part));
                 first = next;
