@@ -93,6 +93,8 @@ pub mod raft_voters;
 pub mod renew_delegation_token;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
+pub mod share_group_describe;
+pub mod share_group_heartbeat;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
@@ -556,6 +558,8 @@ apis! {
             list_transactions::ListTransactions,
             consumer_group_heartbeat::ConsumerGroupHeartbeat,
             consumer_group_describe::ConsumerGroupDescribe,
+            share_group_heartbeat::ShareGroupHeartbeat,
+            share_group_describe::ShareGroupDescribe,
             list_config_resources::ListConfigResources,
             describe_topic_partitions::DescribeTopicPartitions;
         Both:

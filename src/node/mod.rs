@@ -29,6 +29,7 @@ use crate::replica::{self, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Guarded, Limits, Listeners};
+use crate::share::Persister;
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
 use follow::DynamicConfig;
@@ -208,7 +209,8 @@ impl Node {
         let Opened { store, controller, registration, manager, flushers, dirs } = opened;
         let client = Arc::new(links::client(&settings, &ways, &controller));
         let peers = Arc::new(links::peers(&settings, &ways, &store));
-        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        let persister = Arc::new(Persister::default());
+        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), persister);
         let producer_ids = Arc::new(ProducerIds::default());
         let transactions = TransactionCoordinator::new(
             Arc::clone(&live),

@@ -1,9 +1,11 @@
 //! Records into bytes.
 
-use super::{ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, WithEpochs, kind};
+use super::{
+    ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, TargetValue, WithEpochs, kind,
+};
 use crate::coordinator::Written;
-use crate::model::{PartitionId, TimestampMs, TopicId, TopicName};
-use std::collections::BTreeMap;
+use crate::group::request::Assignment;
+use crate::model::{TimestampMs, TopicName};
 
 impl Record {
     /// The record as 4.3 writes it.
@@ -29,6 +31,10 @@ impl Record {
             }
             Record::Current { group, member, .. } => Fields::key(kind::CURRENT, &[group.as_str(), member.as_str()]).out,
             Record::Regex { group, regex, .. } => Fields::key(kind::REGEX, &[group.as_str(), regex]).out,
+            Record::Share { group, of } => match of.key() {
+                (kind, None) => Fields::key(kind, &[group.as_str()]).out,
+                (kind, Some(member)) => Fields::key(kind, &[group.as_str(), member.as_str()]).out,
+            },
         }
     }
 
@@ -50,16 +56,11 @@ impl Record {
                 fields.out
             }),
             Record::Member { value, .. } => value.as_ref().map(member),
-            Record::Target { value, .. } => value.as_ref().map(|value| {
-                let mut fields = Fields::flexible(0);
-                fields.i32(value.epoch.0);
-                let at = value.assigned_at;
-                fields.tagged((at != TimestampMs(0)).then(|| at.0.to_be_bytes().to_vec()));
-                fields.out
-            }),
+            Record::Target { value, .. } => value.as_ref().map(target),
             Record::TargetMember { value, .. } => value.as_ref().map(target_member),
             Record::Current { value, .. } => value.as_ref().map(current),
             Record::Regex { value, .. } => value.as_ref().map(regex),
+            Record::Share { of, .. } => of.value(),
         }
     }
 }
@@ -132,14 +133,17 @@ fn member(value: &MemberValue) -> Vec<u8> {
     fields.out
 }
 
-fn target_member(value: &BTreeMap<TopicId, Vec<PartitionId>>) -> Vec<u8> {
+pub(super) fn target(value: &TargetValue) -> Vec<u8> {
     let mut fields = Fields::flexible(0);
-    fields.count(value.len());
-    for (topic, partitions) in value {
-        fields.out.extend_from_slice(topic.0.as_bytes());
-        fields.ints(partitions.iter().map(|partition| partition.0));
-        fields.tagged(None);
-    }
+    fields.i32(value.epoch.0);
+    let at = value.assigned_at;
+    fields.tagged((at != TimestampMs(0)).then(|| at.0.to_be_bytes().to_vec()));
+    fields.out
+}
+
+pub(super) fn target_member(value: &Assignment) -> Vec<u8> {
+    let mut fields = Fields::flexible(0);
+    fields.assignment(value);
     fields.tagged(None);
     fields.out
 }
@@ -165,8 +169,8 @@ fn regex(value: &RegexValue) -> Vec<u8> {
 }
 
 /// Bytes that grow field by field, in the encoding before or since flexible versions.
-struct Fields {
-    out: Vec<u8>,
+pub(super) struct Fields {
+    pub(super) out: Vec<u8>,
     flexible: bool,
 }
 
@@ -183,15 +187,15 @@ impl Fields {
         Fields { out: version.to_be_bytes().to_vec(), flexible: false }
     }
 
-    fn flexible(version: i16) -> Fields {
+    pub(super) fn flexible(version: i16) -> Fields {
         Fields { out: version.to_be_bytes().to_vec(), flexible: true }
     }
 
-    fn i32(&mut self, value: i32) {
+    pub(super) fn i32(&mut self, value: i32) {
         self.out.extend_from_slice(&value.to_be_bytes());
     }
 
-    fn i64(&mut self, value: i64) {
+    pub(super) fn i64(&mut self, value: i64) {
         self.out.extend_from_slice(&value.to_be_bytes());
     }
 
@@ -203,7 +207,7 @@ impl Fields {
         self.out.push(value as u8);
     }
 
-    fn string(&mut self, text: &str) {
+    pub(super) fn string(&mut self, text: &str) {
         // Whatever comes here came in a request, whose strings are no longer than this. Were one, a record that is cut
         // is better than one that nobody can read.
         let cut = (0..=text.len().min(i16::MAX as usize)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -216,7 +220,7 @@ impl Fields {
         self.out.extend_from_slice(text);
     }
 
-    fn nullable(&mut self, text: Option<&str>) {
+    pub(super) fn nullable(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.string(text),
             None if self.flexible => self.out.push(0),
@@ -225,7 +229,7 @@ impl Fields {
     }
 
     /// The number of elements of an array, or of bytes: both are written alike.
-    fn count(&mut self, n: usize) {
+    pub(super) fn count(&mut self, n: usize) {
         if self.flexible {
             self.uvarint(n as u32 + 1);
         } else {
@@ -238,14 +242,23 @@ impl Fields {
         self.out.extend_from_slice(bytes);
     }
 
-    fn ints(&mut self, values: impl ExactSizeIterator<Item = i32>) {
+    pub(super) fn ints(&mut self, values: impl ExactSizeIterator<Item = i32>) {
         self.count(values.len());
         values.for_each(|value| self.i32(value));
     }
 
-    fn topics(&mut self, topics: &[TopicName]) {
+    pub(super) fn topics(&mut self, topics: &[TopicName]) {
         self.count(topics.len());
         topics.iter().for_each(|topic| self.string(topic.as_str()));
+    }
+
+    pub(super) fn assignment(&mut self, assignment: &Assignment) {
+        self.count(assignment.len());
+        for (topic, partitions) in assignment {
+            self.out.extend_from_slice(topic.0.as_bytes());
+            self.ints(partitions.iter().map(|partition| partition.0));
+            self.tagged(None);
+        }
     }
 
     fn with_epochs(&mut self, assignment: &WithEpochs) {
@@ -260,7 +273,7 @@ impl Fields {
     }
 
     /// The section of tagged fields, which has the field with tag 0 or none.
-    fn tagged(&mut self, zero: Option<Vec<u8>>) {
+    pub(super) fn tagged(&mut self, zero: Option<Vec<u8>>) {
         match zero {
             None => self.out.push(0),
             Some(field) => {

@@ -100,7 +100,7 @@ impl World {
         store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
         manager.set_strays_aside();
         manager.recover();
-        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), Arc::default());
         groups.start();
         let producer_ids = Arc::new(ProducerIds::default());
         // The first of a block: later ones come without the controller.
