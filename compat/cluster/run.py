@@ -6,7 +6,6 @@ step. `COMPAT_SUBJECT=kafka` compares Apache Kafka with itself.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -15,10 +14,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "java"))
 
-from compat.common import checks, jars, tools  # noqa: E402
-from compat.java import run as java  # noqa: E402
+from compat.common import calls, checks, differences, jars, tools  # noqa: E402
 
 sys.path.insert(0, HERE)
 import nodes  # noqa: E402
@@ -52,8 +49,7 @@ class Session:
             if lines is None:
                 continue
             self.outputs[step.name], self.took[step.name] = lines, time.monotonic() - began
-            with open(os.path.join(self.out, f"{number:03}-{re.sub(r'[^A-Za-z0-9.-]+', '-', step.name)[:80]}.txt"), "w") as f:
-                f.write("\n".join(lines) + "\n")
+            calls.save(self.out, step.name, lines, number)
         self.tools.close()
         return self.outputs
 
@@ -89,9 +85,10 @@ class Session:
             with open(os.path.join(self.files, name), "w") as f:
                 f.write(content)
         run = self.tools.run_alone if step.alone else self.tools.run
-        text = run(step.tool, [self.fill(str(a)) for a in step.args], step.stdin, step.timeout).text()
-        lines = java.comparable(step, self.masked(text), self.cluster.node(1))
-        return lines
+        args = [self.fill(str(a)) for a in step.args]
+        text = run(step.tool, args, step.stdin, step.timeout).text()
+        calls.let_settle(args, self.cluster)
+        return calls.comparable(step, self.masked(text), self.cluster.node(1))
 
     def fill(self, text):
         for name, value in (("{bootstrap}", self.cluster.bootstrap), ("{controllers}", self.cluster.controllers), ("{work}", self.files)):
@@ -123,14 +120,6 @@ def session(cluster, only):
         print(f"# {cluster.name}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def remembered(path):
-    try:
-        with open(path) as f:
-            return json.load(f)
-    except OSError:
-        return None
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--only", help="only the tools' steps whose name matches this regular expression (they may need others)")
@@ -139,17 +128,12 @@ def main():
     a = ap.parse_args()
     os.makedirs(WORK, exist_ok=True)
     jars.fetch()
-    rules = java.load_rules(ALLOW)
+    rules = differences.load_rules(ALLOW)
     run = checks.Checks()
     if a.part != "scenarios":
-        kept = os.path.join(WORK, "reference.json")
-        reference = remembered(kept) if a.reference == "keep" else None
-        if reference is None:
-            reference, _ = session(nodes.kafka(WORK, steps.SETTINGS), a.only)
-            with open(kept, "w") as f:
-                json.dump(reference, f)
+        reference = differences.reference(WORK, a.reference == "keep", lambda: session(nodes.kafka(WORK, steps.SETTINGS), a.only)[0])
         subject, took = session(nodes.subject(WORK, steps.SETTINGS), a.only)
-        java.check_all_same(run, reference, subject, took, rules)
+        differences.check_all_same(run, reference, subject, took, rules)
     if a.part != "session":
         scenarios.run(run, nodes.subject(WORK, steps.SETTINGS))
     run.finish()

@@ -8,7 +8,8 @@ what is due.
 import json
 import re
 
-from compat.java.session import Step, log_dirs_shape
+from compat.common.calls import Step
+from compat.java.session import log_dirs_shape
 
 # Internal topics as small as they go, leaders that change only when they are told to, and broker sessions of seconds.
 SETTINGS = {

@@ -13,11 +13,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "java"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from compat.common import brokers, checks, jars, librdkafka, paths, tools  # noqa: E402
-from compat.java import run as java  # noqa: E402
+from compat.common import brokers, calls, checks, differences, jars, librdkafka, paths, tools  # noqa: E402
 
 import members  # noqa: E402
 import scenarios  # noqa: E402
@@ -72,23 +70,12 @@ class Session:
             self.broker.stop()
             self.broker.start()
         elif not self.only or re.search(self.only, step.name):
-            self.keep(number, step.name, self.tool(step))
+            self.keep(number, step.name, calls.perform(step, self.broker, self.tools, self.files))
             self.took[step.name] = time.monotonic() - began
-
-    def tool(self, step):
-        for name, content in (step.prepare or {}).items():
-            with open(os.path.join(self.files, name), "w") as f:
-                f.write(content)
-        args = [java.fill(a, self.broker, self.files) for a in step.args]
-        run = self.tools.run_alone if step.alone else self.tools.run
-        text = run(step.tool, args, step.stdin, step.timeout).text()
-        java.let_settle(args, self.broker)
-        return java.comparable(step, text, self.broker)
 
     def keep(self, number, name, lines):
         self.outputs[name] = lines
-        with open(os.path.join(self.out, f"{number:03}-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)[:80]}.txt"), "w") as f:
-            f.write("\n".join(lines) + "\n")
+        calls.save(self.out, name, lines, number)
 
 
 def session(broker, only):
@@ -111,18 +98,14 @@ def main():
     ap.add_argument("--scenario", help="only the scenarios whose name matches this regular expression")
     ap.add_argument("--reference", choices=("run", "keep"), default="run", help="keep: what Apache Kafka printed the last time")
     a = ap.parse_args()
-    rules = java.load_rules(ALLOW)
+    rules = differences.load_rules(ALLOW)
     os.makedirs(WORK, exist_ok=True)
     jars.fetch()
     run = checks.Checks()
     if a.part != "scenarios":
-        kept = os.path.join(WORK, "reference.json")
-        reference = remembered(kept) if a.reference == "keep" else None
-        if reference is None:
-            reference, _ = session(brokers.Kafka(WORK, steps.SETTINGS), a.only)
-            remember(kept, reference)
+        reference = differences.reference(WORK, a.reference == "keep", lambda: session(brokers.Kafka(WORK, steps.SETTINGS), a.only)[0])
         subject, took = session(brokers.subject(WORK, steps.SETTINGS), a.only)
-        java.check_all_same(run, reference, subject, took, rules)
+        differences.check_all_same(run, reference, subject, took, rules)
     if a.part != "session":
         librdkafka.library()
         broker = brokers.subject(WORK, steps.SETTINGS)
@@ -132,21 +115,6 @@ def main():
         finally:
             broker.stop()
     run.finish()
-
-
-def remember(path, outputs):
-    import json
-    with open(path, "w") as f:
-        json.dump(outputs, f)
-
-
-def remembered(path):
-    import json
-    try:
-        with open(path) as f:
-            return json.load(f)
-    except OSError:
-        return None
 
 
 if __name__ == "__main__":

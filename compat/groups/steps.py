@@ -7,7 +7,8 @@ are waited for, brokers that are stopped and started, and looks into `__consumer
 import json
 import re
 
-from compat.java.session import T0, Step
+from compat.common.calls import Step
+from compat.java.session import T0
 
 # The settings of both brokers: short waits, so that a session takes minutes.
 SETTINGS = {

@@ -8,6 +8,8 @@ in groups that build on each other from top to bottom; every step has a name of 
 
 import json
 
+from compat.common.calls import Step
+
 # The broker settings of both brokers, beside the addresses and the data folder.
 SETTINGS = {
     "num.partitions": "2",
@@ -18,18 +20,6 @@ SETTINGS = {
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 T0 = 1_700_000_000_000  # the first timestamp of records whose every byte is fixed
-
-
-class Step:
-    def __init__(self, name, tool, args, stdin="", sort=False, masks=(), shape=None, timeout=60, prepare=None,
-                 alone=False):
-        self.name, self.tool, self.args, self.stdin = name, tool, args, stdin
-        self.sort = sort          # the tool prints in the order of a hash map
-        self.masks = masks        # extra (pattern, replacement) pairs
-        self.shape = shape        # a function from text to text, after the masks
-        self.timeout = timeout
-        self.alone = alone        # in a JVM of its own: its last words come from a shutdown hook
-        self.prepare = prepare    # {file name: content} written to {work} before the step
 
 
 class Restart:

@@ -6,7 +6,6 @@ client that may do little. Last, that a refusal is a line of the audit in Kafka'
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import re
@@ -18,23 +17,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
 sys.path.insert(0, HERE)
 
-from compat.common import checks, jars, paths, schema, secured, tools  # noqa: E402
+from compat.common import calls, checks, differences, jars, schema, secured, tools  # noqa: E402
 import java_walk  # noqa: E402
 import sides  # noqa: E402
 import tooling  # noqa: E402
 import walk  # noqa: E402
 
 WORK = os.path.join(HERE, "work", str(os.getpid()))
-
-
-def module(name, path):
-    """The lines of tools are compared as those of compat/java are."""
-    sys.path.insert(0, os.path.dirname(path))
-    spec = importlib.util.spec_from_file_location(name, path)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    sys.path.remove(os.path.dirname(path))
-    return found
 
 
 def ask(side, case, version):
@@ -72,9 +61,7 @@ def run_walk(c, pair, only):
 
 
 def run_tools(c, pair, only):
-    java = module("java_run", os.path.join(paths.JAVA, "run.py"))
-    rules = java.load_rules(os.path.join(HERE, "differences.allow"))
-    java.WORK = WORK
+    rules = differences.load_rules(os.path.join(HERE, "differences.allow"))
     box, said = tools.Tools(WORK), []
     for step in tooling.steps():
         if step.allow is not None:
@@ -83,10 +70,9 @@ def run_tools(c, pair, only):
             time.sleep(0.3)
         if only and not re.search(only, step.name):
             continue
-        printed = [java.run_step(step, side.broker, box) for side in pair]
+        printed = [calls.perform(step, side.broker, box, WORK) for side in pair]
         said += printed[1]
-        bad, _ = java.compare(step.name, printed[0], printed[1], rules)
-        c.check("tool: " + step.name, not bad, "\n     ".join(bad))
+        differences.check_same(c, "tool: " + step.name, *printed, rules)
     box.close()
     if not only:
         # That both printed the same could also mean that neither did anything.

@@ -3,16 +3,17 @@
 The tools come from sides.HERE. `allow` before a step is what that host may do from then on, beside what the broker needs.
 """
 
+from compat.common import calls
 from sides import CLUSTER
 
 BROKERS_OWN = [f"ALL CLUSTER {CLUSTER}"]
 BROKERS_LEAST = [f"CLUSTER_ACTION CLUSTER {CLUSTER}"]
 
 
-class Step:
-    def __init__(self, name, tool, *args, stdin="", allow=None, sort=False, timeout=40, masks=()):
-        self.name, self.tool, self.args, self.stdin, self.allow = name, tool, list(args), stdin, allow
-        self.sort, self.timeout, self.masks, self.shape, self.prepare, self.alone = sort, timeout, (*MASKS, *masks), None, None, False
+class Step(calls.Step):
+    def __init__(self, name, tool, *args, allow=None, masks=(), timeout=40, **more):
+        super().__init__(name, tool, list(args), masks=(*MASKS, *masks), timeout=timeout, **more)
+        self.allow = allow
 
 
 MASKS = (

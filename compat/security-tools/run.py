@@ -15,10 +15,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "java"))
 
-from compat.common import brokers, checks, jars, paths, tools  # noqa: E402
-from compat.java import run as java  # noqa: E402
+from compat.common import brokers, calls, checks, differences, jars, paths, tools  # noqa: E402
 
 sys.path.insert(0, HERE)
 import steps  # noqa: E402
@@ -41,14 +39,8 @@ def session(broker, only):
         for number, step in enumerate(steps.steps()):
             if only and not re.search(only, step.name):
                 continue
-            args = [java.fill(a, broker, files) for a in step.args]
-            lines = java.comparable(step, box.run(step.tool, args, step.stdin, step.timeout).text(), broker)
-            if not broker.alive():
-                raise SystemExit(f"{broker.name} died in step {step.name!r}:\n{broker.log_tail()}")
-            java.let_settle(args, broker)
-            outputs[step.name] = lines
-            with open(os.path.join(out, f"{number:03}-{re.sub(r'[^A-Za-z0-9.-]+', '-', step.name)[:80]}.txt"), "w") as f:
-                f.write("\n".join(lines) + "\n")
+            outputs[step.name] = lines = calls.perform(step, broker, box, files)
+            calls.save(out, step.name, lines, number)
         box.close()
     finally:
         box.close(kill=True)
@@ -99,7 +91,7 @@ def storage(run, rules):
             if fresh:
                 tool.clean()
             lines.append(tool.run([tool.properties if a == "{properties}" else a for a in args]))
-        java.check_same(run, f"storage {name}", *lines, rules)
+        differences.check_same(run, f"storage {name}", *lines, rules)
     dumps = []
     for tool in (theirs, ours):
         tool.clean()
@@ -119,13 +111,13 @@ def main():
     a = ap.parse_args()
     os.makedirs(WORK, exist_ok=True)
     jars.fetch()
-    rules = java.load_rules(ALLOW)
+    rules = differences.load_rules(ALLOW)
     run = checks.Checks()
     if a.part != "storage":
         reference = session(brokers.Kafka(WORK, steps.SETTINGS), a.only)
         subject = session(brokers.subject(WORK, steps.SETTINGS), a.only)
         for name, lines in reference.items():
-            java.check_same(run, name, lines, subject.get(name, ["no such step"]), rules)
+            differences.check_same(run, name, lines, subject.get(name, ["no such step"]), rules)
     if a.part != "session":
         storage(run, rules)
     run.finish()

@@ -1,6 +1,6 @@
 """What the tools are asked: users with SCRAM credentials, quotas, delegation tokens, and how directories are formatted."""
 
-from compat.java.session import Step
+from compat.common.calls import Step
 
 SETTINGS = {
     "num.partitions": "1",

@@ -7,7 +7,6 @@ Lines that differ must be on the list `differences.allow`, each with its reason.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -15,11 +14,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "java"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from compat.common import brokers, checks, jars, tools  # noqa: E402
-from compat.java import run as java  # noqa: E402
+from compat.common import brokers, calls, checks, differences, jars, tools  # noqa: E402
 
 import clients  # noqa: E402
 import raw  # noqa: E402
@@ -100,7 +97,7 @@ class Session:
         scenario(stage)
         for who in stage.made:
             self.producers[kind].ask("close", who)
-        return java.comparable(Masks(name, masks), "\n".join(stage.lines), self.broker)
+        return calls.comparable(Masks(name, masks), "\n".join(stage.lines), self.broker)
 
     def restart(self, how):
         (self.broker.kill9 if how.startswith("killed") else self.broker.stop)()
@@ -118,11 +115,7 @@ class Session:
                 self.keep(f"hanging transaction {number}", lambda s=step: s.perform(self.broker))
             else:
                 step = step.step() if isinstance(step, tool_steps.Verification) else step
-                self.keep(step.name, lambda s=step: self.tool(s))
-
-    def tool(self, step):
-        args = [java.fill(a, self.broker, self.out) for a in step.args]
-        return java.comparable(step, self.tools.run(step.tool, args, step.stdin, step.timeout).text(), self.broker)
+                self.keep(step.name, lambda s=step: calls.perform(s, self.broker, self.tools, self.out))
 
     def keep(self, name, lines):
         began = time.monotonic()
@@ -130,8 +123,7 @@ class Session:
         if not self.broker.alive():
             raise SystemExit(f"{self.broker.name} died in {name!r}:\n{self.broker.log_tail()}")
         self.took[name] = time.monotonic() - began
-        with open(os.path.join(self.out, re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:90] + ".txt"), "w") as f:
-            f.write("\n".join(lines) + "\n")
+        calls.save(self.out, name, lines)
 
 
 def session(broker, options):
@@ -158,21 +150,16 @@ def main():
     ap.add_argument("--verbose", action="store_true", help="print every step of the raw scripts with both answers")
     ap.add_argument("--reference", choices=("run", "keep"), default="run", help="keep: what Apache Kafka printed the last time")
     options = ap.parse_args()
-    rules = java.load_rules(ALLOW)
+    rules = differences.load_rules(ALLOW)
     os.makedirs(WORK, exist_ok=True)
     jars.fetch()
     run = checks.Checks()
     if options.part != "requests":
-        kept = os.path.join(WORK, "reference.json")
-        if options.reference == "keep" and os.path.exists(kept):
-            with open(kept) as f:
-                reference = {name: lines for name, lines in json.load(f).items() if not options.only or re.search(options.only, name)}
-        else:
-            reference, _ = session(brokers.Kafka(WORK, SETTINGS), options)
-            with open(kept, "w") as f:
-                json.dump(reference, f)
+        reference = differences.reference(WORK, options.reference == "keep", lambda: session(brokers.Kafka(WORK, SETTINGS), options)[0])
+        if options.only:
+            reference = {name: lines for name, lines in reference.items() if re.search(options.only, name)}
         subject, took = session(brokers.subject(WORK, SETTINGS), options)
-        java.check_all_same(run, reference, subject, took, rules)
+        differences.check_all_same(run, reference, subject, took, rules)
     if options.part != "session" and not options.only:
         raw.run(run, SETTINGS, options.raw, options.sequences, options.seed, options.verbose)
     run.finish()

@@ -3,7 +3,7 @@
 import time
 
 from compat.common import jars, schema, sides, wire
-from compat.java.session import Step
+from compat.common.calls import Step
 
 # Widths of columns; how long a transaction has been going on, which comes after its begin; times.
 COLUMNS = [(r"(?<=\S)[ \t]+", " "), (r"(?m) $", "")]

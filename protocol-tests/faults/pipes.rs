@@ -22,7 +22,8 @@ pub(crate) const PIPES: [(&str, &str, [&str; 2]); 2] =
     [("copiers-classic", "classic", ["copy-a", "copy-b"]), ("copiers-consumer", "consumer", ["copy-c", "copy-d"])];
 const COPIERS: usize = 2;
 const SOON: Duration = Duration::from_secs(10);
-/// Longer than all that a transaction may take together.
+/// Longer than all that a transaction may take together. librdkafka's `send_offsets_to_transaction` may wait for ever where the
+/// group's coordinator went away, whatever time it was given (its issues 5456 and 5511).
 const HANGS: Duration = Duration::from_secs(60);
 
 type Member = BaseConsumer<Membership>;

@@ -107,7 +107,7 @@ fn pipelined_requests_are_answered_in_their_order_also_when_a_fetch_waits_betwee
     };
     push(client.frame(12, &produce("t", 0, -1, &batch(&["a"]))));
     // Waits for a record that never comes.
-    push(client.frame(12, &fetch("other", 0, 0, 700)));
+    push(client.frame(12, &fetch("other", 0, 0, 4000)));
     push(client.frame(12, &produce("t", 0, -1, &batch(&["b"]))));
     push(client.frame(12, &MetadataRequest::default()));
     push(client.frame(12, &produce("t", 0, 1, &batch(&["c"]))));
@@ -119,14 +119,14 @@ fn pipelined_requests_are_answered_in_their_order_also_when_a_fetch_waits_betwee
     };
     let (id, offset) = produced(client.receive::<ProduceRequest>(12));
     assert_eq!(offset, 0);
-    assert!(begun.elapsed() < Duration::from_millis(650), "an answer that is ready waited for a later request");
+    assert!(begun.elapsed() < Duration::from_millis(3900), "an answer that is ready waited for a later request");
     seen.push(id);
     // Meanwhile the second batch is there: requests behind the fetch were placed, and only their answers wait.
     let mut reader = Client::connect(&_broker.bootstrap());
     eventually("the second batch", || reader.fetch("t", 0, 0).high_watermark >= 2);
-    assert!(begun.elapsed() < Duration::from_millis(650), "what came after a waiting fetch was not placed");
+    assert!(begun.elapsed() < Duration::from_millis(3900), "what came after a waiting fetch was not placed");
     let (id, answer) = client.receive::<FetchRequest>(12);
-    assert!(begun.elapsed() >= Duration::from_millis(690), "the fetch did not wait");
+    assert!(begun.elapsed() >= Duration::from_millis(3990), "the fetch did not wait");
     assert!(answer.responses[0].partitions[0].records.as_ref().is_none_or(|records| records.is_empty()));
     seen.push(id);
     let (id, offset) = produced(client.receive::<ProduceRequest>(12));
@@ -244,7 +244,7 @@ fn a_connection_without_traffic_is_closed_after_connections_max_idle_ms() {
     let broker = Broker::with(&["connections.max.idle.ms=700"]);
     let begun = Instant::now();
     Client::connect(&broker.bootstrap()).assert_closed("a connection that never said anything");
-    assert!(begun.elapsed() >= Duration::from_millis(690));
+    assert!(begun.elapsed() >= Duration::from_millis(3990));
     let mut client = Client::connect(&broker.bootstrap());
     for _ in 0..5 {
         std::thread::sleep(Duration::from_millis(300));

@@ -95,6 +95,7 @@ pub mod sasl_authenticate;
 pub mod sasl_handshake;
 pub mod share_group_describe;
 pub mod share_group_heartbeat;
+pub mod share_state;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
@@ -149,6 +150,10 @@ pub struct Context {
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
+    /// Keeps deliveries of share groups: of those that are coordinated here.
+    pub share_states: Arc<crate::share::ShareCoordinator>,
+    /// Asks whoever keeps them.
+    pub persister: Arc<crate::share::Persister>,
     /// Who may do what; `None`: everybody may do everything (`authorizer.class.name` is not set).
     pub authorizer: Option<Arc<Authorizer>>,
 }
@@ -596,7 +601,12 @@ apis! {
     ]
     without a throttle time: [
         Broker:
-            write_txn_markers::WriteTxnMarkers;
+            write_txn_markers::WriteTxnMarkers,
+            share_state::InitializeShareGroupState,
+            share_state::ReadShareGroupState,
+            share_state::WriteShareGroupState,
+            share_state::DeleteShareGroupState,
+            share_state::ReadShareGroupStateSummary;
         Both:
             sasl_handshake::SaslHandshake,
             sasl_authenticate::SaslAuthenticate;

@@ -1,6 +1,6 @@
 //! Broker keys: Share groups.
 
-use super::broker_keys::reasons::{JAVA, PURGATORY, SHARE};
+use super::broker_keys::reasons::{JAVA, POOLS, PURGATORY, UNDELAYED};
 use super::key::{Check, Key};
 use super::value::Type::{Int, List, Short, String};
 
@@ -166,58 +166,51 @@ pub(super) const KEYS: &[Key] = &[
         Some("50"),
         "Partitions of the share state topic; must not change later.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "share.coordinator.state.topic.replication.factor",
         Short,
         Some("3"),
-        "Replicas of the share state topic.",
+        "Replicas of the share state topic; unless it is set, 1 for a node alone.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "share.coordinator.state.topic.min.isr",
         Short,
         Some("2"),
-        "In-sync replicas that a write to the share state topic needs.",
+        "In-sync replicas that a write to the share state topic needs; unless it is set, 1 for a node alone.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "share.coordinator.state.topic.segment.bytes",
         Int,
         Some("104857600"),
         "Segment size of the share state topic.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new("share.coordinator.threads", Int, Some("1"), "Threads of the share coordinator.")
         .check(Check::AtLeast(1))
-        .no_effect(SHARE),
+        .no_effect(POOLS),
     Key::new(
         "share.coordinator.snapshot.update.records.per.snapshot",
         Int,
         Some("500"),
         "Updates between two snapshots of a share partition's state.",
     )
-    .check(Check::Between(0, 500))
-    .no_effect(SHARE),
+    .check(Check::Between(0, 500)),
     Key::new(
         "share.coordinator.load.buffer.size",
         Int,
         Some("5242880"),
         "Bytes read at once when share state is loaded.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "share.coordinator.state.topic.compression.codec",
         Int,
         Some("0"),
         "Compression of the share state topic, by Kafka's number.",
-    )
-    .no_effect(SHARE),
+    ),
     Key::new(
         "share.coordinator.append.linger.ms",
         Int,
@@ -225,15 +218,14 @@ pub(super) const KEYS: &[Key] = &[
         "How long a write of share state waits for company.",
     )
     .check(Check::AtLeast(-1))
-    .no_effect(SHARE),
+    .no_effect(UNDELAYED),
     Key::new(
         "share.coordinator.write.timeout.ms",
         Int,
         Some("5000"),
         "How long a write of share state may wait for its replicas.",
     )
-    .check(Check::AtLeast(1))
-    .no_effect(SHARE),
+    .check(Check::AtLeast(1)),
     Key::new(
         "share.coordinator.state.topic.prune.interval.ms",
         Int,
@@ -241,8 +233,7 @@ pub(super) const KEYS: &[Key] = &[
         "How often share state that is no longer needed is removed.",
     )
     .check(Check::AtLeast(1))
-    .internal()
-    .no_effect(SHARE),
+    .internal(),
     Key::new(
         "share.coordinator.cold.partition.snapshot.interval.ms",
         Int,
@@ -250,8 +241,7 @@ pub(super) const KEYS: &[Key] = &[
         "How often share partitions without traffic get a snapshot.",
     )
     .check(Check::AtLeast(1))
-    .internal()
-    .no_effect(SHARE),
+    .internal(),
     Key::new(
         "share.coordinator.cached.buffer.max.bytes",
         Int,
@@ -260,5 +250,5 @@ pub(super) const KEYS: &[Key] = &[
     )
     .check(Check::AtLeast(524_288))
     .cluster_wide()
-    .no_effect(SHARE),
+    .no_effect(UNDELAYED),
 ];

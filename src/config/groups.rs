@@ -10,9 +10,6 @@ use std::time::Duration;
 /// The assignors that are known (`GroupCoordinatorConfig.CONSUMER_GROUP_BUILTIN_ASSIGNORS`).
 const ASSIGNORS: [&str; 2] = ["uniform", "range"];
 
-/// The number of the last compression that Kafka knows (`CompressionType`).
-const COMPRESSION_MAX: i64 = 4;
-
 pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
     let protocols = read.list("group.coordinator.rebalance.protocols");
     let has = |name: &str| protocols.iter().any(|protocol| protocol.eq_ignore_ascii_case(name));
@@ -27,13 +24,6 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
             "group.consumer.assignors names {unknown:?}, and Klamm cannot load Java classes: name uniform, range or both."
         )));
     }
-    let compression = read.long("offsets.topic.compression.codec");
-    let offsets_compression = i8::try_from(compression).ok().filter(|_| (0..=COMPRESSION_MAX).contains(&compression));
-    let Some(offsets_compression) = offsets_compression else {
-        return Err(ConfigError::new(format!(
-            "offsets.topic.compression.codec is {compression}: write 0 (none), 1 (gzip), 2 (snappy), 3 (lz4) or 4 (zstd)."
-        )));
-    };
     let minutes = u64::try_from(read.long("offsets.retention.minutes")).unwrap_or_default();
     let policy = read.text("group.consumer.migration.policy").to_ascii_lowercase();
     let assignment_min = read.ms("group.consumer.min.assignment.interval.ms");
@@ -42,7 +32,7 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
         offsets_partitions: read.int("offsets.topic.num.partitions"),
         offsets_replication_factor: read.replicas("offsets.topic.replication.factor"),
         offsets_segment_bytes: read.int("offsets.topic.segment.bytes"),
-        offsets_compression,
+        offsets_compression: read.compression("offsets.topic.compression.codec")?,
         offsets_load_bytes: read.size("offsets.load.buffer.size"),
         offset_metadata_bytes_max: read.size("offset.metadata.max.bytes"),
         offsets_retention: Duration::from_secs(minutes.saturating_mul(60)),

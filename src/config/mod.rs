@@ -36,6 +36,7 @@ mod properties;
 mod quorum;
 pub mod security;
 pub mod settings;
+mod share_state;
 mod several;
 mod share;
 mod startup;

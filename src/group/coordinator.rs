@@ -12,7 +12,7 @@ use super::request::{
 };
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
-use crate::coordinator::{Host, Limits, Runtime, partition_for};
+use crate::coordinator::{Host, Limits, Runtime, for_clients, partition_for};
 use crate::metadata::Store;
 use crate::metrics::{Count, Metrics};
 use crate::model::{
@@ -354,19 +354,13 @@ impl Host for Shards {
             load_bytes: settings.groups.offsets_load_bytes,
             // As a producer's batch: nothing larger can have come in.
             opened_bytes_max: settings.network.request_bytes_max,
-            compression: compression(settings.groups.offsets_compression),
+            compression: Compression::of(settings.groups.offsets_compression),
         }
     }
 
     fn run(runtime: &Arc<Runtime<Shards>>, shard: PartitionId, task: Task) {
         share::run(runtime, shard, task);
     }
-}
-
-/// `offsets.topic.compression.codec`, by the number that a batch carries.
-fn compression(codec: i8) -> Option<Compression> {
-    let all = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
-    all.into_iter().find(|compression| i8::try_from(compression.id()) == Ok(codec))
 }
 
 /// The error of an answer that is not one of the request's kind: the runtime's, or, for a machine that mixes answers up,
@@ -378,21 +372,6 @@ fn fault(api: &'static str, answer: Result<Reply, ErrorCode>) -> ErrorCode {
             tracing::error!(api, ?reply, "an answer to another request");
             ErrorCode::UNKNOWN_SERVER_ERROR
         }
-    }
-}
-
-/// What the log says, in the words of coordinators: whether to ask again or to look for the coordinator again.
-fn for_clients(error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::NETWORK_EXCEPTION => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::REQUEST_TIMED_OUT => {
-            ErrorCode::COORDINATOR_NOT_AVAILABLE
-        }
-        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::NOT_COORDINATOR,
-        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE | ErrorCode::INVALID_FETCH_SIZE => {
-            ErrorCode::UNKNOWN_SERVER_ERROR
-        }
-        other => other,
     }
 }
 

@@ -4,6 +4,9 @@
 //! coordinates that in `__share_group_state`. `partition` decides which records a member may take, and `session` what a
 //! member's fetches go over. Who is a member of a group is the business of the group coordinator.
 
+pub mod partition;
 pub mod persister;
+pub mod state;
 
 pub use persister::Persister;
+pub use state::ShareCoordinator;

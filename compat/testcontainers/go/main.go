@@ -23,6 +23,7 @@ func main() {
 	if err != nil {
 		log.Panic(err)
 	}
+	started := time.Since(began).Milliseconds()
 	brokers, err := container.Brokers(ctx)
 	if err != nil {
 		log.Panic(err)
@@ -44,7 +45,7 @@ func main() {
 			if string(record.Value) != "value" {
 				log.Panicf("%q came", record.Value)
 			}
-			fmt.Printf("ok Run in %d ms\n", time.Since(began).Milliseconds())
+			fmt.Printf("ok Run in %d ms, of which the start %d\n", time.Since(began).Milliseconds(), started)
 			return
 		}
 	}

@@ -3,9 +3,9 @@
 use super::{
     ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, TargetValue, WithEpochs, kind,
 };
-use crate::coordinator::Written;
+use crate::coordinator::{Fields, Written};
 use crate::group::request::Assignment;
-use crate::model::{TimestampMs, TopicName};
+use crate::model::TimestampMs;
 
 impl Record {
     /// The record as 4.3 writes it.
@@ -117,7 +117,7 @@ fn member(value: &MemberValue) -> Vec<u8> {
     fields.i32(value.rebalance_timeout_ms);
     fields.nullable(value.assignor.as_deref());
     fields.tagged(value.classic.as_ref().map(|classic| {
-        let mut inner = Fields { out: Vec::new(), flexible: true };
+        let mut inner = Fields::nested();
         // A struct that may be null says first whether it is.
         inner.out.push(1);
         inner.i32(classic.session_timeout_ms);
@@ -143,7 +143,7 @@ pub(super) fn target(value: &TargetValue) -> Vec<u8> {
 
 pub(super) fn target_member(value: &Assignment) -> Vec<u8> {
     let mut fields = Fields::flexible(0);
-    fields.assignment(value);
+    assignment(&mut fields, value);
     fields.tagged(None);
     fields.out
 }
@@ -153,8 +153,8 @@ fn current(value: &CurrentValue) -> Vec<u8> {
     fields.i32(value.epoch.0);
     fields.i32(value.previous_epoch.0);
     fields.out.push(value.state as i8 as u8);
-    fields.with_epochs(&value.assigned);
-    fields.with_epochs(&value.pending_revocation);
+    with_epochs(&mut fields, &value.assigned);
+    with_epochs(&mut fields, &value.pending_revocation);
     fields.tagged(None);
     fields.out
 }
@@ -168,119 +168,23 @@ fn regex(value: &RegexValue) -> Vec<u8> {
     fields.out
 }
 
-/// Bytes that grow field by field, in the encoding before or since flexible versions.
-pub(super) struct Fields {
-    pub(super) out: Vec<u8>,
-    flexible: bool,
+pub(super) fn assignment(fields: &mut Fields, assignment: &Assignment) {
+    fields.count(assignment.len());
+    for (topic, partitions) in assignment {
+        fields.raw(topic.0.as_bytes());
+        fields.ints(partitions.iter().map(|partition| partition.0));
+        fields.tagged(None);
+    }
 }
 
-impl Fields {
-    fn key(kind: i16, names: &[&str]) -> Fields {
-        let mut key = Fields::plain(kind);
-        for name in names {
-            key.string(name);
-        }
-        key
-    }
-
-    fn plain(version: i16) -> Fields {
-        Fields { out: version.to_be_bytes().to_vec(), flexible: false }
-    }
-
-    pub(super) fn flexible(version: i16) -> Fields {
-        Fields { out: version.to_be_bytes().to_vec(), flexible: true }
-    }
-
-    pub(super) fn i32(&mut self, value: i32) {
-        self.out.extend_from_slice(&value.to_be_bytes());
-    }
-
-    pub(super) fn i64(&mut self, value: i64) {
-        self.out.extend_from_slice(&value.to_be_bytes());
-    }
-
-    fn uvarint(&mut self, mut value: u32) {
-        while value >= 0x80 {
-            self.out.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.push(value as u8);
-    }
-
-    pub(super) fn string(&mut self, text: &str) {
-        // Whatever comes here came in a request, whose strings are no longer than this. Were one, a record that is cut
-        // is better than one that nobody can read.
-        let cut = (0..=text.len().min(i16::MAX as usize)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let text = text.get(..cut).unwrap_or_default().as_bytes();
-        if self.flexible {
-            self.uvarint(text.len() as u32 + 1);
-        } else {
-            self.out.extend_from_slice(&(text.len() as i16).to_be_bytes());
-        }
-        self.out.extend_from_slice(text);
-    }
-
-    pub(super) fn nullable(&mut self, text: Option<&str>) {
-        match text {
-            Some(text) => self.string(text),
-            None if self.flexible => self.out.push(0),
-            None => self.out.extend_from_slice(&(-1i16).to_be_bytes()),
-        }
-    }
-
-    /// The number of elements of an array, or of bytes: both are written alike.
-    pub(super) fn count(&mut self, n: usize) {
-        if self.flexible {
-            self.uvarint(n as u32 + 1);
-        } else {
-            self.i32(n as i32);
-        }
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.count(bytes.len());
-        self.out.extend_from_slice(bytes);
-    }
-
-    pub(super) fn ints(&mut self, values: impl ExactSizeIterator<Item = i32>) {
-        self.count(values.len());
-        values.for_each(|value| self.i32(value));
-    }
-
-    pub(super) fn topics(&mut self, topics: &[TopicName]) {
-        self.count(topics.len());
-        topics.iter().for_each(|topic| self.string(topic.as_str()));
-    }
-
-    pub(super) fn assignment(&mut self, assignment: &Assignment) {
-        self.count(assignment.len());
-        for (topic, partitions) in assignment {
-            self.out.extend_from_slice(topic.0.as_bytes());
-            self.ints(partitions.iter().map(|partition| partition.0));
-            self.tagged(None);
-        }
-    }
-
-    fn with_epochs(&mut self, assignment: &WithEpochs) {
-        self.count(assignment.len());
-        for (topic, partitions) in assignment {
-            self.out.extend_from_slice(topic.0.as_bytes());
-            self.ints(partitions.keys().map(|partition| partition.0));
-            let mut epochs = Fields { out: Vec::new(), flexible: true };
-            epochs.ints(partitions.values().map(|epoch| epoch.0));
-            self.tagged(Some(epochs.out));
-        }
-    }
-
-    /// The section of tagged fields, which has the field with tag 0 or none.
-    pub(super) fn tagged(&mut self, zero: Option<Vec<u8>>) {
-        match zero {
-            None => self.out.push(0),
-            Some(field) => {
-                self.out.extend_from_slice(&[1, 0]);
-                self.uvarint(field.len() as u32);
-                self.out.extend_from_slice(&field);
-            }
-        }
+/// Partitions of topics, each with an epoch, which is a tagged field.
+fn with_epochs(fields: &mut Fields, assignment: &WithEpochs) {
+    fields.count(assignment.len());
+    for (topic, partitions) in assignment {
+        fields.raw(topic.0.as_bytes());
+        fields.ints(partitions.keys().map(|partition| partition.0));
+        let mut epochs = Fields::nested();
+        epochs.ints(partitions.values().map(|epoch| epoch.0));
+        fields.tagged(Some(epochs.out));
     }
 }

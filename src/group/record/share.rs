@@ -1,8 +1,9 @@
 //! The records of share groups (types 10 to 15).
 
 use super::decode::{Read, array, owned, target_member, topics};
-use super::encode::{Fields, target, target_member as put_target_member};
+use super::encode::{assignment, target, target_member as put_target_member};
 use super::{GroupValue, MemberState, TargetValue};
+use crate::coordinator::Fields;
 use crate::group::request::Assignment;
 use crate::model::{GroupEpoch, MemberId, PartitionId, TopicId, TopicName};
 use crate::wire::reader::{Reader, Width};
@@ -118,8 +119,8 @@ impl ShareRecord {
                 let mut fields = Fields::flexible(0);
                 fields.i32(value.epoch.0);
                 fields.i32(value.previous_epoch.0);
-                fields.out.push(value.state as i8 as u8);
-                fields.assignment(&value.assigned);
+                fields.i8(value.state as i8);
+                assignment(&mut fields, &value.assigned);
                 fields.tagged(None);
                 fields.out
             }),
@@ -128,7 +129,7 @@ impl ShareRecord {
                 for topics in [&value.initializing, &value.initialized] {
                     fields.count(topics.len());
                     for (id, topic) in topics {
-                        fields.out.extend_from_slice(id.0.as_bytes());
+                        fields.raw(id.0.as_bytes());
                         fields.string(topic.name.as_str());
                         fields.ints(topic.partitions.iter().map(|partition| partition.0));
                         fields.tagged(None);
@@ -136,7 +137,7 @@ impl ShareRecord {
                 }
                 fields.count(value.deleting.len());
                 for (id, name) in &value.deleting {
-                    fields.out.extend_from_slice(id.0.as_bytes());
+                    fields.raw(id.0.as_bytes());
                     fields.string(name.as_str());
                     fields.tagged(None);
                 }
@@ -214,5 +215,4 @@ fn states(r: &mut Reader<'_>) -> Read<ShareStatesValue> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

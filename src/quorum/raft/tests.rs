@@ -308,15 +308,20 @@ struct Cluster {
     stores: BTreeMap<i32, Arc<Store>>,
     /// Who decided in which epoch.
     led: Arc<Mutex<BTreeMap<LeaderEpoch, NodeId>>>,
+    fetch: Duration,
 }
 
-const FETCH: Duration = Duration::from_millis(400);
+/// For so long a node hears of no leader before it wants to be one.
+const RESTLESS: Duration = Duration::from_millis(400);
+/// Long enough that a busy machine deposes nobody whom the test did not mean.
+const CALM: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Cluster {
-    async fn start(seed: u64) -> Cluster {
+    async fn start(seed: u64, fetch: Duration) -> Cluster {
         let net = Arc::new(Net { state: Mutex::new(seed), ..Net::default() });
         let disks = (1..=3).map(|id| (id, SimFs::new())).collect();
-        let mut cluster = Cluster { net, disks, stores: BTreeMap::new(), led: Arc::default() };
+        let mut cluster = Cluster { net, disks, stores: BTreeMap::new(), led: Arc::default(), fetch };
         for id in 1..=3 {
             cluster.begin(id).await;
         }
@@ -325,7 +330,7 @@ impl Cluster {
 
     async fn begin(&mut self, id: i32) {
         let transport = Arc::new(From(id, Arc::clone(&self.net)));
-        let (quorum, store) = join(&self.disks[&id], id, transport, FETCH).await;
+        let (quorum, store) = join(&self.disks[&id], id, transport, self.fetch).await;
         let (mut leadership, led) = (quorum.leadership(), Arc::clone(&self.led));
         tokio::spawn(async move {
             while leadership.changed().await.is_ok() {
@@ -368,6 +373,12 @@ impl Cluster {
         None
     }
 
+    /// Proposes until it is committed, again where nobody knows whether it was.
+    async fn must_commit(&self, key: &str, value: i64) {
+        let committed = async { while !matches!(self.commit(key, value).await, Some(Ok(()))) {} };
+        tokio::time::timeout(PATIENCE, committed).await.expect("nothing is committed any more");
+    }
+
     /// Waits until every node has `key`.
     async fn everywhere(&self, key: &str, value: i64) {
         for _ in 0..1000 {
@@ -386,8 +397,8 @@ impl Cluster {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_agree_and_go_on_without_the_one_that_led() {
-    let mut cluster = Cluster::start(1).await;
-    cluster.commit("a", 1).await.unwrap().unwrap();
+    let mut cluster = Cluster::start(1, CALM).await;
+    cluster.must_commit("a", 1).await;
     cluster.everywhere("a", 1).await;
     let (leader, quorum) = cluster.active().unwrap();
     let description = quorum.describe().unwrap();
@@ -395,7 +406,7 @@ async fn three_nodes_agree_and_go_on_without_the_one_that_led() {
     let next = quorum.next_offset();
     drop(quorum);
     cluster.crash(leader, 7).await;
-    cluster.commit("b", 2).await.unwrap().unwrap();
+    cluster.must_commit("b", 2).await;
     let (other, quorum) = cluster.active().unwrap();
     assert!(other != leader && quorum.next_offset() > next, "{other} goes on after {leader}");
     // Offsets that were given out are those that the batches got.
@@ -407,41 +418,41 @@ async fn three_nodes_agree_and_go_on_without_the_one_that_led() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_away_for_long_takes_a_snapshot() {
-    let mut cluster = Cluster::start(2).await;
-    cluster.commit("a", 1).await.unwrap().unwrap();
+    let mut cluster = Cluster::start(2, CALM).await;
+    cluster.must_commit("a", 1).await;
     let (leader, _) = cluster.active().unwrap();
     let away = (1..=3).find(|id| *id != leader).unwrap();
     cluster.crash(away, 3).await;
     for n in 0..1300 {
-        cluster.commit("n", n).await.unwrap().unwrap();
+        cluster.must_commit("n", n).await;
     }
     let files = |disk: &SimFs| disk.shared().read_dir(&Path::new(DIR).join(LOG_DIR)).unwrap();
     assert!(files(&cluster.disks[&leader]).iter().any(|entry| entry.name.ends_with(".checkpoint")));
     cluster.begin(away).await;
     cluster.everywhere("n", 1299).await;
     assert!(files(&cluster.disks[&away]).iter().any(|entry| entry.name.ends_with(".checkpoint")), "it took a snapshot");
-    cluster.commit("n", 2000).await.unwrap().unwrap();
+    cluster.must_commit("n", 2000).await;
     cluster.everywhere("n", 2000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_lost_the_majority_stops_deciding() {
-    let cluster = Cluster::start(4).await;
-    cluster.commit("a", 1).await.unwrap().unwrap();
+    let cluster = Cluster::start(4, CALM).await;
+    cluster.must_commit("a", 1).await;
     let (leader, quorum) = cluster.active().unwrap();
     cluster.net.alone.lock().insert(leader);
-    let lost = tokio::time::timeout(FETCH * 5, async {
+    let lost = tokio::time::timeout(PATIENCE, async {
         quorum.leadership().wait_for(|now| now.term.is_none()).await.unwrap();
     });
     lost.await.expect("it goes on deciding");
-    cluster.commit("b", 2).await.unwrap().unwrap();
+    cluster.must_commit("b", 2).await;
     cluster.net.alone.lock().clear();
     cluster.everywhere("b", 2).await;
 }
 
 /// Crashes, a node alone, lost messages, drawn from a seed. What was answered as committed is there at the end, on every node.
 async fn faults(seed: u64) {
-    let mut cluster = Cluster::start(seed).await;
+    let mut cluster = Cluster::start(seed, RESTLESS).await;
     let net = Arc::clone(&cluster.net);
     let mut acked = Vec::new();
     for round in 0..12 {
@@ -471,7 +482,7 @@ async fn faults(seed: u64) {
         }
     }
     *net.lost_percent.lock() = 0;
-    cluster.commit("end", 1).await.expect("it leads again").unwrap();
+    cluster.must_commit("end", 1).await;
     cluster.everywhere("end", 1).await;
     assert!(acked.len() > 60, "seed {seed}: only {} of 120 were committed", acked.len());
     for (id, store) in &cluster.stores {
@@ -493,8 +504,8 @@ async fn nothing_committed_is_lost_whatever_crashes_and_whatever_messages_are_lo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_a_vote_follows_through_a_change_of_leaders() {
-    let mut cluster = Cluster::start(5).await;
-    cluster.commit("a", 1).await.unwrap().unwrap();
+    let mut cluster = Cluster::start(5, CALM).await;
+    cluster.must_commit("a", 1).await;
     let store = Arc::new(Store::default());
     let follower = Quorum::follow(crate::quorum::Follow {
         node: NodeId(9),
@@ -512,26 +523,29 @@ async fn a_node_without_a_vote_follows_through_a_change_of_leaders() {
     assert!(follower.term().is_none());
     let (leader, _) = cluster.active().unwrap();
     cluster.crash(leader, 1).await;
-    cluster.commit("b", 2).await.unwrap().unwrap();
+    cluster.must_commit("b", 2).await;
     cluster.begin(leader).await;
     cluster.stores.insert(9, store);
     cluster.everywhere("b", 2).await;
-    let (_, quorum) = cluster.active().unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let observers = quorum.describe().unwrap().observers;
-    assert_eq!(observers.iter().map(|observer| observer.node).collect::<Vec<_>>(), [NodeId(9)]);
+    let described = async {
+        let observers = || cluster.active()?.1.describe().map(|described| described.observers);
+        while !observers().is_some_and(|found| found.iter().map(|observer| observer.node).eq([NodeId(9)])) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, described).await.expect("the follower is among the observers");
     follower.close();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_voter_that_is_removed_does_not_count_and_one_that_is_added_does() {
-    let cluster = Cluster::start(6).await;
-    cluster.commit("a", 1).await.unwrap().unwrap();
+    let cluster = Cluster::start(6, CALM).await;
+    cluster.must_commit("a", 1).await;
     let (leader, quorum) = cluster.active().unwrap();
     let other = (1..=3).find(|id| *id != leader).unwrap();
     let next = quorum.next_offset();
     quorum.remove_voter(NodeId(other)).await.unwrap();
-    cluster.commit("b", 2).await.unwrap().unwrap();
+    cluster.must_commit("b", 2).await;
     assert_eq!(quorum.describe().unwrap().voters.len(), 2);
     assert!(quorum.next_offset() > next);
     assert_eq!(
@@ -541,7 +555,7 @@ async fn a_voter_that_is_removed_does_not_count_and_one_that_is_added_does() {
     );
     let voter = Voter { host: "h".into(), port: 1, directory: uuid::Uuid::from_u128(4) };
     quorum.add_voter(NodeId(other), voter).await.unwrap();
-    cluster.commit("c", 3).await.unwrap().unwrap();
+    cluster.must_commit("c", 3).await;
     assert_eq!(quorum.describe().unwrap().voters.len(), 3);
     cluster.everywhere("c", 3).await;
 }

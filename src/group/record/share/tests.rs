@@ -1,5 +1,7 @@
 //! Share groups' records as Kafka's own classes wrote them.
 
+#![allow(clippy::unwrap_used)]
+
 use super::super::Record;
 use super::super::tests::{TOPIC, bytes, hex};
 use super::*;
