@@ -16,7 +16,7 @@ use crate::quorum;
 use crate::rt::fs::Fs;
 use crate::rt::fs::sim::SimFs;
 use crate::rt::{clock, rand};
-use crate::share::{Persister, ShareCoordinator};
+use crate::share::{Persister, ShareCoordinator, Shares};
 use crate::storage::dirs::{LogDir, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
@@ -102,9 +102,9 @@ impl World {
         manager.set_strays_aside();
         manager.recover();
         let share_states = ShareCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
-        let persister = Persister::new(Arc::clone(&share_states), Arc::new(api::testing::pool()), || {});
+        let persister = Arc::new(Persister::new(Arc::clone(&share_states), Arc::new(api::testing::pool()), || {}));
+        let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
         share_states.start();
-        let persister = Arc::new(persister);
         let groups =
             GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), Arc::clone(&persister));
         groups.start();
@@ -139,6 +139,7 @@ impl World {
             transactions,
             share_states,
             persister,
+            shares,
             authorizer: None,
         };
         Broker { ctx: Arc::new(ctx), flusher }
