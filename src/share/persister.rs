@@ -340,6 +340,3 @@ fn explained<E: Errand>(mut refused: Refused) -> Refused {
     };
     refused
 }
-
-#[cfg(test)]
-mod tests;
