@@ -270,6 +270,19 @@ fn of_groups() -> Vec<Row> {
             &[("READ GROUP g", 30), ("DESCRIBE TOPIC seen", 29)],
         ),
         row(0, ConsumerGroupDescribeRequest::default().with_group_ids(vec![group("g")]), &[("DESCRIBE GROUP g", 30)]),
+        row(
+            1,
+            ShareFetchRequest::default().with_group_id(Some(group("g"))).with_member_id(Some(text("m"))),
+            &[("READ GROUP g", 30)],
+        ),
+        row(
+            1,
+            ShareAcknowledgeRequest::default()
+                .with_group_id(Some(group("g")))
+                .with_member_id(Some(text("m")))
+                .with_share_session_epoch(1),
+            &[("READ GROUP g", 30)],
+        ),
     ]
 }
 

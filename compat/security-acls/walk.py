@@ -158,6 +158,10 @@ def acl_filter(suffix=True):
             "HostFilter": None, "Operation": 1, "PermissionType": 1}
 
 
+def shared(side):
+    return [{"TopicId": side.id(t), "Partitions": [{"PartitionIndex": 0, "AcknowledgementBatches": []}]} for t in BOTH]
+
+
 def groups_of(**more):
     return {"GroupId": "g", "MemberId": "nobody", **more}
 
@@ -202,6 +206,11 @@ def cases():
                "SubscribedTopicNames": list(BOTH), "RebalanceTimeoutMs": -1, "TopicPartitions": None}, on("READ", "GROUP", "kip") + topics("DESCRIBE", *BOTH))
     yield Case("consumer group describe", "ConsumerGroupDescribe", lambda s, v: {"GroupIds": ["kip", "none"], "IncludeAuthorizedOperations": True},
                on("DESCRIBE", "GROUP", "kip", "none") + topics("DESCRIBE", SEEN))
+    yield Case("share fetch", "ShareFetch", lambda s, v: {"GroupId": "shared", "MemberId": "m", "ShareSessionEpoch": 0, "MaxWaitMs": 0, "MinBytes": 1,
+               "MaxBytes": 1000, "MaxRecords": 0, "BatchSize": 1, "Topics": shared(s), "ForgottenTopicsData": []},
+               on("READ", "GROUP", "shared") + topics("READ", *BOTH))
+    yield Case("share acknowledge", "ShareAcknowledge", lambda s, v: {"GroupId": "shared", "MemberId": "m", "ShareSessionEpoch": 9, "Topics": shared(s)},
+               on("READ", "GROUP", "shared") + topics("READ", *BOTH))
     yield Case("offset delete", "OffsetDelete", lambda s, v: {"GroupId": "listed", "Topics": [{"Name": t, "Partitions": partitions()} for t in BOTH]},
                on("DELETE", "GROUP", "listed") + topics("READ", *BOTH))
     yield Case("create topics", "CreateTopics", lambda s, v: {"Topics": [{"Name": n, "NumPartitions": 1, "ReplicationFactor": 1, "Assignments": [], "Configs": []}

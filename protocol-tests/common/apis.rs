@@ -5,6 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Message, Request, VersionRange};
 // In place of the crate's, which lack a version.
+use klamm::wire::share_acknowledge::AcknowledgeRequest as ShareAcknowledgeRequest;
+use klamm::wire::share_fetch::ShareFetchRequest;
 use klamm::wire::share_state::{Unchanged, WriteRequest as WriteShareGroupStateRequest};
 
 type ReadShareGroupStateSummaryRequest = Unchanged<kafka_protocol::messages::ReadShareGroupStateSummaryRequest>;
@@ -97,7 +99,8 @@ mod by_id {
 
 /// Whether the decoder is ours, which does not keep tagged fields that it does not know.
 pub(crate) fn is_ours(key: i16, version: i16) -> bool {
-    by_id::is(key, version) || key == WriteShareGroupStateRequest::KEY
+    let ours = [WriteShareGroupStateRequest::KEY, ShareFetchRequest::KEY, ShareAcknowledgeRequest::KEY];
+    by_id::is(key, version) || ours.contains(&key)
 }
 
 macro_rules! by_key {

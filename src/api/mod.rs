@@ -93,6 +93,8 @@ pub mod raft_voters;
 pub mod renew_delegation_token;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
+pub mod share_acknowledge;
+pub mod share_fetch;
 pub mod share_state;
 pub mod sync_group;
 pub mod txn_offset_commit;
@@ -148,6 +150,8 @@ pub struct Context {
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
+    /// What share groups read of this broker's partitions.
+    pub shares: Arc<crate::share::Shares>,
     /// Keeps deliveries of share groups: of those that are coordinated here.
     pub share_states: Arc<crate::share::ShareCoordinator>,
     /// Asks whoever keeps them.
@@ -244,6 +248,8 @@ pub struct Peer {
     pub reached: Option<Reached>,
     /// Set by what answers its requests when it has to wait (KIP-219); the connection heeds it.
     pub muted: Arc<Mute>,
+    /// Ends its share sessions when the last of this peer is gone.
+    pub share_sessions: Arc<crate::share::session::Tie>,
 }
 
 impl Peer {
@@ -494,6 +500,7 @@ macro_rules! apis {
                 advertised_min: fetch::VERSIONS.min,
                 scope: Scope::Broker,
             },
+            share_fetch::SERVED,
             $($(Served {
                 key: <<$api as Api>::Request as Request>::KEY,
                 name: <$api as Api>::NAME,
@@ -561,6 +568,7 @@ apis! {
             list_transactions::ListTransactions,
             consumer_group_heartbeat::ConsumerGroupHeartbeat,
             consumer_group_describe::ConsumerGroupDescribe,
+            share_acknowledge::ShareAcknowledge,
             list_config_resources::ListConfigResources,
             describe_topic_partitions::DescribeTopicPartitions;
         Both:
@@ -707,7 +715,10 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
     let Some(Runner { run, stays, waits, .. }) = runner(header.key) else {
-        return fetch::place(ctx, peer, header, &body);
+        return match header.key {
+            share_fetch::KEY => share_fetch::place(ctx, peer, header, body),
+            _ => fetch::place(ctx, peer, header, &body),
+        };
     };
     let call = Call {
         api: api.name,

@@ -29,7 +29,7 @@ use crate::replica::{self, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Guarded, Limits, Listeners};
-use crate::share::ShareCoordinator;
+use crate::share::{ShareCoordinator, Shares};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
 use follow::DynamicConfig;
@@ -212,6 +212,7 @@ impl Node {
         let share_states = ShareCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         let auto_topics = Arc::<AutoTopics>::default();
         let persister = links::persister(&live, &share_states, &peers, &client, &auto_topics);
+        let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         let producer_ids = Arc::new(ProducerIds::default());
         let transactions = TransactionCoordinator::new(
@@ -249,6 +250,7 @@ impl Node {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            shares,
             share_states,
             persister,
             authorizer,
@@ -324,6 +326,7 @@ impl Node {
         tokio::task::spawn_blocking(follow).await.map_err(sentence)?;
         if broker {
             self.ctx.share_states.start();
+            self.ctx.shares.start();
             self.ctx.groups.start();
             self.ctx.transactions.start();
             // After those who have to know first that they lead.
@@ -405,6 +408,7 @@ impl Node {
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;
         self.ctx.transactions.stop().await;
+        self.ctx.shares.stop().await;
         self.ctx.share_states.stop().await;
         for listeners in self.listeners {
             listeners.stop().await;

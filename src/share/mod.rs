@@ -6,7 +6,9 @@
 
 pub mod partition;
 pub mod persister;
+pub mod session;
 pub mod state;
 
+pub use partition::Shares;
 pub use persister::Persister;
 pub use state::ShareCoordinator;

@@ -21,6 +21,8 @@ pub mod principal;
 pub mod produce;
 pub(crate) mod reader;
 mod refused;
+pub mod share_acknowledge;
+pub mod share_fetch;
 pub mod share_state;
 pub mod shape;
 mod writer;

@@ -16,7 +16,7 @@ use crate::quorum;
 use crate::rt::fs::Fs;
 use crate::rt::fs::sim::SimFs;
 use crate::rt::{clock, rand};
-use crate::share::{Persister, ShareCoordinator};
+use crate::share::{Persister, ShareCoordinator, Shares};
 use crate::storage::dirs::{LogDir, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
@@ -102,7 +102,8 @@ impl World {
         manager.set_strays_aside();
         manager.recover();
         let share_states = ShareCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
-        let persister = Persister::new(Arc::clone(&share_states), Arc::new(api::testing::pool()), || {});
+        let persister = Arc::new(Persister::new(Arc::clone(&share_states), Arc::new(api::testing::pool()), || {}));
+        let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
         share_states.start();
         let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
         groups.start();
@@ -136,7 +137,8 @@ impl World {
             groups,
             transactions,
             share_states,
-            persister: Arc::new(persister),
+            persister,
+            shares,
             authorizer: None,
         };
         Broker { ctx: Arc::new(ctx), flusher }

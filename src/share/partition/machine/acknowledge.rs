@@ -48,10 +48,14 @@ pub struct Rejected {
     pub message: &'static str,
 }
 
-const NOT_FOUND: Rejected = Rejected {
-    code: ErrorCode::INVALID_RECORD_STATE,
-    message: "Batch record not found. The request batch offsets are not found in the cache.",
-};
+impl Rejected {
+    /// Nothing is known of such records.
+    pub const NOT_FOUND: Rejected = Rejected {
+        code: ErrorCode::INVALID_RECORD_STATE,
+        message: "Batch record not found. The request batch offsets are not found in the cache.",
+    };
+}
+
 const FIRST_IS_PAST: Rejected = Rejected {
     code: ErrorCode::INVALID_REQUEST,
     message: "Batch record not found. The first offset in request is past acquired records.",
@@ -119,7 +123,7 @@ impl SharePartition {
             return Ok(());
         }
         if self.runs.is_empty() {
-            return Err(NOT_FOUND);
+            return Err(Rejected::NOT_FOUND);
         }
         if said.span.first >= self.end {
             return Err(FIRST_IS_PAST);

@@ -110,6 +110,18 @@ impl SharePartition {
         taken
     }
 
+    /// Takes back what was given out and never sent, as if nobody had had it.
+    pub fn give_back(&mut self, member: &MemberId, taken: &[Acquired]) {
+        for one in taken {
+            self.runs.change(one.span, |at, run| {
+                let State::Acquired(hold) = &run.state else { return None };
+                let unsent = hold.member == *member && hold.deciding.is_none() && run.count == one.delivery_count;
+                unsent.then(|| super::Run::new(at.last, State::Available, run.count.saturating_sub(1), run.origin))
+            });
+            self.scan_from = self.scan_from.min(one.span.first);
+        }
+    }
+
     /// What was available where the log turned out to have nothing (compaction) is over.
     fn archive_stale(&mut self, from: Offset, base: Offset) {
         let nothing = Span::new(from.max(self.start), base.min(self.end).plus(-1));
@@ -216,13 +228,14 @@ impl SharePartition {
             self.take(taking, taken, 0, Origin::Fetched(span));
             return last;
         }
+        let batch_size = taking.ask.batch_size.max(1);
         let mut first = span.first;
         for batch in found {
             let next = batch.span.first;
             if next > last {
                 break;
             }
-            if next.0.saturating_sub(first.0) >= taking.ask.batch_size && span.len() > taking.ask.batch_size {
+            if next.0.saturating_sub(first.0) >= batch_size && span.len() > batch_size {
                 let part = Span::new(first, next.plus(-1));
                 self.take(taking, part, 0, Origin::Fetched(part));
                 first = next;

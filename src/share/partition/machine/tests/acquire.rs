@@ -162,3 +162,14 @@ fn a_transaction_is_aborted_from_its_first_record_to_its_marker() {
         [Aborted { producer: ProducerId(1), first: Offset(11) }, Aborted { producer: ProducerId(2), first: Offset(3) }];
     assert_eq!(aborted_spans(&batches, &aborted), [span(5, 9), span(11, 14)]);
 }
+
+#[test]
+fn what_was_never_sent_is_available_as_if_nobody_had_had_it() {
+    let mut bench = Bench::held(0, 9);
+    let taken = Acquired { span: span(0, 9), delivery_count: 1 };
+    bench.partition.give_back(&MemberId::new("b"), &[taken]);
+    assert_eq!(bench.places(), (0, 10, 10), "it is not b's");
+    bench.partition.give_back(&MemberId::new("a"), &[taken]);
+    assert_eq!(bench.places(), (0, 10, 0));
+    assert_eq!(bench.fetch("b", &[(0, 9)]), [(0, 9, 1)]);
+}
