@@ -93,6 +93,8 @@ pub mod raft_voters;
 pub mod renew_delegation_token;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
+pub mod share_group_describe;
+pub mod share_group_heartbeat;
 pub mod share_acknowledge;
 pub mod share_fetch;
 pub mod share_state;
@@ -568,6 +570,8 @@ apis! {
             list_transactions::ListTransactions,
             consumer_group_heartbeat::ConsumerGroupHeartbeat,
             consumer_group_describe::ConsumerGroupDescribe,
+            share_group_heartbeat::ShareGroupHeartbeat,
+            share_group_describe::ShareGroupDescribe,
             share_acknowledge::ShareAcknowledge,
             list_config_resources::ListConfigResources,
             describe_topic_partitions::DescribeTopicPartitions;

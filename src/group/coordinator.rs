@@ -2,12 +2,13 @@
 //! sees it, and how an error of the log reads to a client of each API (`GroupCoordinatorService`,
 //! `CoordinatorOperationExceptionHelper`).
 
+use super::machine::share::Task;
 use super::machine::{Env, Groups};
 use super::metrics::Census;
 use super::request::{
     Commit, Committed, ConsumerHeartbeat, ConsumerHeartbeaten, DeleteOffsets, DeletedOffsets, DescribedClassic,
     DescribedConsumer, FetchOffsets, FetchedOffsets, Heartbeat, Join, Joined, Leave, Left, List, Listed, Refusal,
-    Reply, Request, Sync, Synced,
+    Reply, Request, ShareReply, Sync, Synced,
 };
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
@@ -22,9 +23,14 @@ use crate::record::Compression;
 #[cfg(any(test, feature = "planted"))]
 use crate::rt::planted;
 use crate::rt::rand;
-use std::convert::Infallible;
+use crate::share::Persister;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod share;
+
+#[cfg(test)]
+pub(super) use share::check_share_heartbeat;
 
 /// From this version on the client makes the member's id up (KIP-1082).
 const CLIENT_MAKES_MEMBER_ID: i16 = 1;
@@ -43,9 +49,10 @@ impl GroupCoordinator {
         config: Arc<config::Live>,
         metadata: Arc<Store>,
         partitions: Arc<partition::Manager>,
+        persister: Arc<Persister>,
     ) -> Arc<GroupCoordinator> {
         let node = config.load().settings().node_id;
-        let runtime = Runtime::new(Shards { config, metadata }, node, partitions);
+        let runtime = Runtime::new(Shards { config, metadata, persister }, node, partitions);
         Arc::new(GroupCoordinator { runtime, commits: Count::default() })
     }
 
@@ -230,12 +237,24 @@ impl GroupCoordinator {
     pub async fn delete_groups(&self, groups: Vec<GroupId>) -> Vec<ErrorCode> {
         let mut answers = Vec::with_capacity(groups.len());
         for group in groups {
-            answers.push(match self.ask(&group, Request::DeleteGroup(group.clone())).await {
-                Ok(Reply::DeleteGroup(error)) => error,
-                other => fault("DeleteGroups", other),
-            });
+            answers.push(self.delete_group(group).await);
         }
         answers
+    }
+
+    async fn delete_group(&self, group: GroupId) -> ErrorCode {
+        let delete = |state_is_deleted| Request::DeleteGroup { group: group.clone(), state_is_deleted };
+        let mut answer = self.ask(&group, delete(false)).await;
+        if let Ok(Reply::Share(ShareReply::DeleteState(state))) = answer {
+            if let Err(error) = self.delete_share_state(&group, state).await {
+                return error;
+            }
+            answer = self.ask(&group, delete(true)).await;
+        }
+        match answer {
+            Ok(Reply::DeleteGroup(error)) => error,
+            other => fault("DeleteGroups", other),
+        }
     }
 
     /// DescribeGroups: one answer for each, in order. The empty group is allowed.
@@ -301,6 +320,7 @@ impl GroupCoordinator {
 struct Shards {
     config: Arc<config::Live>,
     metadata: Arc<Store>,
+    persister: Arc<Persister>,
 }
 
 impl Shards {
@@ -338,8 +358,8 @@ impl Host for Shards {
         }
     }
 
-    fn run(_: &Arc<Runtime<Shards>>, _: PartitionId, task: Infallible) {
-        match task {}
+    fn run(runtime: &Arc<Runtime<Shards>>, shard: PartitionId, task: Task) {
+        share::run(runtime, shard, task);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Records into bytes.
 
-use super::{ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, WithEpochs, kind};
+use super::{
+    ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, TargetValue, WithEpochs, kind,
+};
 use crate::coordinator::{Fields, Written};
-use crate::model::{PartitionId, TimestampMs, TopicId};
-use std::collections::BTreeMap;
+use crate::group::request::Assignment;
+use crate::model::TimestampMs;
 
 impl Record {
     /// The record as 4.3 writes it.
@@ -29,6 +31,10 @@ impl Record {
             }
             Record::Current { group, member, .. } => Fields::key(kind::CURRENT, &[group.as_str(), member.as_str()]).out,
             Record::Regex { group, regex, .. } => Fields::key(kind::REGEX, &[group.as_str(), regex]).out,
+            Record::Share { group, of } => match of.key() {
+                (kind, None) => Fields::key(kind, &[group.as_str()]).out,
+                (kind, Some(member)) => Fields::key(kind, &[group.as_str(), member.as_str()]).out,
+            },
         }
     }
 
@@ -50,16 +56,11 @@ impl Record {
                 fields.out
             }),
             Record::Member { value, .. } => value.as_ref().map(member),
-            Record::Target { value, .. } => value.as_ref().map(|value| {
-                let mut fields = Fields::flexible(0);
-                fields.i32(value.epoch.0);
-                let at = value.assigned_at;
-                fields.tagged((at != TimestampMs(0)).then(|| at.0.to_be_bytes().to_vec()));
-                fields.out
-            }),
+            Record::Target { value, .. } => value.as_ref().map(target),
             Record::TargetMember { value, .. } => value.as_ref().map(target_member),
             Record::Current { value, .. } => value.as_ref().map(current),
             Record::Regex { value, .. } => value.as_ref().map(regex),
+            Record::Share { of, .. } => of.value(),
         }
     }
 }
@@ -132,14 +133,17 @@ fn member(value: &MemberValue) -> Vec<u8> {
     fields.out
 }
 
-fn target_member(value: &BTreeMap<TopicId, Vec<PartitionId>>) -> Vec<u8> {
+pub(super) fn target(value: &TargetValue) -> Vec<u8> {
     let mut fields = Fields::flexible(0);
-    fields.count(value.len());
-    for (topic, partitions) in value {
-        fields.out.extend_from_slice(topic.0.as_bytes());
-        fields.ints(partitions.iter().map(|partition| partition.0));
-        fields.tagged(None);
-    }
+    fields.i32(value.epoch.0);
+    let at = value.assigned_at;
+    fields.tagged((at != TimestampMs(0)).then(|| at.0.to_be_bytes().to_vec()));
+    fields.out
+}
+
+pub(super) fn target_member(value: &Assignment) -> Vec<u8> {
+    let mut fields = Fields::flexible(0);
+    assignment(&mut fields, value);
     fields.tagged(None);
     fields.out
 }
@@ -162,6 +166,15 @@ fn regex(value: &RegexValue) -> Vec<u8> {
     fields.i64(value.at.0);
     fields.tagged(None);
     fields.out
+}
+
+pub(super) fn assignment(fields: &mut Fields, assignment: &Assignment) {
+    fields.count(assignment.len());
+    for (topic, partitions) in assignment {
+        fields.raw(topic.0.as_bytes());
+        fields.ints(partitions.iter().map(|partition| partition.0));
+        fields.tagged(None);
+    }
 }
 
 /// Partitions of topics, each with an epoch, which is a tagged field.
