@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first. A module names only itself and those before it.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "model",
     "config",
     "rt",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 23] = [
     "partition",
     "replica",
     "coordinator",
+    "share",
     "group",
     "txn",
     "access",

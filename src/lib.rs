@@ -18,6 +18,7 @@ pub mod controller;
 pub mod partition;
 pub mod replica;
 pub mod coordinator;
+pub mod share;
 pub mod group;
 pub mod txn;
 pub mod access;

@@ -158,6 +158,10 @@ def acl_filter(suffix=True):
             "HostFilter": None, "Operation": 1, "PermissionType": 1}
 
 
+def shared(side):
+    return [{"TopicId": side.id(t), "Partitions": [{"PartitionIndex": 0, "AcknowledgementBatches": []}]} for t in BOTH]
+
+
 def groups_of(**more):
     return {"GroupId": "g", "MemberId": "nobody", **more}
 
@@ -188,6 +192,10 @@ def cases():
         yield Case(f"find coordinator of {kind}", "FindCoordinator", find(number), on("DESCRIBE", kind, "k", "l"),
                    versions=(1, None))
     yield Case("find coordinator of a share partition", "FindCoordinator", find(2), cluster("CLUSTER_ACTION"), full=False, versions=(None,))
+    for api in ("InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"):
+        # To whom it may ask nothing is said of a group without a name, whether there is a coordinator already or not.
+        yield Case("share coordinator: " + api, api, lambda s, v: {"GroupId": "", "Topics": [{"TopicId": s.id(SEEN), "Partitions": [{"Partition": 0}, {"Partition": 9}]}]},
+                   cluster("CLUSTER_ACTION"), also=[cluster("ALTER"), on("READ", "GROUP", "*")])
     yield Case("join group", "JoinGroup", lambda s, v: groups_of(SessionTimeoutMs=10_000, RebalanceTimeoutMs=10_000, ProtocolType="consumer",
                Protocols=[{"Name": "range", "Metadata": b""}]), read_group)
     yield Case("heartbeat", "Heartbeat", lambda s, v: groups_of(GenerationId=1), read_group, also=[on("DESCRIBE", "GROUP", "g")])
@@ -202,6 +210,11 @@ def cases():
                "SubscribedTopicNames": list(BOTH), "RebalanceTimeoutMs": -1, "TopicPartitions": None}, on("READ", "GROUP", "kip") + topics("DESCRIBE", *BOTH))
     yield Case("consumer group describe", "ConsumerGroupDescribe", lambda s, v: {"GroupIds": ["kip", "none"], "IncludeAuthorizedOperations": True},
                on("DESCRIBE", "GROUP", "kip", "none") + topics("DESCRIBE", SEEN))
+    yield Case("share fetch", "ShareFetch", lambda s, v: {"GroupId": "shared", "MemberId": "m", "ShareSessionEpoch": 0, "MaxWaitMs": 0, "MinBytes": 1,
+               "MaxBytes": 1000, "MaxRecords": 0, "BatchSize": 1, "Topics": shared(s), "ForgottenTopicsData": []},
+               on("READ", "GROUP", "shared") + topics("READ", *BOTH))
+    yield Case("share acknowledge", "ShareAcknowledge", lambda s, v: {"GroupId": "shared", "MemberId": "m", "ShareSessionEpoch": 9, "Topics": shared(s)},
+               on("READ", "GROUP", "shared") + topics("READ", *BOTH))
     yield Case("offset delete", "OffsetDelete", lambda s, v: {"GroupId": "listed", "Topics": [{"Name": t, "Partitions": partitions()} for t in BOTH]},
                on("DELETE", "GROUP", "listed") + topics("READ", *BOTH))
     yield Case("create topics", "CreateTopics", lambda s, v: {"Topics": [{"Name": n, "NumPartitions": 1, "ReplicationFactor": 1, "Assignments": [], "Configs": []}

@@ -4,6 +4,12 @@ use super::uvarint;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Message, Request, VersionRange};
+// In place of the crate's, which lack a version.
+use klamm::wire::share_acknowledge::AcknowledgeRequest as ShareAcknowledgeRequest;
+use klamm::wire::share_fetch::ShareFetchRequest;
+use klamm::wire::share_state::{Unchanged, WriteRequest as WriteShareGroupStateRequest};
+
+type ReadShareGroupStateSummaryRequest = Unchanged<kafka_protocol::messages::ReadShareGroupStateSummaryRequest>;
 
 /// What the crate made of a body.
 pub(crate) struct Decoded {
@@ -93,7 +99,8 @@ mod by_id {
 
 /// Whether the decoder is ours, which does not keep tagged fields that it does not know.
 pub(crate) fn is_ours(key: i16, version: i16) -> bool {
-    by_id::is(key, version)
+    let ours = [WriteShareGroupStateRequest::KEY, ShareFetchRequest::KEY, ShareAcknowledgeRequest::KEY];
+    by_id::is(key, version) || ours.contains(&key)
 }
 
 macro_rules! by_key {

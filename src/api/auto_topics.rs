@@ -3,8 +3,6 @@
 //! A client is not kept waiting: it is told that the topic does not exist, and finds it when it asks again. A topic
 //! whose creation is under way is not asked for twice. Internal topics get the partitions, replicas and configs that
 //! their settings say.
-//!
-//! Left out: `__share_group_state`, which is not created until there are share groups.
 
 use crate::config::Settings;
 use crate::controller::{Client, NewTopic};
@@ -26,7 +24,7 @@ pub struct AutoTopics {
 
 impl AutoTopics {
     /// Starts the creation of those of `names` that are valid and not under way.
-    pub(super) fn create(self: &Arc<Self>, names: Vec<TopicName>, settings: &Settings, client: &Arc<Client>) {
+    pub fn create(self: &Arc<Self>, names: Vec<TopicName>, settings: &Settings, client: &Arc<Client>) {
         let claim = Claim { names: self.claim(names), of: Arc::clone(self) };
         if claim.names.is_empty() {
             return;
@@ -49,8 +47,10 @@ impl AutoTopics {
         let mut in_flight = self.in_flight.lock();
         let mut claimed = Vec::new();
         for name in names {
-            let creatable = TopicName::fault(name.as_str()).is_none() && name.as_str() != TopicName::SHARE_GROUP_STATE;
-            if creatable && in_flight.len() < IN_FLIGHT_MAX && in_flight.insert(name.clone()) {
+            if TopicName::fault(name.as_str()).is_none()
+                && in_flight.len() < IN_FLIGHT_MAX
+                && in_flight.insert(name.clone())
+            {
                 claimed.push(name);
             }
         }
@@ -99,6 +99,17 @@ fn shape(name: &TopicName, settings: &Settings) -> NewTopic {
             ];
             (transactions.log_partitions, transactions.log_replication_factor, configs)
         }
+        TopicName::SHARE_GROUP_STATE => {
+            let share = &settings.share_state;
+            let configs = vec![
+                ("cleanup.policy", "delete".to_owned()),
+                ("compression.type", "producer".to_owned()),
+                ("segment.bytes", share.segment_bytes.to_string()),
+                ("min.insync.replicas", share.min_isr.to_string()),
+                ("retention.ms", "-1".to_owned()),
+            ];
+            (share.partitions, share.replication_factor, configs)
+        }
         _ => (-1, -1, Vec::new()),
     };
     NewTopic {
@@ -136,7 +147,7 @@ mod tests {
         let offsets = shape(&TopicName::new("__consumer_offsets"), config.settings());
         assert_eq!(offsets.partitions, config.settings().groups.offsets_partitions);
         assert!(offsets.configs.contains(&("cleanup.policy".into(), Some("compact".into()))));
-        for name in ["__consumer_offsets", "__transaction_state"] {
+        for name in ["__consumer_offsets", "__transaction_state", "__share_group_state"] {
             let shape = shape(&TopicName::new(name), config.settings());
             let configs = shape.configs.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
             let rules = super::super::ConfigRules::new(Arc::clone(&live));

@@ -8,13 +8,12 @@
 use super::{Api, Call, Context, Versions, authorized, distinct, groups, text};
 use crate::group::request::{Assignment, DescribedConsumer, DescribedConsumerMember, Refusal};
 use crate::metadata::Image;
-use crate::model::{ErrorCode, GroupId, Operation, TopicId};
+use crate::model::{ErrorCode, GroupId, Operation};
 use kafka_protocol::messages::consumer_group_describe_response::{
     Assignment as WireAssignment, DescribedGroup, Member, TopicPartitions,
 };
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 use kafka_protocol::protocol::StrBytes;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub struct ConsumerGroupDescribe;
@@ -52,12 +51,7 @@ type Described = Vec<(GroupId, Result<DescribedConsumer, Refusal>)>;
 
 fn answer(image: &Image, call: &Call, with_operations: bool, described: Described) -> ConsumerGroupDescribeResponse {
     let (version, may) = (call.version, call.may());
-    let mut seen: BTreeMap<TopicId, bool> = BTreeMap::new();
-    let mut hidden = |id: &TopicId| {
-        let may_describe =
-            || image.topic_by_id(*id).is_none_or(|topic| may.topic(Operation::Describe, topic.name.as_str()));
-        !may.are_unlimited() && !*seen.entry(*id).or_insert_with(may_describe)
-    };
+    let mut hidden = groups::hidden_topics(image, &may);
     let groups = described.into_iter().map(|(id, described)| {
         // One topic that the client may not describe hides the group.
         let described = described.and_then(|described| {
@@ -65,8 +59,7 @@ fn answer(image: &Image, call: &Call, with_operations: bool, described: Describe
             if !assigned.any(&mut hidden) {
                 return Ok(described);
             }
-            let text = "The group has described topic(s) that the client is not authorized to describe.";
-            Err(Refusal { code: ErrorCode::TOPIC_AUTHORIZATION_FAILED, message: Some(text.into()) })
+            Err(Refusal::new(ErrorCode::TOPIC_AUTHORIZATION_FAILED, groups::HIDDEN))
         });
         let group = DescribedGroup::default()
             .with_group_id(groups::wire_id(&id))

@@ -5,8 +5,7 @@
 //!
 //! The coordinator is the leader of the key's partition of an internal topic, at its address on the listener of the
 //! connection. A topic that does not exist yet is created, and COORDINATOR_NOT_AVAILABLE tells the client to ask again.
-//! Share groups are not served: their topic is never created, so that this stays their answer. A group and a transactional id
-//! need DESCRIBE; share partitions are for brokers (CLUSTER_ACTION).
+//! A group and a transactional id need DESCRIBE; share partitions are for brokers (CLUSTER_ACTION).
 
 use super::{Api, Call, Context, Peer, Versions, text, view};
 use crate::access::Permissions;
@@ -252,14 +251,18 @@ mod tests {
     }
 
     #[test]
-    fn share_partitions_are_known_since_version_6_and_have_no_coordinator() {
+    fn share_partitions_are_known_since_version_6() {
         const KEY: &str = "g:with:colons:AAAAAAAAAAAAAAAAAAAAAQ:0";
         assert_eq!(code(&image(), 3, 2, KEY), ErrorCode::INVALID_REQUEST);
         assert_eq!(ask(&image(), 5, 2, KEY).0.1, "");
         assert_eq!(code(&image(), 5, 2, KEY), ErrorCode::INVALID_REQUEST);
-        assert_eq!(code(&image(), 6, 2, KEY), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        let ((error, ..), missing) = ask(&image(), 6, 2, KEY);
+        assert_eq!((error, missing), (ErrorCode::COORDINATOR_NOT_AVAILABLE, vec!["__share_group_state".to_owned()]));
+        let mut image = image();
+        testing::add_topic(&mut image, TopicName::SHARE_GROUP_STATE, vec![testing::partition(&[1], 1)]);
+        assert_eq!(ask(&image, 6, 2, KEY).0.2, 1);
         for bad in ["", "g", "g:0", "g:nothing:0", "g:AAAAAAAAAAAAAAAAAAAAAQ:x", " :AAAAAAAAAAAAAAAAAAAAAQ:0"] {
-            assert_eq!(code(&image(), 6, 2, bad), ErrorCode::INVALID_REQUEST, "{bad}");
+            assert_eq!(code(&image, 6, 2, bad), ErrorCode::INVALID_REQUEST, "{bad}");
         }
     }
 

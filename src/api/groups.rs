@@ -1,11 +1,13 @@
 //! What the APIs of groups have in common: names between the wire's words and ours, and who asks.
 
 use super::{Call, text};
+use crate::access::Permissions;
 use crate::group::request::Client;
 use crate::metadata::Image;
-use crate::model::{GroupId, InstanceId, MemberId};
+use crate::model::{GroupId, InstanceId, MemberId, Operation, TopicId};
 use kafka_protocol::messages;
 use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A group's id, out of the frame that it came in.
@@ -63,6 +65,29 @@ pub(super) fn consumer_protocol(image: &Image, setting: bool) -> bool {
     setting && image.features.get("group.version").is_some_and(|level| *level >= 1)
 }
 
+/// Whether share groups are on (`KafkaApis.isShareGroupProtocolEnabled`).
+pub(super) fn share_protocol(image: &Image) -> bool {
+    image.features.get("share.version").is_some_and(|level| *level >= 1)
+}
+
+/// Whether a member of a share group may have this id: it is a UUID as people write it, or no longer (`isMemberIdValid`).
+pub(super) fn is_share_member_id(id: &str) -> bool {
+    (1..=36).contains(&id.encode_utf16().count())
+}
+
+/// What a description says that a topic hides.
+pub(super) const HIDDEN: &str = "The group has described topic(s) that the client is not authorized to describe.";
+
+/// Whether the client may not describe a topic. One that is gone hides nothing.
+pub(super) fn hidden_topics<'a>(image: &'a Image, may: &'a Permissions<'a>) -> impl FnMut(&TopicId) -> bool + 'a {
+    let mut seen: BTreeMap<TopicId, bool> = BTreeMap::new();
+    move |id| {
+        let may_describe =
+            || image.topic_by_id(*id).is_none_or(|topic| may.topic(Operation::Describe, topic.name.as_str()));
+        !may.are_unlimited() && !*seen.entry(*id).or_insert_with(may_describe)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -89,5 +114,19 @@ mod tests {
         assert!(!consumer_protocol(&image, true));
         image.features.remove("group.version");
         assert!(!consumer_protocol(&image, true));
+    }
+
+    #[test]
+    fn share_groups_need_the_feature() {
+        let mut image = testing::image();
+        image.features.insert("share.version".into(), 0);
+        assert!(!share_protocol(&image));
+        image.features.insert("share.version".into(), 1);
+        assert!(share_protocol(&image));
+    }
+
+    #[test]
+    fn a_share_member_has_an_id_no_longer_than_a_uuid() {
+        assert!(!is_share_member_id("") && is_share_member_id(&"ä".repeat(36)) && !is_share_member_id(&"a".repeat(37)));
     }
 }

@@ -93,6 +93,11 @@ pub mod raft_voters;
 pub mod renew_delegation_token;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
+pub mod share_group_describe;
+pub mod share_group_heartbeat;
+pub mod share_acknowledge;
+pub mod share_fetch;
+pub mod share_state;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
@@ -147,6 +152,12 @@ pub struct Context {
     pub fetch_sessions: Arc<partition::fetch_sessions::FetchSessions>,
     pub groups: Arc<crate::group::GroupCoordinator>,
     pub transactions: Arc<crate::txn::TransactionCoordinator>,
+    /// What share groups read of this broker's partitions.
+    pub shares: Arc<crate::share::Shares>,
+    /// Keeps deliveries of share groups: of those that are coordinated here.
+    pub share_states: Arc<crate::share::ShareCoordinator>,
+    /// Asks whoever keeps them.
+    pub persister: Arc<crate::share::Persister>,
     /// Who may do what; `None`: everybody may do everything (`authorizer.class.name` is not set).
     pub authorizer: Option<Arc<Authorizer>>,
 }
@@ -239,6 +250,8 @@ pub struct Peer {
     pub reached: Option<Reached>,
     /// Set by what answers its requests when it has to wait (KIP-219); the connection heeds it.
     pub muted: Arc<Mute>,
+    /// Ends its share sessions when the last of this peer is gone.
+    pub share_sessions: Arc<crate::share::session::Tie>,
 }
 
 impl Peer {
@@ -489,6 +502,7 @@ macro_rules! apis {
                 advertised_min: fetch::VERSIONS.min,
                 scope: Scope::Broker,
             },
+            share_fetch::SERVED,
             $($(Served {
                 key: <<$api as Api>::Request as Request>::KEY,
                 name: <$api as Api>::NAME,
@@ -556,6 +570,9 @@ apis! {
             list_transactions::ListTransactions,
             consumer_group_heartbeat::ConsumerGroupHeartbeat,
             consumer_group_describe::ConsumerGroupDescribe,
+            share_group_heartbeat::ShareGroupHeartbeat,
+            share_group_describe::ShareGroupDescribe,
+            share_acknowledge::ShareAcknowledge,
             list_config_resources::ListConfigResources,
             describe_topic_partitions::DescribeTopicPartitions;
         Both:
@@ -592,7 +609,12 @@ apis! {
     ]
     without a throttle time: [
         Broker:
-            write_txn_markers::WriteTxnMarkers;
+            write_txn_markers::WriteTxnMarkers,
+            share_state::InitializeShareGroupState,
+            share_state::ReadShareGroupState,
+            share_state::WriteShareGroupState,
+            share_state::DeleteShareGroupState,
+            share_state::ReadShareGroupStateSummary;
         Both:
             sasl_handshake::SaslHandshake,
             sasl_authenticate::SaslAuthenticate;
@@ -697,7 +719,10 @@ pub fn place(ctx: &Arc<Context>, peer: &Arc<Peer>, header: &RequestHeader, body:
         return Err(format!("version {} of {} is not served", header.version, api.name));
     }
     let Some(Runner { run, stays, waits, .. }) = runner(header.key) else {
-        return fetch::place(ctx, peer, header, &body);
+        return match header.key {
+            share_fetch::KEY => share_fetch::place(ctx, peer, header, body),
+            _ => fetch::place(ctx, peer, header, &body),
+        };
     };
     let call = Call {
         api: api.name,
@@ -733,52 +758,4 @@ fn quorum(ctx: &Arc<Context>, correlation_id: i32, body: Bytes) -> Later {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use std::fmt::Write as _;
-
-    const BEGIN: &str = "<!-- apis:begin -->\n";
-    const END: &str = "<!-- apis:end -->\n";
-
-    fn table() -> String {
-        let mut table = String::from("| Key | API | Versions |\n|---:|---|---|\n");
-        let mut apis: Vec<&Served> = served().iter().collect();
-        apis.sort_by_key(|api| api.key);
-        for Served { key, name, versions: Versions { min, max }, .. } in apis {
-            let versions = if min == max { min.to_string() } else { format!("{min}-{max}") };
-            writeln!(table, "| {key} | {name} | {versions} |").unwrap();
-        }
-        table
-    }
-
-    /// `UPDATE_README=1` has it written instead of compared.
-    #[test]
-    fn the_readme_has_the_apis_that_are_served() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let text = std::fs::read_to_string(path).unwrap();
-        let (before, rest) = text.split_once(BEGIN).unwrap();
-        let (shown, after) = rest.split_once(END).unwrap();
-        if std::env::var_os("UPDATE_README").is_some() {
-            std::fs::write(path, [before, BEGIN, &table(), END, after].concat()).unwrap();
-        } else {
-            assert_eq!(shown, table(), "scripts/fix renews the table");
-        }
-    }
-
-    #[test]
-    fn what_brokers_say_to_the_controller_is_served_to_controllers_listeners_only() {
-        let clients: Vec<&str> = served_on(Side::Broker).map(|api| api.name).collect();
-        for name in ["AlterPartition", "Envelope", "BrokerRegistration", "BrokerHeartbeat", "AllocateProducerIds"] {
-            assert!(!clients.contains(&name) && served_on(Side::Controller).any(|api| api.name == name), "{name}");
-        }
-        assert!(served_on(Side::Controller).all(|api| ![produce::KEY, fetch::KEY].contains(&api.key)));
-    }
-
-    #[test]
-    fn each_api_is_listed_once() {
-        let mut keys: Vec<i16> = served().iter().map(|api| api.key).collect();
-        keys.sort_unstable();
-        assert!(keys.is_sorted_by(|a, b| a < b));
-    }
-}
+mod tests;

@@ -30,6 +30,7 @@ pub(super) fn peer() -> Peer {
         principal: Principal::anonymous(),
         by_token: false,
         forwarded: false,
+        share_sessions: Arc::default(),
         muted: Arc::default(),
     }
 }

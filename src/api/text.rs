@@ -72,6 +72,18 @@ fn standard_text(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Some("Cluster authorization failed."),
         ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Some("Transactional Id authorization failed."),
         ErrorCode::COORDINATOR_NOT_AVAILABLE => Some("The coordinator is not available."),
+        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => Some("The coordinator is loading and hence can't process requests."),
+        ErrorCode::NOT_COORDINATOR => Some("This is not the correct coordinator."),
+        ErrorCode::FENCED_LEADER_EPOCH => {
+            Some("The leader epoch in the request is older than the epoch on the broker.")
+        }
+        ErrorCode::FENCED_STATE_EPOCH => {
+            Some("The share coordinator rejected the request because the share-group state epoch did not match.")
+        }
+        ErrorCode::NOT_ENOUGH_REPLICAS => {
+            Some("Messages are rejected since there are fewer in-sync replicas than required.")
+        }
+        ErrorCode::REQUEST_TIMED_OUT => Some("The request timed out."),
         ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE => Some("The preferred leader was not available."),
         ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Some("Eligible topic partition leaders are not available."),
         ErrorCode::ELECTION_NOT_NEEDED => Some("Leader election not needed for topic partition."),

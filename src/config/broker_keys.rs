@@ -33,9 +33,8 @@ pub(super) mod reasons {
     pub(in crate::config) const TLSKIND: &str = "ssl.enabled.protocols says which versions are spoken.";
     pub(in crate::config) const TICKETS: &str = "No listener speaks Kerberos (GSSAPI), so there are no tickets.";
     pub(in crate::config) const REPORTERS: &str = "Java classes cannot be loaded; metrics are on admin.listener.";
-    pub(in crate::config) const UNDELAYED: &str = "What a group coordinator decides is written at once.";
+    pub(in crate::config) const UNDELAYED: &str = "What a coordinator decides is written at once.";
     pub(in crate::config) const STREAMS: &str = "Streams groups are not served yet.";
-    pub(in crate::config) const SHARE: &str = "Share groups are not served yet.";
     pub(in crate::config) const TXN: &str = "A first write is woken when the transaction before it is settled.";
     pub(in crate::config) const TIERED: &str = "Tiered storage is off.";
 

@@ -7,6 +7,7 @@ use super::listeners;
 use super::quorum;
 use super::security::{self, Security, Whom};
 use super::settings::*;
+use super::share_state;
 use super::value::Value;
 use crate::model::{NodeId, Principal};
 use std::net::IpAddr;
@@ -59,6 +60,7 @@ pub(super) fn settings(values: &Values, hostname: &str, cluster_id: Option<Strin
         membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        share_state: share_state::settings(&read)?,
         authorization: authorization(&read)?,
         tokens: tokens(&read),
         quotas: quotas(&read),
@@ -98,6 +100,7 @@ pub(super) fn dynamic(old: &Settings, values: &Values) -> Result<Settings, Confi
         membership: membership(&read),
         groups: groups::settings(&read)?,
         transactions: transactions(&read),
+        share_state: share_state::settings(&read)?,
         authorization: old.authorization.clone(),
         tokens: tokens(&read),
         quotas: quotas(&read),
@@ -138,6 +141,15 @@ impl Read<'_> {
 
     pub(super) fn short(&self, name: &str) -> i16 {
         i16::try_from(self.long(name)).unwrap_or(i16::MAX)
+    }
+
+    /// The compression of an internal topic, by the number that a batch carries (`CompressionType`).
+    pub(super) fn compression(&self, name: &str) -> Result<i8, ConfigError> {
+        let codec = self.long(name);
+        i8::try_from(codec).ok().filter(|codec| (0..=4).contains(codec)).ok_or_else(|| {
+            let kinds = "write 0 (none), 1 (gzip), 2 (snappy), 3 (lz4) or 4 (zstd).";
+            ConfigError::new(format!("{name} is {codec}: {kinds}"))
+        })
     }
 
     /// A size or a count; negative counts as 0.

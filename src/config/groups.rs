@@ -3,15 +3,12 @@
 use super::broker::{Values, value_of};
 use super::build::Read;
 use super::settings::{Groups, Migration, Settings};
-use super::{ConfigError, entity_keys};
+use super::{ConfigError, entity_keys, share};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The assignors that are known (`GroupCoordinatorConfig.CONSUMER_GROUP_BUILTIN_ASSIGNORS`).
 const ASSIGNORS: [&str; 2] = ["uniform", "range"];
-
-/// The number of the last compression that Kafka knows (`CompressionType`).
-const COMPRESSION_MAX: i64 = 4;
 
 pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
     let protocols = read.list("group.coordinator.rebalance.protocols");
@@ -27,13 +24,6 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
             "group.consumer.assignors names {unknown:?}, and Klamm cannot load Java classes: name uniform, range or both."
         )));
     }
-    let compression = read.long("offsets.topic.compression.codec");
-    let offsets_compression = i8::try_from(compression).ok().filter(|_| (0..=COMPRESSION_MAX).contains(&compression));
-    let Some(offsets_compression) = offsets_compression else {
-        return Err(ConfigError::new(format!(
-            "offsets.topic.compression.codec is {compression}: write 0 (none), 1 (gzip), 2 (snappy), 3 (lz4) or 4 (zstd)."
-        )));
-    };
     let minutes = u64::try_from(read.long("offsets.retention.minutes")).unwrap_or_default();
     let policy = read.text("group.consumer.migration.policy").to_ascii_lowercase();
     let assignment_min = read.ms("group.consumer.min.assignment.interval.ms");
@@ -42,7 +32,7 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
         offsets_partitions: read.int("offsets.topic.num.partitions"),
         offsets_replication_factor: read.replicas("offsets.topic.replication.factor"),
         offsets_segment_bytes: read.int("offsets.topic.segment.bytes"),
-        offsets_compression,
+        offsets_compression: read.compression("offsets.topic.compression.codec")?,
         offsets_load_bytes: read.size("offsets.load.buffer.size"),
         offset_metadata_bytes_max: read.size("offset.metadata.max.bytes"),
         offsets_retention: Duration::from_secs(minutes.saturating_mul(60)),
@@ -76,31 +66,64 @@ pub(super) fn settings(read: &Read<'_>) -> Result<Groups, ConfigError> {
             downgrade: policy == "bidirectional" || policy == "downgrade",
         },
         consumer_regex_refresh_interval: read.ms("group.consumer.regex.refresh.interval.ms"),
+        share: share::settings(read, read.ms("offsets.commit.timeout.ms"))?,
     })
 }
 
-/// Which of the consumer groups' bounds does not hold, in Kafka's words (`GroupCoordinatorConfig`).
+/// Which of the bounds of groups does not hold, in Kafka's words (`GroupCoordinatorConfig`, `ShareGroupConfig`).
 pub(super) fn fault(values: &Values) -> Option<String> {
-    let number = |name: &str| value_of(values, name).map_or(0, |value| value.number());
-    let [heartbeat, session, assignment] = ["heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"]
-        .map(|of| {
-            let [least, most, own] = ["min.", "max.", ""].map(|bound| format!("group.consumer.{bound}{of}"));
-            (least, most, own)
-        });
-    let outside = |(least, most, own): &(String, String, String)| {
-        [(most, least), (own, least)]
-            .into_iter()
-            .find(|(more, less)| number(more) < number(less))
-            .map(|(more, less)| format!("{more} must be greater than or equal to {less}"))
-            .or_else(|| (number(own) > number(most)).then(|| format!("{own} must be less than or equal to {most}")))
-    };
-    outside(&heartbeat)
-        .or_else(|| outside(&session))
-        .or_else(|| {
-            (number(&heartbeat.2) >= number(&session.2))
-                .then(|| format!("{} must be less than {}", heartbeat.2, session.2))
-        })
-        .or_else(|| outside(&assignment))
+    let bounds = Bounds { values };
+    bounds.of_kind("consumer").or_else(|| bounds.of_kind("share")).or_else(|| {
+        let [deliveries, locks, lock] = [
+            "group.share.{}delivery.count.limit",
+            "group.share.{}partition.max.record.locks",
+            "group.share.{}record.lock.duration.ms",
+        ]
+        .map(|key| ["min.", "max.", ""].map(|bound| key.replace("{}", bound)));
+        let least = |[least, most, own]: &[String; 3], most_first: bool| {
+            let (first, then) = if most_first { ((most, own), (own, least)) } else { ((own, least), (most, own)) };
+            bounds.less(first.0, first.1).or_else(|| bounds.less(then.0, then.1))
+        };
+        least(&deliveries, true)
+            .or_else(|| least(&locks, true))
+            .or_else(|| least(&lock, false))
+            .or_else(|| bounds.less("group.share.max.share.sessions", "group.share.max.size"))
+    })
+}
+
+struct Bounds<'a> {
+    values: &'a Values,
+}
+
+impl Bounds<'_> {
+    fn number(&self, name: &str) -> i64 {
+        value_of(self.values, name).map_or(0, |value| value.number())
+    }
+
+    /// The fault, if the first is less than the second.
+    fn less(&self, more: &str, less: &str) -> Option<String> {
+        (self.number(more) < self.number(less)).then(|| format!("{more} must be greater than or equal to {less}"))
+    }
+
+    /// The bounds that consumer groups and share groups have alike.
+    fn of_kind(&self, kind: &str) -> Option<String> {
+        let [heartbeat, session, assignment] =
+            ["heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"]
+                .map(|of| ["min.", "max.", ""].map(|bound| format!("group.{kind}.{bound}{of}")));
+        let outside = |[least, most, own]: &[String; 3]| {
+            self.less(most, least).or_else(|| self.less(own, least)).or_else(|| {
+                (self.number(own) > self.number(most)).then(|| format!("{own} must be less than or equal to {most}"))
+            })
+        };
+        outside(&heartbeat)
+            .or_else(|| outside(&session))
+            .or_else(|| {
+                let [[.., heartbeat], [.., session]] = [&heartbeat, &session];
+                (self.number(heartbeat) >= self.number(session))
+                    .then(|| format!("{heartbeat} must be less than {session}"))
+            })
+            .or_else(|| outside(&assignment))
+    }
 }
 
 /// What one group goes by: what it sets, else what the broker says.
@@ -137,7 +160,7 @@ impl GroupConfig {
 }
 
 /// Not `clamp`, which panics on bounds that are the wrong way round.
-fn bounded(value: Duration, least: Duration, most: Duration) -> Duration {
+pub(super) fn bounded<T: Ord>(value: T, least: T, most: T) -> T {
     value.max(least).min(most)
 }
 

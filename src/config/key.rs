@@ -1,5 +1,6 @@
 //! A configuration key: what it is called, what it accepts, what becomes of it here.
 
+use super::share::ShareReset;
 use super::value::{self, BadValue, Type, Value};
 use std::fmt::Write as _;
 
@@ -179,7 +180,7 @@ impl Key {
                     self.name
                 ),
             )),
-            (Check::ShareOffsetReset, Value::Text(text)) if !share_offset_reset(text) => bad(&format!(
+            (Check::ShareOffsetReset, Value::Text(text)) if ShareReset::parse(text).is_none() => bad(&format!(
                 "Invalid value `{text}` for configuration {}. The value must be either 'earliest', 'latest' or of the \
                  format 'by_duration:<PnDTnHnMn.nS>'.",
                 self.name
@@ -239,37 +240,6 @@ fn throttled_replicas(items: &[String]) -> bool {
         })
     };
     items.concat() == "*" || items.iter().all(|item| item.is_empty() || pair(item))
-}
-
-fn share_offset_reset(text: &str) -> bool {
-    if text == "latest" || text == "earliest" {
-        return true;
-    }
-    // ISO-8601, as java.time.Duration reads it: PnDTnHnMn.nS, and not negative.
-    let Some(duration) = text.strip_prefix("by_duration:").and_then(|d| d.strip_prefix(['P', 'p'])) else {
-        return false;
-    };
-    let (days, time) = duration.split_once(['T', 't']).map_or((duration, None), |(d, t)| (d, Some(t)));
-    let whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let days_fit = days.is_empty() || days.strip_suffix(['D', 'd']).is_some_and(whole);
-    let mut rest = match time {
-        None => return days_fit && !days.is_empty(),
-        Some("") => return false,
-        Some(time) => time,
-    };
-    for unit in [['H', 'h'], ['M', 'm']] {
-        if let Some((amount, after)) = rest.split_once(unit) {
-            if !whole(amount) {
-                return false;
-            }
-            rest = after;
-        }
-    }
-    let seconds = |text: &str| {
-        let (whole_part, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        whole(whole_part) && (fraction.is_empty() || whole(fraction))
-    };
-    days_fit && (rest.is_empty() || rest.strip_suffix(['S', 's']).is_some_and(seconds))
 }
 
 #[cfg(test)]
@@ -359,14 +329,9 @@ mod tests {
     }
 
     #[test]
-    fn share_offset_reset_takes_an_iso_duration() {
-        for good in ["latest", "earliest", "by_duration:PT1H", "by_duration:P3D", "by_duration:P1DT2H3M4.5S"] {
-            assert!(share_offset_reset(good), "{good}");
-        }
-        for bad in
-            ["", "Latest", "by_duration:", "by_duration:P", "by_duration:PT", "by_duration:-PT1H", "by_duration:1h"]
-        {
-            assert!(!share_offset_reset(bad), "{bad} was accepted");
-        }
+    fn a_share_offset_reset_is_refused_in_kafkas_words() {
+        let key = Key::new("k", Type::String, None, "").check(Check::ShareOffsetReset);
+        assert_eq!(fault(key, "by_duration:PT1H"), None);
+        assert!(fault(key, "Latest").is_some_and(|fault| fault.contains("must be either 'earliest', 'latest' or")));
     }
 }

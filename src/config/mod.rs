@@ -36,7 +36,9 @@ mod properties;
 mod quorum;
 pub mod security;
 pub mod settings;
+mod share_state;
 mod several;
+mod share;
 mod startup;
 mod storage_cli;
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub use doctor_cli::DoctorCommand;
 pub use dynamic::validate_dynamic_broker;
 pub use groups::GroupConfig;
 pub use settings::{Cleaner, Listener, ListenerName, Roles, SecurityProtocol, Settings};
+pub use share::{ShareConfig, ShareReset};
 pub use startup::{Command, FormatCommand, Startup, StorageCommand, Surroundings, load};
 pub use topic::TopicConfig;
 pub use value::BadValue;

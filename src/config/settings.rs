@@ -137,6 +137,7 @@ pub struct Settings {
     pub membership: Membership,
     pub groups: Groups,
     pub transactions: Transactions,
+    pub share_state: ShareState,
     /// `authorizer.class.name` and what belongs to it; `None`: everybody may do everything.
     pub authorization: Option<Authorization>,
     pub tokens: Tokens,
@@ -435,6 +436,7 @@ pub struct Groups {
     pub consumer_migration: Migration,
     /// `group.consumer.regex.refresh.interval.ms`
     pub consumer_regex_refresh_interval: Duration,
+    pub share: super::share::ShareGroups,
 }
 
 /// `group.consumer.migration.policy`: which groups that have members may change their protocol.
@@ -467,6 +469,25 @@ pub struct Transactions {
     pub verify_partitions: bool,
     /// `add.partitions.to.txn.retry.backoff.max.ms`: how long a first write waits for the transaction before to be settled.
     pub settle_wait: Duration,
+}
+
+/// `share.coordinator.*`: what is kept of share groups' deliveries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShareState {
+    pub partitions: i32,
+    pub replication_factor: i16,
+    pub min_isr: i32,
+    pub segment_bytes: i32,
+    /// `share.coordinator.load.buffer.size`
+    pub load_bytes: usize,
+    /// `share.coordinator.state.topic.compression.codec`, by the number that a batch carries.
+    pub compression: i8,
+    /// `share.coordinator.snapshot.update.records.per.snapshot`
+    pub updates_per_snapshot: u32,
+    pub write_timeout: Duration,
+    pub prune_interval: Duration,
+    /// `share.coordinator.cold.partition.snapshot.interval.ms`
+    pub snapshot_interval: Duration,
 }
 
 /// What the authorizer is told.

@@ -6,6 +6,7 @@ use crate::metrics::Sample;
 impl Service {
     /// Fills in how the cluster stands, as this node's image has it, and the elections that this node decided.
     pub fn sample(&self, sample: &mut Sample) {
+        self.quorum().sample(sample);
         let image = self.store().load();
         let (mut offline, mut under_replicated, mut imbalanced, mut all) = (0, 0, 0, 0);
         for partition in image.topics_by_id.values().flat_map(|topic| &topic.partitions) {
@@ -19,6 +20,7 @@ impl Service {
         let fenced = image.brokers.values().filter(|broker| broker.fenced).count();
         sample.gauges([
             ("active_controller", "Whether this node is the active controller.", i64::from(self.is_active())),
+            ("metadata_offset", "Offset of the last metadata record that this node has.", image.offset.0),
             ("cluster_brokers_active", "Brokers that are unfenced.", count(image.brokers.len() - fenced)),
             ("cluster_brokers_fenced", "Brokers that are fenced.", count(fenced)),
             ("cluster_topics", "Topics of the cluster.", count(image.topics_by_id.len())),

@@ -120,7 +120,8 @@ fn replay_batch<M: Machine>(
             }
         } else {
             let producer = header.attributes.is_transactional().then_some(id);
-            machine.replay(Replayed::Record { key: record.key.unwrap_or_default(), value: record.value, producer })
+            let replayed = Replayed::Record { key: record.key.unwrap_or_default(), value: record.value, producer };
+            machine.replay(replayed).inspect(|()| machine.placed(record.offset))
         };
         if let Err(bad) = replayed {
             leave_out(record.offset, 1, &bad);

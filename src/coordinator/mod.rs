@@ -11,17 +11,19 @@
 pub mod runtime;
 pub mod timers;
 mod alarms;
+mod fields;
 mod load;
 mod placing;
 mod shard;
 #[cfg(test)]
 mod tests;
 
-pub use placing::{partition_for, partition_of};
+pub use fields::Fields;
+pub use placing::{for_clients, partition_for, partition_of};
 pub use runtime::{Host, Limits, Runtime};
 pub use timers::Timers;
 
-use crate::model::{ProducerEpoch, ProducerId, TimestampMs};
+use crate::model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use std::convert::Infallible;
 
 /// Stands for a request until it is answered. Unique within a shard's life.
@@ -112,6 +114,11 @@ pub trait Machine: Send + 'static {
     /// # Errors
     /// The record cannot be read. It is logged and left out, as in Kafka (`CoordinatorLoaderImpl`).
     fn replay(&mut self, record: Replayed<'_>) -> Result<(), BadRecord>;
+
+    /// The records of the last step, or the one replayed last, lie in the log from `first` on. For machines that care where.
+    fn placed(&mut self, first: Offset) {
+        let _ = first;
+    }
 
     /// When to call with [`Input::Tick`] at the latest. `None`: nothing is waited for.
     fn next_deadline(&self) -> Option<TimestampMs>;

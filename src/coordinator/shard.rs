@@ -290,7 +290,8 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
         };
         if !out.records.is_empty() {
             match self.append(runtime, &out, now) {
-                Ok(commit) => {
+                Ok((first, commit)) => {
+                    machine.placed(first);
                     state.failures = 0;
                     if let Some(commit) = commit {
                         self.hold(runtime, state, commit);
@@ -324,13 +325,13 @@ impl<M: Machine<Change = Arc<Delta>>> Shard<M> {
         Ok(reply_to_own)
     }
 
-    /// Appends the records of a step. `None`: they are committed.
+    /// Appends the records of a step. Answers where the first one lies, and what to wait for; `None`: they are committed.
     fn append<H: Host<Machine = M>>(
         &self,
         runtime: &Runtime<H>,
         out: &Effects<M::Reply, M::Task>,
         now: TimestampMs,
-    ) -> Result<Option<CommitWait>, ErrorCode> {
+    ) -> Result<(Offset, Option<CommitWait>), ErrorCode> {
         let compression = runtime.host().limits().compression;
         let begin = || {
             let mut batch = BatchBuilder::new(Offset::ZERO);

@@ -336,7 +336,7 @@ impl Rig {
     /// Somebody else's batch.
     async fn append(&self, batch: Bytes) {
         let mut batch = [Batch::verify(batch).unwrap()];
-        let wait = self.partition(P0).append_own(&mut batch, clock::now_ms()).unwrap();
+        let (_, wait) = self.partition(P0).append_own(&mut batch, clock::now_ms()).unwrap();
         if let Some(wait) = wait {
             assert_eq!(within(wait.outcome()).await, ErrorCode::NONE);
         }

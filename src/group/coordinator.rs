@@ -2,16 +2,17 @@
 //! sees it, and how an error of the log reads to a client of each API (`GroupCoordinatorService`,
 //! `CoordinatorOperationExceptionHelper`).
 
+use super::machine::share::Task;
 use super::machine::{Env, Groups};
 use super::metrics::Census;
 use super::request::{
     Commit, Committed, ConsumerHeartbeat, ConsumerHeartbeaten, DeleteOffsets, DeletedOffsets, DescribedClassic,
     DescribedConsumer, FetchOffsets, FetchedOffsets, Heartbeat, Join, Joined, Leave, Left, List, Listed, Refusal,
-    Reply, Request, Sync, Synced,
+    Reply, Request, ShareReply, Sync, Synced,
 };
 use crate::config::topic::TopicConfig;
 use crate::config::{self, Settings};
-use crate::coordinator::{Host, Limits, Runtime, partition_for};
+use crate::coordinator::{Host, Limits, Runtime, for_clients, partition_for};
 use crate::metadata::Store;
 use crate::metrics::{Count, Metrics};
 use crate::model::{
@@ -22,9 +23,14 @@ use crate::record::Compression;
 #[cfg(any(test, feature = "planted"))]
 use crate::rt::planted;
 use crate::rt::rand;
-use std::convert::Infallible;
+use crate::share::Persister;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod share;
+
+#[cfg(test)]
+pub(super) use share::check_share_heartbeat;
 
 /// From this version on the client makes the member's id up (KIP-1082).
 const CLIENT_MAKES_MEMBER_ID: i16 = 1;
@@ -43,9 +49,10 @@ impl GroupCoordinator {
         config: Arc<config::Live>,
         metadata: Arc<Store>,
         partitions: Arc<partition::Manager>,
+        persister: Arc<Persister>,
     ) -> Arc<GroupCoordinator> {
         let node = config.load().settings().node_id;
-        let runtime = Runtime::new(Shards { config, metadata }, node, partitions);
+        let runtime = Runtime::new(Shards { config, metadata, persister }, node, partitions);
         Arc::new(GroupCoordinator { runtime, commits: Count::default() })
     }
 
@@ -230,12 +237,24 @@ impl GroupCoordinator {
     pub async fn delete_groups(&self, groups: Vec<GroupId>) -> Vec<ErrorCode> {
         let mut answers = Vec::with_capacity(groups.len());
         for group in groups {
-            answers.push(match self.ask(&group, Request::DeleteGroup(group.clone())).await {
-                Ok(Reply::DeleteGroup(error)) => error,
-                other => fault("DeleteGroups", other),
-            });
+            answers.push(self.delete_group(group).await);
         }
         answers
+    }
+
+    async fn delete_group(&self, group: GroupId) -> ErrorCode {
+        let delete = |state_is_deleted| Request::DeleteGroup { group: group.clone(), state_is_deleted };
+        let mut answer = self.ask(&group, delete(false)).await;
+        if let Ok(Reply::Share(ShareReply::DeleteState(state))) = answer {
+            if let Err(error) = self.delete_share_state(&group, state).await {
+                return error;
+            }
+            answer = self.ask(&group, delete(true)).await;
+        }
+        match answer {
+            Ok(Reply::DeleteGroup(error)) => error,
+            other => fault("DeleteGroups", other),
+        }
     }
 
     /// DescribeGroups: one answer for each, in order. The empty group is allowed.
@@ -301,6 +320,7 @@ impl GroupCoordinator {
 struct Shards {
     config: Arc<config::Live>,
     metadata: Arc<Store>,
+    persister: Arc<Persister>,
 }
 
 impl Shards {
@@ -334,19 +354,13 @@ impl Host for Shards {
             load_bytes: settings.groups.offsets_load_bytes,
             // As a producer's batch: nothing larger can have come in.
             opened_bytes_max: settings.network.request_bytes_max,
-            compression: compression(settings.groups.offsets_compression),
+            compression: Compression::of(settings.groups.offsets_compression),
         }
     }
 
-    fn run(_: &Arc<Runtime<Shards>>, _: PartitionId, task: Infallible) {
-        match task {}
+    fn run(runtime: &Arc<Runtime<Shards>>, shard: PartitionId, task: Task) {
+        share::run(runtime, shard, task);
     }
-}
-
-/// `offsets.topic.compression.codec`, by the number that a batch carries.
-fn compression(codec: i8) -> Option<Compression> {
-    let all = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
-    all.into_iter().find(|compression| i8::try_from(compression.id()) == Ok(codec))
 }
 
 /// The error of an answer that is not one of the request's kind: the runtime's, or, for a machine that mixes answers up,
@@ -358,21 +372,6 @@ fn fault(api: &'static str, answer: Result<Reply, ErrorCode>) -> ErrorCode {
             tracing::error!(api, ?reply, "an answer to another request");
             ErrorCode::UNKNOWN_SERVER_ERROR
         }
-    }
-}
-
-/// What the log says, in the words of coordinators: whether to ask again or to look for the coordinator again.
-fn for_clients(error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::NETWORK_EXCEPTION => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::REQUEST_TIMED_OUT => {
-            ErrorCode::COORDINATOR_NOT_AVAILABLE
-        }
-        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::NOT_COORDINATOR,
-        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE | ErrorCode::INVALID_FETCH_SIZE => {
-            ErrorCode::UNKNOWN_SERVER_ERROR
-        }
-        other => other,
     }
 }
 

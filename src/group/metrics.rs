@@ -5,9 +5,10 @@ use crate::metrics::Sample;
 use std::collections::BTreeMap;
 
 /// Every state of each protocol: one that no group is in is shown as 0.
-const STATES: [(&str, &[&str]); 2] = [
+const STATES: [(&str, &[&str]); 3] = [
     ("classic", &["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"]),
     ("consumer", &["Empty", "Assigning", "Reconciling", "Stable", "Dead"]),
+    ("share", &["Empty", "Stable", "Dead"]),
 ];
 
 /// How many groups there are, by protocol and state, and how many offsets.
@@ -50,6 +51,6 @@ mod tests {
         let mut sample = Sample::default();
         Census::default().show(&mut sample);
         let lines: usize = sample.series.iter().map(|series| series.values.len()).sum();
-        assert_eq!(lines, 11);
+        assert_eq!(lines, 14);
     }
 }

@@ -9,6 +9,10 @@ use crate::model::{
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
+mod share;
+
+pub use share::*;
+
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Client {
@@ -30,10 +34,15 @@ pub enum Request {
     TxnCommit(ProducerId, ProducerEpoch, Commit),
     FetchOffsets(FetchOffsets),
     DeleteOffsets(DeleteOffsets),
-    DeleteGroup(GroupId),
+    DeleteGroup {
+        group: GroupId,
+        /// What share coordinators keep of a share group is deleted already.
+        state_is_deleted: bool,
+    },
     Describe(GroupId),
     DescribeConsumer(GroupId),
     List(List),
+    Share(ShareRequest),
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +59,7 @@ pub enum Reply {
     Describe(Result<DescribedClassic, Refusal>),
     DescribeConsumer(Result<DescribedConsumer, Refusal>),
     List(Vec<Listed>),
+    Share(ShareReply),
 }
 
 /// An error with Kafka's message.
@@ -217,7 +227,7 @@ pub struct ConsumerHeartbeat {
     pub owned: Option<Assignment>,
 }
 
-/// The answer to ConsumerGroupHeartbeat.
+/// The answer to ConsumerGroupHeartbeat and ShareGroupHeartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerHeartbeaten {
     pub member: MemberId,
@@ -336,7 +346,7 @@ pub struct Listed {
     pub group: GroupId,
     pub protocol_type: String,
     pub state: &'static str,
-    /// `classic` or `consumer`
+    /// `classic`, `consumer` or `share`
     pub kind: &'static str,
 }
 

@@ -4,6 +4,7 @@
 //! outside this module and the edges that encode it.
 
 mod acl;
+mod deliveries;
 mod error_code;
 mod groups;
 mod ids;
@@ -14,6 +15,9 @@ mod scram;
 pub use acl::{
     Acl, AclFilter, AclRequest, Asked, AskedPattern, CLUSTER_NAME, Coded, Operation, Pattern, Permission, ResourceKind,
     WILDCARD,
+};
+pub use deliveries::{
+    Delivery, Refused, ShareState, ShareSummary, ShareWrite, SharedPartition, StateBatch, StateEpoch,
 };
 pub use error_code::ErrorCode;
 pub use groups::{Generation, GroupEpoch, GroupId, InstanceId, MemberId, TransactionalId};

@@ -2,16 +2,18 @@
 
 use super::Error;
 use crate::access::Outbound;
+use crate::api::AutoTopics;
 use crate::config::security::Whom;
 use crate::config::{Live, Settings};
 use crate::controller::{self, Assignment, Client, Lifecycle};
 use crate::metadata::Store;
-use crate::model::{ErrorCode, NodeId};
+use crate::model::{ErrorCode, NodeId, TopicName};
 use crate::partition::Manager;
 use crate::peer::{self, Link, LinkSettings, Pool};
 use crate::quorum::Transport;
 use crate::replica::{FetcherSettings, Fetchers};
 use crate::rt::fs::disk::disk;
+use crate::share::{Persister, ShareCoordinator};
 use crate::storage::dirs::{LogDir, LogDirs};
 use crate::wire::header::QUORUM_KEY;
 use bytes::Bytes;
@@ -116,6 +118,21 @@ pub(super) fn peers(settings: &Settings, ways: &Ways, store: &Arc<Store>) -> Poo
         Some(peer::Endpoint { host: endpoint.host.clone(), port: endpoint.port })
     };
     Pool::new(ways.settings(settings, Whom::Brokers, "broker"), Arc::new(locate))
+}
+
+/// The way to those who keep share groups' deliveries.
+pub(super) fn persister(
+    live: &Arc<Live>,
+    states: &Arc<ShareCoordinator>,
+    peers: &Arc<Pool>,
+    client: &Arc<Client>,
+    topics: &Arc<AutoTopics>,
+) -> Arc<Persister> {
+    let (live, client, topics) = (Arc::clone(live), Arc::clone(client), Arc::clone(topics));
+    let create = move || {
+        topics.create(vec![TopicName::new(TopicName::SHARE_GROUP_STATE)], live.load().settings(), &client);
+    };
+    Arc::new(Persister::new(Arc::clone(states), Arc::clone(peers), create))
 }
 
 /// Those who fetch what this broker follows.

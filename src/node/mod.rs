@@ -15,7 +15,7 @@ mod several;
 use crate::access::quotas::Quotas;
 use crate::access::{Authorizer, Known};
 use crate::admin::{Admin, Health, Stage};
-use crate::api::{self, Side};
+use crate::api::{self, AutoTopics, Side};
 use crate::config::{BrokerConfig, Listener, Live, Settings, Startup, TopicToCreate};
 use crate::controller::{self, Duties, Lifecycle, NewTopic, Phase};
 use crate::group::GroupCoordinator;
@@ -29,6 +29,7 @@ use crate::replica::{self, Fetchers};
 use crate::rt::fs::disk::disk;
 use crate::rt::{clock, process, rand};
 use crate::server::{Bound, Guarded, Limits, Listeners};
+use crate::share::{ShareCoordinator, Shares};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
 use follow::DynamicConfig;
@@ -208,7 +209,12 @@ impl Node {
         let Opened { store, controller, registration, manager, flushers, dirs } = opened;
         let client = Arc::new(links::client(&settings, &ways, &controller));
         let peers = Arc::new(links::peers(&settings, &ways, &store));
-        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        let share_states = ShareCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        let auto_topics = Arc::<AutoTopics>::default();
+        let persister = links::persister(&live, &share_states, &peers, &client, &auto_topics);
+        let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
+        let groups =
+            GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), Arc::clone(&persister));
         let producer_ids = Arc::new(ProducerIds::default());
         let transactions = TransactionCoordinator::new(
             Arc::clone(&live),
@@ -238,18 +244,22 @@ impl Node {
             client: Arc::clone(&client),
             config: Arc::clone(&live),
             cluster_id: dirs.cluster_id().to_owned(),
-            auto_topics: Arc::default(),
+            auto_topics,
             partitions: Arc::clone(&manager),
             metrics: Arc::clone(&metrics),
             quotas: Arc::clone(&quotas),
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            shares,
+            share_states,
+            persister,
             authorizer,
         });
         follow::register_collectors(&metrics, &manager, &fetchers, &ctx.controller);
         ctx.groups.measured(&metrics);
         ctx.transactions.measured(&metrics);
+        ctx.share_states.measured(&metrics);
         let limits = Limits::new(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&quotas));
         let lifecycle = links::lifecycle(&client, registration, &settings, &dirs);
         let mut node = Node {
@@ -316,6 +326,8 @@ impl Node {
         };
         tokio::task::spawn_blocking(follow).await.map_err(sentence)?;
         if broker {
+            self.ctx.share_states.start();
+            self.ctx.shares.start();
             self.ctx.groups.start();
             self.ctx.transactions.start();
             // After those who have to know first that they lead.
@@ -394,12 +406,16 @@ impl Node {
             self.hand_over().await;
         }
         self.stopping.cancel();
+        self.ctx.persister.stop();
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;
         self.ctx.transactions.stop().await;
+        self.ctx.shares.stop().await;
         for listeners in self.listeners {
             listeners.stop().await;
         }
+        // Last, since what members said while the listeners stopped is kept there.
+        self.ctx.share_states.stop().await;
         self.fetchers.stop().await;
         self.tasks.close();
         self.tasks.wait().await;

@@ -36,6 +36,15 @@ pub enum Outcome {
     Failed { error: ErrorCode, log_start: Offset },
 }
 
+impl Outcome {
+    fn first(&self) -> Option<Offset> {
+        match self {
+            Outcome::Done(appended) | Outcome::Waits(appended, _) => Some(appended.first),
+            Outcome::Failed { .. } => None,
+        }
+    }
+}
+
 /// The end of a producer's transaction, as the transaction's coordinator has it written into a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionEnd {
@@ -57,7 +66,8 @@ impl Partition {
     }
 
     /// Appends a coordinator's own records with one write, to be acknowledged by all in-sync replicas. The topic's
-    /// rules for clients do not hold, but a batch must fit into a segment. `None`: they are committed.
+    /// rules for clients do not hold, but a batch must fit into a segment. Answers where the first record lies, and what to
+    /// wait for; `None`: they are committed.
     ///
     /// # Errors
     /// The first batch's error that has one. Batches before it are appended.
@@ -65,8 +75,10 @@ impl Partition {
         self: &Arc<Self>,
         batches: &mut [Batch],
         now: TimestampMs,
-    ) -> Result<Option<CommitWait>, ErrorCode> {
-        all_of(self.append_from(Origin::Coordinator, batches, Acks::All, now))
+    ) -> Result<(Offset, Option<CommitWait>), ErrorCode> {
+        let outcomes = self.append_from(Origin::Coordinator, batches, Acks::All, now);
+        let first = outcomes.first().and_then(Outcome::first).unwrap_or(Offset::NONE);
+        all_of(outcomes).map(|wait| (first, wait))
     }
 
     /// Appends the marker that ends a transaction, to be acknowledged by all in-sync replicas: the last stable offset

@@ -21,7 +21,8 @@ impl FetchWaiter {
         self.wake.notified().await;
     }
 
-    pub(super) fn wake(&self) {
+    /// Has it look again.
+    pub fn wake(&self) {
         self.wake.notify_one();
     }
 }

@@ -17,6 +17,7 @@ mod link;
 mod offsets;
 mod pool;
 mod secure;
+pub mod share_state;
 pub mod topics;
 pub mod transactions;
 

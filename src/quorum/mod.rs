@@ -24,6 +24,7 @@
 mod checkpoint;
 mod describe;
 mod log;
+mod measures;
 mod observer;
 mod raft;
 mod tail;
@@ -269,6 +270,7 @@ struct Shared {
     /// Set once the store has what was committed when this node began to follow.
     ready: watch::Sender<bool>,
     leadership: watch::Sender<Leadership>,
+    elections: measures::Elections,
     failure: watch::Sender<Option<Arc<QuorumError>>>,
 }
 
@@ -355,6 +357,7 @@ impl Shared {
             proposed: Notify::new(),
             ready: watch::Sender::new(leadership.term.is_some()),
             leadership: watch::Sender::new(leadership),
+            elections: measures::Elections::default(),
             failure: watch::Sender::new(None),
         }
     }

@@ -71,7 +71,7 @@ impl Observer {
                 Ok(fetched) => {
                     let (begins, by_leader) = (fetched.committed, fetched.leader == Some(fetched.node));
                     let now = Leadership { epoch: fetched.epoch, leader: fetched.leader, term: None };
-                    self.shared.leadership.send_if_modified(|was| std::mem::replace(was, now) != now);
+                    self.shared.learn(now);
                     let applied;
                     (self, applied) = self.take(fetched.piece).await;
                     if let Err(error) = applied {
@@ -87,7 +87,8 @@ impl Observer {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a controller does not answer");
-                    self.shared.leadership.send_if_modified(|was| was.leader.take().is_some());
+                    let known = *self.shared.leadership.borrow();
+                    self.shared.learn(Leadership { leader: None, ..known });
                     turn = at + 1;
                     tokio::time::sleep(self.follow.backoff.max(Duration::from_millis(20))).await;
                 }

@@ -33,6 +33,13 @@ impl Compression {
         }
     }
 
+    /// By the id in a batch's attributes, as settings of internal topics have it. `None`: no compression.
+    #[must_use]
+    pub fn of(id: i8) -> Option<Compression> {
+        let all = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+        all.into_iter().find(|compression| i8::try_from(compression.id()) == Ok(id))
+    }
+
     /// Kafka's default level (0 for snappy, which has none).
     #[must_use]
     pub fn default_level(self) -> i32 {

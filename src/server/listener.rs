@@ -270,6 +270,7 @@ impl Accept {
             principal: Principal::anonymous(),
             by_token: false,
             forwarded: false,
+            share_sessions: Arc::default(),
             muted: Arc::default(),
             reached,
         };

@@ -25,11 +25,13 @@ use super::epochs::Epochs;
 use super::error::StorageError;
 use super::files::{self, Files, Kind, State};
 use super::producers::Producers;
-use super::segment::Segment;
+use super::segment::{self, Segment};
 use crate::config::topic::TopicConfig;
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicPartition};
+use crate::record::BatchHeader;
 use crate::rt::fs::{File, Fs};
 use parking_lot::Mutex;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use writer::Writer;
@@ -79,6 +81,24 @@ pub struct FileSlice {
     pub len: usize,
     /// Every record of the slice has an offset below this one (for the aborted transactions of the slice).
     pub upper_bound: Offset,
+}
+
+impl FileSlice {
+    /// Looks at the headers of its batches, each with where it begins, until `look` says that it has seen enough.
+    ///
+    /// # Errors
+    /// The file cannot be read, or (`InvalidData`) what lies there is no batch: it was cut off in the meantime.
+    pub fn look_at_batches(&self, mut look: impl FnMut(u64, &BatchHeader) -> bool) -> io::Result<()> {
+        let mut walk = segment::Walk::new(&*self.file, self.pos, self.pos + self.len as u64);
+        loop {
+            match walk.next() {
+                Ok(Some((pos, header))) if look(pos, &header) => {}
+                Ok(_) => return Ok(()),
+                Err(segment::Stopped::Io(error)) => return Err(error),
+                Err(segment::Stopped::Bad { .. }) => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
 }
 
 /// Where a batch was appended, or had been before.

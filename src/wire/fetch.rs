@@ -365,6 +365,11 @@ pub fn encode_response<R: Payload>(
         w.no_tags();
     }
     let size = w.close(elsewhere)?;
+    Ok(cut(out, base, cuts, size))
+}
+
+/// The frame that `out` has from `base` on, cut where records go.
+pub(super) fn cut<R>(out: &mut BytesMut, base: usize, cuts: SmallVec<[(usize, R); 1]>, size: usize) -> Parts<R> {
     let mut parts = SmallVec::with_capacity(2 * cuts.len() + 1);
     let mut frame = if base == 0 { out.split() } else { out.split_off(base) };
     let mut cut_before = base;
@@ -376,7 +381,7 @@ pub fn encode_response<R: Payload>(
     if !frame.is_empty() {
         parts.push(Part::Head(frame.freeze()));
     }
-    Ok(Parts { parts, size })
+    Parts { parts, size }
 }
 
 fn encode_partition_head<R>(w: &mut Writer<'_>, partition: &PartitionResponse<R>) {

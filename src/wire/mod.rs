@@ -2,12 +2,14 @@
 //!
 //! A request's way in: [`frame::FrameCodec`] cuts the length-prefixed frame, [`header::parse`] reads its header,
 //! [`guard::check`] walks the body by the message's shape and says what its decoded form will cost, and
-//! [`decode()`] (or [`offsets`], or [`produce::parse`], [`fetch::parse`], which are their own guards) makes a value of it.
+//! [`decode()`] (or [`offsets`], or [`produce::parse`], [`fetch::parse`], which are their own guards) makes a value of it:
+//! the crate's, or one of [`share_state`], which stand in for those that the crate does not know in all versions.
 //! The way out: [`response`] for everything that the `kafka-protocol` crate encodes,
 //! [`produce::encode_response`] and [`fetch::encode_response`] for the two hot answers.
 //!
 //! Nothing here trusts a byte: no length sizes an allocation before it was shown to fit in the bytes that are there.
 
+mod compact;
 pub mod decode;
 pub mod encode;
 pub mod fetch;
@@ -19,6 +21,9 @@ pub mod principal;
 pub mod produce;
 pub(crate) mod reader;
 mod refused;
+pub mod share_acknowledge;
+pub mod share_fetch;
+pub mod share_state;
 pub mod shape;
 mod writer;
 

@@ -143,12 +143,17 @@ impl<'a> Writer<'a> {
         }
         self.count(endpoints.len());
         for endpoint in endpoints {
-            self.out.put_i32(endpoint.node.0);
-            self.string(endpoint.host);
-            self.out.put_i32(endpoint.port);
-            self.nullable_string(endpoint.rack);
-            self.no_tags();
+            self.node_endpoint(endpoint);
         }
+    }
+
+    /// Where a leader is.
+    pub(crate) fn node_endpoint(&mut self, endpoint: &NodeEndpoint<'_>) {
+        self.out.put_i32(endpoint.node.0);
+        self.string(endpoint.host);
+        self.out.put_i32(endpoint.port);
+        self.nullable_string(endpoint.rack);
+        self.no_tags();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What both kinds of groups answer to whoever keeps offsets, lists and deletes groups (Kafka's `Group`).
+//! What all kinds of groups answer to whoever keeps offsets, lists and deletes groups (Kafka's `Group`).
 
 use super::Group;
 use crate::group::record::Record;
@@ -57,6 +57,11 @@ pub trait Kind {
 
     fn offsets_age(&self) -> Ages;
 
+    /// It goes when nobody is in it and its last offset has expired (`shouldExpire`).
+    fn expires(&self) -> bool {
+        true
+    }
+
     /// Nobody is in it.
     fn is_empty(&self) -> bool;
 
@@ -66,7 +71,7 @@ pub trait Kind {
     /// `Stable`, `Empty` …, as Kafka spells it.
     fn state(&self) -> &'static str;
 
-    /// `classic` or `consumer`
+    /// `classic`, `consumer` or `share`
     fn name(&self) -> &'static str;
 
     fn protocol_type(&self) -> &str;
@@ -85,6 +90,7 @@ impl Group {
         match self {
             Group::Classic(group) => &**group,
             Group::Consumer(group) => &**group,
+            Group::Share(group) => &**group,
         }
     }
 }

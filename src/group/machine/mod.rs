@@ -10,6 +10,7 @@ pub mod consumer;
 mod kind;
 pub mod offsets;
 mod shard;
+pub mod share;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -20,14 +21,14 @@ use super::request::{Reply, Request};
 use crate::config::Settings;
 use crate::coordinator::{BadRecord, Effects, Input, Machine, Replayed, Ticket, Timers, Written};
 use crate::metadata::{Delta, Image};
-use crate::model::{ErrorCode, GroupId, MemberId, TimestampMs};
+use crate::model::{ErrorCode, GroupId, MemberId, TimestampMs, TopicId};
 use crate::record::HEADER_LEN;
 use classic::ClassicGroup;
 use consumer::ConsumerGroup;
 pub use kind::{Ages, Kind};
 use offsets::Offsets;
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use share::{ShareGroup, Task};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -48,6 +49,7 @@ pub struct Env {
 pub enum Group {
     Classic(Box<ClassicGroup>),
     Consumer(Box<ConsumerGroup>),
+    Share(Box<ShareGroup>),
 }
 
 /// What is waited for.
@@ -59,7 +61,7 @@ pub enum Timer {
     Sync(GroupId),
     /// A member of a classic group, or one that was given an id and has not joined with it.
     ClassicSession(GroupId, MemberId),
-    /// A member of a consumer group.
+    /// A member of a consumer group or a share group.
     Session(GroupId, MemberId),
     /// A member of a consumer group that has to give partitions up.
     Rebalance(GroupId, MemberId),
@@ -71,10 +73,12 @@ pub enum Timer {
     Expiry,
     /// Offsets of deleted topics are left, more than one step takes.
     Forget,
+    /// What share groups have of deleted topics is left, more than one step takes.
+    ForgetShared,
 }
 
 /// What the effects of a step are collected in.
-pub type Out = Effects<Reply>;
+pub type Out = Effects<Reply, Task>;
 
 impl Env {
     /// Do these records fit in the batch with what the step writes already?
@@ -95,8 +99,10 @@ pub struct Groups {
     pub(super) groups: BTreeMap<GroupId, Group>,
     pub(super) offsets: Offsets,
     pub(super) timers: Timers<Timer>,
-    /// What the consumer groups share.
+    /// What the consumer groups and the share groups have in common.
     pub(super) consumers: consumer::Index,
+    /// Topics that were deleted, until the share groups have forgotten them.
+    pub(super) shared_doomed: BTreeSet<TopicId>,
 }
 
 impl Groups {
@@ -147,10 +153,13 @@ impl Groups {
             }
             Request::FetchOffsets(fetch) => self.fetch_offsets(env, ticket, fetch, out),
             Request::DeleteOffsets(delete) => self.delete_offsets(env, ticket, delete, out),
-            Request::DeleteGroup(group) => self.delete_group(env, ticket, group, out),
+            Request::DeleteGroup { group, state_is_deleted } => {
+                self.delete_group(env, ticket, group, state_is_deleted, out);
+            }
             Request::Describe(group) => self.describe(env, ticket, group, out),
             Request::DescribeConsumer(group) => self.describe_consumer(env, ticket, group, out),
             Request::List(list) => self.list(env, ticket, list, out),
+            Request::Share(share) => self.share(env, ticket, share, out),
         }
     }
 }
@@ -158,7 +167,7 @@ impl Groups {
 impl Machine for Groups {
     type Request = Request;
     type Reply = Reply;
-    type Task = Infallible;
+    type Task = Task;
     type Env = Env;
     type Change = Arc<Delta>;
 

@@ -4,9 +4,10 @@ use super::classic::ClassicGroup;
 use super::{Env, Group, Groups, Out, Timer};
 use crate::coordinator::{BadRecord, Replayed, Ticket};
 use crate::group::record::{OffsetValue, Record};
-use crate::group::request::{List, Listed, Reply};
+use crate::group::request::{List, Listed, Reply, ShareReply};
 use crate::metadata::Delta;
 use crate::model::{ErrorCode, GroupId, PartitionId, ProducerId, TimestampMs, TopicName};
+use crate::share::persister::SharedPartition;
 
 impl Groups {
     /// What a record means. The same while it is written and when it is replayed.
@@ -21,6 +22,7 @@ impl Groups {
             }
             // Whatever kind it is of: Kafka does not look either.
             Record::ClassicGroup { group, value: None } => drop(self.groups.remove(&group)),
+            Record::Share { group, of } => self.apply_share(group, of, now),
             record => self.apply_consumer(record),
         }
     }
@@ -82,45 +84,67 @@ impl Groups {
             Timer::ClassicSync(group, member) => self.classic_sync_time_is_up(env, &group, &member, out),
             Timer::Expiry => self.expire_offsets(env, out),
             Timer::Forget => self.forget_more(env, out),
+            Timer::ForgetShared => self.forget_more_shared(env, out),
         }
     }
 
     /// Timers of everything that was replayed (`GroupMetadataManager.onLoaded`).
     pub(super) fn loaded(&mut self, env: &Env, out: &mut Out) {
-        let groups: Vec<(GroupId, bool)> =
-            self.groups.iter().map(|(id, group)| (id.clone(), matches!(group, Group::Classic(_)))).collect();
-        for (group, classic) in groups {
-            if classic {
-                self.classic_group_loaded(env, &group, out);
-            } else {
-                self.consumer_group_loaded(env, &group, out);
-            }
+        let groups: Vec<GroupId> = self.groups.keys().cloned().collect();
+        for group in groups {
+            // Each passes over groups of other kinds.
+            self.classic_group_loaded(env, &group, out);
+            self.consumer_group_loaded(env, &group, out);
+            self.share_group_loaded(env, &group);
         }
         self.arm_expiry(env);
     }
 
     pub(super) fn metadata_changed(&mut self, env: &Env, delta: &Delta, out: &mut Out) {
         self.forget_deleted_topics(env, delta, out);
+        self.forget_shared_topics(env, delta, out);
         self.consumer_groups_topics_changed(env, delta, out);
     }
 
     /// What is due is done first: who waits for the last member's session to end and then deletes the group need not wait for the
     /// alarm as well, which may come a moment after the request.
-    pub(super) fn delete_group(&mut self, env: &Env, ticket: Ticket, group: GroupId, out: &mut Out) {
+    pub(super) fn delete_group(
+        &mut self,
+        env: &Env,
+        ticket: Ticket,
+        group: GroupId,
+        state_is_deleted: bool,
+        out: &mut Out,
+    ) {
         self.tick(env, out);
-        let error = match self.delete(env, &group, out) {
-            Ok(()) => ErrorCode::NONE,
-            Err(error) => error,
+        let reply = match self.delete(env, &group, state_is_deleted, out) {
+            Ok(state) if state.is_empty() => Reply::DeleteGroup(ErrorCode::NONE),
+            Ok(state) => Reply::Share(ShareReply::DeleteState(state)),
+            Err(error) => Reply::DeleteGroup(error),
         };
-        out.reply(ticket, Reply::DeleteGroup(error));
+        out.reply(ticket, reply);
     }
 
-    fn delete(&mut self, env: &Env, group: &GroupId, out: &mut Out) -> Result<(), ErrorCode> {
+    /// Unless nothing, what share coordinators have to forget first.
+    fn delete(
+        &mut self,
+        env: &Env,
+        group: &GroupId,
+        state_is_deleted: bool,
+        out: &mut Out,
+    ) -> Result<Vec<SharedPartition>, ErrorCode> {
+        self.groups.get(group).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?.kind().check_delete()?;
+        if !state_is_deleted {
+            let state = self.share_state_to_delete(env, group, out)?;
+            if !state.is_empty() {
+                return Ok(state);
+            }
+        }
         let found = self.groups.get(group).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?.kind();
-        found.check_delete()?;
         let mut records = self.offsets.tombstones(group);
         records.extend(found.tombstones(group));
-        self.commit_all(env, out, records)
+        self.commit_all(env, out, records)?;
+        Ok(Vec::new())
     }
 
     /// Protocol and state of every group.

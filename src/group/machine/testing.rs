@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use super::share::Task;
 use super::{Env, Groups, Out};
 use crate::config::{BrokerConfig, Settings, Values};
 use crate::coordinator::{Input, Machine, Replayed, Ticket, Written};
@@ -37,6 +38,8 @@ pub(crate) struct Harness {
     /// What the test has not taken yet. Every ticket is answered once.
     replies: BTreeMap<Ticket, Reply>,
     waiting: Vec<Ticket>,
+    /// What the machine wanted done and the test has not asked for yet.
+    tasks: Vec<Task>,
 }
 
 impl Harness {
@@ -68,6 +71,7 @@ impl Harness {
             next: 0,
             replies: BTreeMap::new(),
             waiting: Vec::new(),
+            tasks: Vec::new(),
         };
         harness.step(Input::Loaded);
         harness
@@ -79,6 +83,7 @@ impl Harness {
         self.env.fresh = Uuid::from_u128(self.env.fresh.as_u128() + 1);
         self.groups.step(&self.env, input, &mut out);
         self.log.extend(out.records.into_iter().map(|written| Logged::Record(written, out.producer)));
+        self.tasks.append(&mut out.then);
         for (ticket, reply) in out.replies {
             let at = self.waiting.iter().position(|waiting| *waiting == ticket);
             self.waiting.remove(at.unwrap_or_else(|| panic!("{ticket:?} was answered twice: {reply:?}")));
@@ -107,6 +112,11 @@ impl Harness {
         self.reply(ticket).unwrap_or_else(|| panic!("not answered at once: {shown}"))
     }
 
+    /// What the machine wanted done since this was asked last.
+    pub(crate) fn tasks(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.tasks)
+    }
+
     /// How many requests wait for their answers.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -125,7 +135,7 @@ impl Harness {
     /// A topic is created, or gets more partitions.
     pub(crate) fn topic(&mut self, name: &str, partitions: i32) -> TopicId {
         let old = self.env.image.topic(name).cloned();
-        let new = TopicId(Uuid::from_u128(0xabc_0000 + self.env.image.offset.0.unsigned_abs() as u128));
+        let new = TopicId(Uuid::from_u128(0xabc_0000 + (self.env.image.offset.0 + 2).unsigned_abs() as u128));
         let id = old.as_ref().map_or(new, |topic| topic.id);
         let first = old.as_ref().map_or(0, |topic| topic.partitions.len() as i32);
         let mut records = Vec::new();

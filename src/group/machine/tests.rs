@@ -36,7 +36,7 @@ fn list(h: &mut Harness, states: &[&str], types: &[&str]) -> Vec<Listed> {
 }
 
 fn delete(h: &mut Harness, group: &str) -> ErrorCode {
-    match h.run(Request::DeleteGroup(group.into())) {
+    match h.run(Request::DeleteGroup { group: group.into(), state_is_deleted: false }) {
         Reply::DeleteGroup(error) => error,
         other => panic!("{other:?}"),
     }
@@ -72,8 +72,8 @@ fn a_record_that_cannot_be_read_changes_nothing_and_is_reported() {
     let mut h = Harness::new();
     let bad = Replayed::Record { key: &[0, 1, 0, 9], value: None, producer: None };
     assert!(h.groups.replay(bad).is_err());
-    let of_share_groups = Replayed::Record { key: &[0, 11, 0, 1, b's'], value: Some(&[0, 0, 0]), producer: None };
-    assert_eq!(h.groups.replay(of_share_groups), Ok(()));
+    let of_streams_groups = Replayed::Record { key: &[0, 17, 0, 1, b's'], value: Some(&[0, 0, 0]), producer: None };
+    assert_eq!(h.groups.replay(of_streams_groups), Ok(()));
     assert!(h.groups.groups.is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     ClassicGroupValue, ClassicMemberValue, ClassicValue, CurrentValue, GroupValue, MemberState, MemberValue,
-    OffsetValue, Record, RegexValue, TargetValue, WithEpochs, kind,
+    OffsetValue, Record, RegexValue, ShareRecord, TargetValue, WithEpochs, kind, share,
 };
 use crate::coordinator::BadRecord;
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::wire::reader::{Reader, Width};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-type Read<T> = Result<T, Refused>;
+pub(super) type Read<T> = Result<T, Refused>;
 
 impl Record {
     /// # Errors
@@ -32,7 +32,8 @@ impl Record {
             | kind::TARGET_MEMBER
             | kind::CURRENT
             | kind::REGEX => 0,
-            9..=15 | 17..=23 => return Ok(None),
+            kind if share::KINDS.contains(&kind) => 0,
+            9 | 17..=23 => return Ok(None),
             _ => return Err(BadRecord(format!("unknown record type {kind}"))),
         };
         let bad = |why| BadRecord(format!("a record of type {kind}: {why}"));
@@ -72,6 +73,9 @@ fn record(kind: i16, key: &mut Reader<'_>, value: Option<(i16, Reader<'_>)>) -> 
         kind::REGEX => {
             let regex = key.str(Width::Short)?.to_owned();
             Record::Regex { group, regex, value: value.map(|(_, r)| resolved(r)).transpose()? }
+        }
+        kind if share::KINDS.contains(&kind) => {
+            Record::Share { group, of: ShareRecord::decode(kind, key, value.map(|(_, r)| r))? }
         }
         _ => {
             let id = MemberId::new(key.str(Width::Short)?);
@@ -183,13 +187,13 @@ fn nullable_classic(r: &mut Reader<'_>) -> Read<Option<ClassicValue>> {
     Ok(Some(ClassicValue { session_timeout_ms, protocols }))
 }
 
-fn target(r: &mut Reader<'_>) -> Read<TargetValue> {
+pub(super) fn target(r: &mut Reader<'_>) -> Read<TargetValue> {
     let epoch = GroupEpoch(r.i32()?);
     let assigned_at = TimestampMs(tagged_i64(r)?);
     Ok(TargetValue { epoch, assigned_at })
 }
 
-fn target_member(r: &mut Reader<'_>) -> Read<BTreeMap<TopicId, Vec<PartitionId>>> {
+pub(super) fn target_member(r: &mut Reader<'_>) -> Read<BTreeMap<TopicId, Vec<PartitionId>>> {
     let topics = array(r, true, 18, |r| {
         let topic = TopicId(r.uuid()?);
         let partitions = array(r, true, 4, |r| r.i32().map(PartitionId))?;
@@ -203,12 +207,7 @@ fn target_member(r: &mut Reader<'_>) -> Read<BTreeMap<TopicId, Vec<PartitionId>>
 fn current(r: &mut Reader<'_>) -> Read<CurrentValue> {
     let epoch = GroupEpoch(r.i32()?);
     let previous_epoch = GroupEpoch(r.i32()?);
-    let state = match r.i8()? {
-        0 => MemberState::Stable,
-        1 => MemberState::UnrevokedPartitions,
-        2 => MemberState::UnreleasedPartitions,
-        _ => MemberState::Unknown,
-    };
+    let state = MemberState::read(r.i8()?);
     let assigned = with_epochs(r, epoch)?;
     let pending_revocation = with_epochs(r, epoch)?;
     r.skip_tags()?;
@@ -244,7 +243,7 @@ fn resolved(r: &mut Reader<'_>) -> Read<RegexValue> {
 }
 
 /// The only tagged field is a number with tag 0; its default is 0.
-fn tagged_i64(r: &mut Reader<'_>) -> Read<i64> {
+pub(super) fn tagged_i64(r: &mut Reader<'_>) -> Read<i64> {
     let mut value = 0;
     r.tags(|tag, field| {
         if tag != 0 {
@@ -256,11 +255,11 @@ fn tagged_i64(r: &mut Reader<'_>) -> Read<i64> {
     Ok(value)
 }
 
-fn topics(r: &mut Reader<'_>) -> Read<Vec<TopicName>> {
+pub(super) fn topics(r: &mut Reader<'_>) -> Read<Vec<TopicName>> {
     array(r, true, 1, |r| r.str(Width::CompactString).map(TopicName::new))
 }
 
-fn owned(text: Option<&str>) -> Option<String> {
+pub(super) fn owned(text: Option<&str>) -> Option<String> {
     text.map(str::to_owned)
 }
 
@@ -271,7 +270,7 @@ fn bytes(r: &mut Reader<'_>, flexible: bool) -> Read<Bytes> {
 }
 
 /// Elements take at least `least` bytes each.
-fn array<'a, T>(
+pub(super) fn array<'a, T>(
     r: &mut Reader<'a>,
     flexible: bool,
     least: usize,

@@ -1,9 +1,11 @@
 //! Records into bytes.
 
-use super::{ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, WithEpochs, kind};
-use crate::coordinator::Written;
-use crate::model::{PartitionId, TimestampMs, TopicId, TopicName};
-use std::collections::BTreeMap;
+use super::{
+    ClassicGroupValue, CurrentValue, MemberValue, OffsetValue, Record, RegexValue, TargetValue, WithEpochs, kind,
+};
+use crate::coordinator::{Fields, Written};
+use crate::group::request::Assignment;
+use crate::model::TimestampMs;
 
 impl Record {
     /// The record as 4.3 writes it.
@@ -29,6 +31,10 @@ impl Record {
             }
             Record::Current { group, member, .. } => Fields::key(kind::CURRENT, &[group.as_str(), member.as_str()]).out,
             Record::Regex { group, regex, .. } => Fields::key(kind::REGEX, &[group.as_str(), regex]).out,
+            Record::Share { group, of } => match of.key() {
+                (kind, None) => Fields::key(kind, &[group.as_str()]).out,
+                (kind, Some(member)) => Fields::key(kind, &[group.as_str(), member.as_str()]).out,
+            },
         }
     }
 
@@ -50,16 +56,11 @@ impl Record {
                 fields.out
             }),
             Record::Member { value, .. } => value.as_ref().map(member),
-            Record::Target { value, .. } => value.as_ref().map(|value| {
-                let mut fields = Fields::flexible(0);
-                fields.i32(value.epoch.0);
-                let at = value.assigned_at;
-                fields.tagged((at != TimestampMs(0)).then(|| at.0.to_be_bytes().to_vec()));
-                fields.out
-            }),
+            Record::Target { value, .. } => value.as_ref().map(target),
             Record::TargetMember { value, .. } => value.as_ref().map(target_member),
             Record::Current { value, .. } => value.as_ref().map(current),
             Record::Regex { value, .. } => value.as_ref().map(regex),
+            Record::Share { of, .. } => of.value(),
         }
     }
 }
@@ -116,7 +117,7 @@ fn member(value: &MemberValue) -> Vec<u8> {
     fields.i32(value.rebalance_timeout_ms);
     fields.nullable(value.assignor.as_deref());
     fields.tagged(value.classic.as_ref().map(|classic| {
-        let mut inner = Fields { out: Vec::new(), flexible: true };
+        let mut inner = Fields::nested();
         // A struct that may be null says first whether it is.
         inner.out.push(1);
         inner.i32(classic.session_timeout_ms);
@@ -132,14 +133,17 @@ fn member(value: &MemberValue) -> Vec<u8> {
     fields.out
 }
 
-fn target_member(value: &BTreeMap<TopicId, Vec<PartitionId>>) -> Vec<u8> {
+pub(super) fn target(value: &TargetValue) -> Vec<u8> {
     let mut fields = Fields::flexible(0);
-    fields.count(value.len());
-    for (topic, partitions) in value {
-        fields.out.extend_from_slice(topic.0.as_bytes());
-        fields.ints(partitions.iter().map(|partition| partition.0));
-        fields.tagged(None);
-    }
+    fields.i32(value.epoch.0);
+    let at = value.assigned_at;
+    fields.tagged((at != TimestampMs(0)).then(|| at.0.to_be_bytes().to_vec()));
+    fields.out
+}
+
+pub(super) fn target_member(value: &Assignment) -> Vec<u8> {
+    let mut fields = Fields::flexible(0);
+    assignment(&mut fields, value);
     fields.tagged(None);
     fields.out
 }
@@ -149,8 +153,8 @@ fn current(value: &CurrentValue) -> Vec<u8> {
     fields.i32(value.epoch.0);
     fields.i32(value.previous_epoch.0);
     fields.out.push(value.state as i8 as u8);
-    fields.with_epochs(&value.assigned);
-    fields.with_epochs(&value.pending_revocation);
+    with_epochs(&mut fields, &value.assigned);
+    with_epochs(&mut fields, &value.pending_revocation);
     fields.tagged(None);
     fields.out
 }
@@ -164,110 +168,23 @@ fn regex(value: &RegexValue) -> Vec<u8> {
     fields.out
 }
 
-/// Bytes that grow field by field, in the encoding before or since flexible versions.
-struct Fields {
-    out: Vec<u8>,
-    flexible: bool,
+pub(super) fn assignment(fields: &mut Fields, assignment: &Assignment) {
+    fields.count(assignment.len());
+    for (topic, partitions) in assignment {
+        fields.raw(topic.0.as_bytes());
+        fields.ints(partitions.iter().map(|partition| partition.0));
+        fields.tagged(None);
+    }
 }
 
-impl Fields {
-    fn key(kind: i16, names: &[&str]) -> Fields {
-        let mut key = Fields::plain(kind);
-        for name in names {
-            key.string(name);
-        }
-        key
-    }
-
-    fn plain(version: i16) -> Fields {
-        Fields { out: version.to_be_bytes().to_vec(), flexible: false }
-    }
-
-    fn flexible(version: i16) -> Fields {
-        Fields { out: version.to_be_bytes().to_vec(), flexible: true }
-    }
-
-    fn i32(&mut self, value: i32) {
-        self.out.extend_from_slice(&value.to_be_bytes());
-    }
-
-    fn i64(&mut self, value: i64) {
-        self.out.extend_from_slice(&value.to_be_bytes());
-    }
-
-    fn uvarint(&mut self, mut value: u32) {
-        while value >= 0x80 {
-            self.out.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.push(value as u8);
-    }
-
-    fn string(&mut self, text: &str) {
-        // Whatever comes here came in a request, whose strings are no longer than this. Were one, a record that is cut
-        // is better than one that nobody can read.
-        let cut = (0..=text.len().min(i16::MAX as usize)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        let text = text.get(..cut).unwrap_or_default().as_bytes();
-        if self.flexible {
-            self.uvarint(text.len() as u32 + 1);
-        } else {
-            self.out.extend_from_slice(&(text.len() as i16).to_be_bytes());
-        }
-        self.out.extend_from_slice(text);
-    }
-
-    fn nullable(&mut self, text: Option<&str>) {
-        match text {
-            Some(text) => self.string(text),
-            None if self.flexible => self.out.push(0),
-            None => self.out.extend_from_slice(&(-1i16).to_be_bytes()),
-        }
-    }
-
-    /// The number of elements of an array, or of bytes: both are written alike.
-    fn count(&mut self, n: usize) {
-        if self.flexible {
-            self.uvarint(n as u32 + 1);
-        } else {
-            self.i32(n as i32);
-        }
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.count(bytes.len());
-        self.out.extend_from_slice(bytes);
-    }
-
-    fn ints(&mut self, values: impl ExactSizeIterator<Item = i32>) {
-        self.count(values.len());
-        values.for_each(|value| self.i32(value));
-    }
-
-    fn topics(&mut self, topics: &[TopicName]) {
-        self.count(topics.len());
-        topics.iter().for_each(|topic| self.string(topic.as_str()));
-    }
-
-    fn with_epochs(&mut self, assignment: &WithEpochs) {
-        self.count(assignment.len());
-        for (topic, partitions) in assignment {
-            self.out.extend_from_slice(topic.0.as_bytes());
-            self.ints(partitions.keys().map(|partition| partition.0));
-            let mut epochs = Fields { out: Vec::new(), flexible: true };
-            epochs.ints(partitions.values().map(|epoch| epoch.0));
-            self.tagged(Some(epochs.out));
-        }
-    }
-
-    /// The section of tagged fields, which has the field with tag 0 or none.
-    fn tagged(&mut self, zero: Option<Vec<u8>>) {
-        match zero {
-            None => self.out.push(0),
-            Some(field) => {
-                self.out.extend_from_slice(&[1, 0]);
-                self.uvarint(field.len() as u32);
-                self.out.extend_from_slice(&field);
-            }
-        }
+/// Partitions of topics, each with an epoch, which is a tagged field.
+fn with_epochs(fields: &mut Fields, assignment: &WithEpochs) {
+    fields.count(assignment.len());
+    for (topic, partitions) in assignment {
+        fields.raw(topic.0.as_bytes());
+        fields.ints(partitions.keys().map(|partition| partition.0));
+        let mut epochs = Fields::nested();
+        epochs.ints(partitions.values().map(|epoch| epoch.0));
+        fields.tagged(Some(epochs.out));
     }
 }

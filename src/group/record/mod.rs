@@ -3,11 +3,14 @@
 //!
 //! A key is its type as a short and the fields; a value its version as a short and the fields. Every version of 4.3 is read,
 //! and what 4.3 writes is written: version 3 of a classic group, 4 of an offset (1 with a time at which it expires, which the
-//! newer ones have no field for), 0 of the rest. What follows the fields is not looked at, as in Kafka. Share and streams
-//! groups' records (types 9 to 15 and 17 to 23) are known and passed over.
+//! newer ones have no field for), 0 of the rest. What follows the fields is not looked at, as in Kafka. Streams groups'
+//! records (types 17 to 23), and type 9, which only 4.0 wrote, are known and passed over.
 
 mod decode;
 mod encode;
+mod share;
+
+pub use share::{ShareCurrentValue, ShareMemberValue, ShareRecord, ShareStatesValue, SharedTopic};
 
 use crate::model::{
     Generation, GroupEpoch, GroupId, InstanceId, LeaderEpoch, MemberId, Offset, PartitionId, TimestampMs, TopicId,
@@ -37,6 +40,8 @@ pub enum Record {
     Current { group: GroupId, member: MemberId, value: Option<CurrentValue> },
     /// Type 16: the topics that a regular expression matched.
     Regex { group: GroupId, regex: String, value: Option<RegexValue> },
+    /// Types 10 to 15: a share group.
+    Share { group: GroupId, of: ShareRecord },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +118,17 @@ pub enum MemberState {
     UnrevokedPartitions = 1,
     UnreleasedPartitions = 2,
     Unknown = 127,
+}
+
+impl MemberState {
+    fn read(number: i8) -> MemberState {
+        match number {
+            0 => MemberState::Stable,
+            1 => MemberState::UnrevokedPartitions,
+            2 => MemberState::UnreleasedPartitions,
+            _ => MemberState::Unknown,
+        }
+    }
 }
 
 /// Partitions of a topic, each with the epoch at which it was assigned.

@@ -108,7 +108,7 @@ impl Watcher {
     fn publish(&self, term: u64, leader: Option<crate::model::NodeId>) {
         let deciding = self.shared.queue.lock().term;
         let now = Leadership { epoch: epoch(term), leader, term: deciding };
-        self.shared.leadership.send_if_modified(|known| std::mem::replace(known, now) != now);
+        self.shared.learn(now);
     }
 
     /// Takes up the decisions of `term` once nothing is on its way to the log and all of it is applied.

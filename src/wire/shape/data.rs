@@ -105,9 +105,10 @@ pub(super) const TABLE: &[Api] = &[
         many("topics", &[text("name")]), int32("response_partition_limit"),
         one("cursor", &[text("topic_name"), int32("partition_index")]).nullable(),
     ]),
-    api(78, "ShareFetch", 1, 1, 0, &[
+    api(78, "ShareFetch", 1, 2, 0, &[
         text("group_id").nullable(), text("member_id").nullable(), int32("share_session_epoch"),
         int32("max_wait_ms"), int32("min_bytes"), int32("max_bytes"), int32("max_records"), int32("batch_size"),
+        int8("share_acquire_mode").since(2), flag("is_renew_ack").since(2),
         many("topics", &[
             uuid("topic_id"),
             many("partitions", &[
@@ -119,8 +120,9 @@ pub(super) const TABLE: &[Api] = &[
         ]),
         many("forgotten_topics_data", &[uuid("topic_id"), list("partitions", Int32)]),
     ]),
-    api(79, "ShareAcknowledge", 1, 1, 0, &[
+    api(79, "ShareAcknowledge", 1, 2, 0, &[
         text("group_id").nullable(), text("member_id").nullable(), int32("share_session_epoch"),
+        flag("is_renew_ack").since(2),
         many("topics", &[
             uuid("topic_id"),
             many("partitions", &[

@@ -108,12 +108,13 @@ pub(super) const TABLE: &[Api] = &[
         text("group_id"),
         many("topics", &[uuid("topic_id"), many("partitions", &[int32("partition"), int32("leader_epoch")])]),
     ]),
-    api(85, "WriteShareGroupState", 0, 0, 0, &[
+    api(85, "WriteShareGroupState", 0, 1, 0, &[
         text("group_id"),
         many("topics", &[
             uuid("topic_id"),
             many("partitions", &[
                 int32("partition"), int32("state_epoch"), int32("leader_epoch"), int64("start_offset"),
+                int32("delivery_complete_count").since(1),
                 many("state_batches", &[
                     int64("first_offset"), int64("last_offset"), int8("delivery_state"), int16("delivery_count"),
                 ]),
@@ -123,7 +124,7 @@ pub(super) const TABLE: &[Api] = &[
     api(86, "DeleteShareGroupState", 0, 0, 0, &[
         text("group_id"), many("topics", &[uuid("topic_id"), many("partitions", &[int32("partition")])]),
     ]),
-    api(87, "ReadShareGroupStateSummary", 0, 0, 0, &[
+    api(87, "ReadShareGroupStateSummary", 0, 1, 0, &[
         text("group_id"),
         many("topics", &[uuid("topic_id"), many("partitions", &[int32("partition"), int32("leader_epoch")])]),
     ]),

@@ -155,4 +155,43 @@ pub(super) const TABLE: &[Api] = &[
             ]),
         ]),
     ]),
+    api(83, "InitializeShareGroupState", 0, 0, 0, &[
+        many("results", &[
+            uuid("topic_id"),
+            many("partitions", &[int32("partition"), int16("error_code"), text("error_message").nullable()]),
+        ]),
+    ]),
+    api(84, "ReadShareGroupState", 0, 0, 0, &[
+        many("results", &[
+            uuid("topic_id"),
+            many("partitions", &[
+                int32("partition"), int16("error_code"), text("error_message").nullable(), int32("state_epoch"),
+                int64("start_offset"),
+                many("state_batches", &[
+                    int64("first_offset"), int64("last_offset"), int8("delivery_state"), int16("delivery_count"),
+                ]),
+            ]),
+        ]),
+    ]),
+    api(85, "WriteShareGroupState", 0, 1, 0, &[
+        many("results", &[
+            uuid("topic_id"),
+            many("partitions", &[int32("partition"), int16("error_code"), text("error_message").nullable()]),
+        ]),
+    ]),
+    api(86, "DeleteShareGroupState", 0, 0, 0, &[
+        many("results", &[
+            uuid("topic_id"),
+            many("partitions", &[int32("partition"), int16("error_code"), text("error_message").nullable()]),
+        ]),
+    ]),
+    api(87, "ReadShareGroupStateSummary", 0, 1, 0, &[
+        many("results", &[
+            uuid("topic_id"),
+            many("partitions", &[
+                int32("partition"), int16("error_code"), text("error_message").nullable(), int32("state_epoch"),
+                int32("leader_epoch"), int64("start_offset"), int32("delivery_complete_count").since(1),
+            ]),
+        ]),
+    ]),
 ];

@@ -16,6 +16,7 @@ use crate::quorum;
 use crate::rt::fs::Fs;
 use crate::rt::fs::sim::SimFs;
 use crate::rt::{clock, rand};
+use crate::share::{Persister, ShareCoordinator, Shares};
 use crate::storage::dirs::{LogDir, LogDirs, Owner};
 use crate::storage::flusher::Flusher;
 use crate::txn::{ProducerIds, TransactionCoordinator};
@@ -100,7 +101,12 @@ impl World {
         store.subscribe(Arc::clone(&manager) as Arc<dyn Publisher>);
         manager.set_strays_aside();
         manager.recover();
-        let groups = GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        let share_states = ShareCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager));
+        let persister = Arc::new(Persister::new(Arc::clone(&share_states), Arc::new(api::testing::pool()), || {}));
+        let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
+        share_states.start();
+        let groups =
+            GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), Arc::clone(&persister));
         groups.start();
         let producer_ids = Arc::new(ProducerIds::default());
         // The first of a block: later ones come without the controller.
@@ -131,6 +137,9 @@ impl World {
             fetch_sessions: Arc::new(FetchSessions::new(settings.fetch.sessions_max)),
             groups,
             transactions,
+            share_states,
+            persister,
+            shares,
             authorizer: None,
         };
         Broker { ctx: Arc::new(ctx), flusher }

@@ -1,4 +1,4 @@
-//! Who is to have which partitions: the assignors that run on the coordinator (`UniformAssignor`, `RangeAssignor`).
+//! Who is to have which partitions: the assignors that run on the coordinator (`UniformAssignor`, `RangeAssignor`, `SimpleAssignor`).
 //!
 //! Pure functions of the members, what they have, and the topics. The results are Kafka's 4.3 with members, topics and
 //! partitions taken in ascending order: Kafka leaves some of its orders to Java's hash tables, here nothing is left open.
@@ -9,11 +9,13 @@ mod balance;
 mod even;
 mod index;
 mod range;
+mod simple;
 #[cfg(test)]
 mod tests;
 
 use crate::model::{MemberId, PartitionId, TopicId};
 use index::Index;
+pub(super) use simple::assign as simple;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

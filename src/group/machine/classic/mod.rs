@@ -34,6 +34,10 @@ impl Groups {
     pub(super) fn join(&mut self, env: &Env, ticket: Ticket, join: Join, out: &mut Out) {
         match self.groups.get(&join.group) {
             Some(Group::Consumer(group)) if !group.is_empty() => self.join_consumer_group(env, ticket, join, out),
+            Some(Group::Share(_)) => {
+                let none = MemberId::new("");
+                out.reply(ticket, Reply::Join(Joined::refused(none, ErrorCode::INCONSISTENT_GROUP_PROTOCOL)));
+            }
             _ => self.join_classic(env, ticket, join, out),
         }
     }
@@ -47,7 +51,7 @@ impl Groups {
             Some(Group::Classic(group)) => {
                 turn::Turn { env, group, timers: &mut self.timers, out }.sync(ticket, sync);
             }
-            None => out.reply(ticket, Reply::Sync(ErrorCode::UNKNOWN_MEMBER_ID.into())),
+            Some(Group::Share(_)) | None => out.reply(ticket, Reply::Sync(ErrorCode::UNKNOWN_MEMBER_ID.into())),
         }
     }
 
@@ -57,7 +61,7 @@ impl Groups {
             Some(Group::Classic(group)) => {
                 turn::Turn { env, group, timers: &mut self.timers, out }.heartbeat(&heartbeat)
             }
-            None => ErrorCode::UNKNOWN_MEMBER_ID,
+            Some(Group::Share(_)) | None => ErrorCode::UNKNOWN_MEMBER_ID,
         };
         out.reply(ticket, Reply::Heartbeat(error));
     }
@@ -66,7 +70,7 @@ impl Groups {
         let left = match self.groups.get_mut(&leave.group) {
             Some(Group::Consumer(_)) => return self.leave_consumer_group(env, ticket, leave, out),
             Some(Group::Classic(group)) => turn::Turn { env, group, timers: &mut self.timers, out }.leave(leave),
-            None => {
+            Some(Group::Share(_)) | None => {
                 let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
                 let members = leave.members.into_iter().map(|leaver| (leaver.member, leaver.instance, unknown));
                 Left { error: ErrorCode::NONE, members: members.collect() }
@@ -78,7 +82,7 @@ impl Groups {
     pub(super) fn describe(&mut self, _: &Env, ticket: Ticket, group: GroupId, out: &mut Out) {
         let described = match self.groups.get(&group) {
             Some(Group::Classic(group)) => Ok(group.describe()),
-            Some(Group::Consumer(_)) => {
+            Some(Group::Consumer(_) | Group::Share(_)) => {
                 Err(Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {group} is not a classic group.")))
             }
             None => Err(Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {group} not found."))),
@@ -168,7 +172,7 @@ impl Groups {
         turn.timers.disarm(&Timer::Sync(group.clone()));
         match self.groups.remove(group)? {
             Group::Classic(group) => Some(group),
-            Group::Consumer(_) => None,
+            Group::Consumer(_) | Group::Share(_) => None,
         }
     }
 }

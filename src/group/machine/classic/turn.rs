@@ -19,7 +19,7 @@ impl Groups {
     pub(super) fn classic<'a>(&'a mut self, env: &'a Env, group: &GroupId, out: &'a mut Out) -> Option<Turn<'a>> {
         match self.groups.get_mut(group)? {
             Group::Classic(group) => Some(Turn { env, group, timers: &mut self.timers, out }),
-            Group::Consumer(_) => None,
+            Group::Consumer(_) | Group::Share(_) => None,
         }
     }
 }

@@ -33,6 +33,10 @@ impl Groups {
                 tracing::warn!(group = %id, "a consumer group's record is passed over: the group is a classic group");
                 return;
             }
+            Some(Group::Share(_)) => {
+                tracing::warn!(group = %id, "a consumer group's record is passed over: the group is a share group");
+                return;
+            }
             None | Some(Group::Classic(_)) => {
                 let group = Group::Consumer(Box::new(ConsumerGroup::new(id.clone())));
                 self.groups.insert(id.clone(), group);
@@ -62,7 +66,7 @@ fn group_of(record: &Record) -> Option<(&GroupId, bool)> {
         Record::TargetMember { group, value, .. } => Some((group, value.is_some())),
         Record::Current { group, value, .. } => Some((group, value.is_some())),
         Record::Regex { group, value, .. } => Some((group, value.is_some())),
-        Record::Offset { .. } | Record::ClassicGroup { .. } => None,
+        Record::Offset { .. } | Record::ClassicGroup { .. } | Record::Share { .. } => None,
     }
 }
 
@@ -109,7 +113,7 @@ impl ConsumerGroup {
                 }
             }
             Record::Regex { regex, value, .. } => self.apply_regex(regex, value, &mut applied),
-            Record::Offset { .. } | Record::ClassicGroup { .. } => {}
+            Record::Offset { .. } | Record::ClassicGroup { .. } | Record::Share { .. } => {}
         }
         applied
     }
@@ -270,7 +274,7 @@ impl ConsumerGroup {
 }
 
 /// In order and without topics that have no partitions: so that equal assignments are equal.
-pub(super) fn tidied(mut assignment: Assignment) -> Assignment {
+pub(in crate::group::machine) fn tidied(mut assignment: Assignment) -> Assignment {
     assignment.retain(|_, partitions| {
         partitions.sort_unstable();
         partitions.dedup();

@@ -1,4 +1,4 @@
-//! What a request does to a consumer group, until it is certain that it does: records, deadlines and answers.
+//! What a request does to a consumer group or a share group, until it is certain that it does: records, deadlines and answers.
 //!
 //! A request is decided on the group as it was when it came. Refused half way, it has done nothing.
 
@@ -6,7 +6,7 @@ use super::Index;
 use super::state::ConsumerGroup;
 use crate::config::GroupConfig;
 use crate::group::machine::{Env, Group, Groups, Out, Timer};
-use crate::group::record::{CurrentValue, GroupValue, MemberValue, Record};
+use crate::group::record::{CurrentValue, GroupValue, MemberValue, Record, ShareRecord};
 use crate::group::request::Refusal;
 use crate::metadata::{ConfigResource, ResourceType};
 use crate::model::{ErrorCode, GroupEpoch, GroupId, MemberId, TimestampMs};
@@ -41,13 +41,13 @@ pub(super) enum Alarm {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(in crate::group::machine) struct Draft {
     pub(super) records: Vec<Record>,
     pub(super) alarms: Vec<Alarm>,
     /// There is a classic group that goes: who waits at it is told so.
     pub(super) releases: bool,
     /// How long the metadata hash holds, once there is one.
-    pub(super) hash_holds: Option<(TimestampMs, GroupEpoch)>,
+    pub(in crate::group::machine) hash_holds: Option<(TimestampMs, GroupEpoch)>,
     /// Members that are to give partitions up, and the epoch that they are to leave; `None`: not any more.
     pub(super) revoking: Vec<(MemberId, Option<GroupEpoch>)>,
 }
@@ -78,13 +78,24 @@ impl Draft {
         self.records.push(Record::Regex { group: group.clone(), regex: regex.to_owned(), value: None });
     }
 
+    /// A record of a share group.
+    pub(in crate::group::machine) fn share(&mut self, group: &GroupId, of: ShareRecord) {
+        self.records.push(Record::Share { group: group.clone(), of });
+    }
+
     /// A member that is silent for this long is removed.
-    pub(super) fn session(&mut self, env: &Env, group: &GroupId, member: &MemberId, timeout_ms: i64) {
+    pub(in crate::group::machine) fn session(
+        &mut self,
+        env: &Env,
+        group: &GroupId,
+        member: &MemberId,
+        timeout_ms: i64,
+    ) {
         self.alarms.push(Alarm::Set(Timer::Session(group.clone(), member.clone()), after(env, timeout_ms)));
     }
 
     /// None of the member's deadlines counts any more.
-    pub(super) fn no_timers(&mut self, group: &GroupId, member: &MemberId) {
+    pub(in crate::group::machine) fn no_timers(&mut self, group: &GroupId, member: &MemberId) {
         for timer in [Timer::Session, Timer::Rebalance, Timer::ClassicJoin, Timer::ClassicSync] {
             self.alarms.push(Alarm::Lift(timer(group.clone(), member.clone())));
         }
@@ -92,7 +103,7 @@ impl Draft {
 }
 
 /// Milliseconds later.
-pub(super) fn after(env: &Env, ms: impl Into<i64>) -> TimestampMs {
+pub(in crate::group::machine) fn after(env: &Env, ms: impl Into<i64>) -> TimestampMs {
     TimestampMs(env.now.0.saturating_add(ms.into()))
 }
 
@@ -106,7 +117,13 @@ impl Groups {
     ///
     /// # Errors
     /// UNKNOWN_SERVER_ERROR: the records are larger than the offsets topic takes. Nothing was done.
-    pub(super) fn settle(&mut self, env: &Env, group: &GroupId, draft: Draft, out: &mut Out) -> Result<(), Refusal> {
+    pub(in crate::group::machine) fn settle(
+        &mut self,
+        env: &Env,
+        group: &GroupId,
+        draft: Draft,
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
         // Before the records, which remove the group: but not if they are not written.
         if draft.releases && fits(env, out, &draft.records) {
             self.release_classic_group(env, group, out);
@@ -125,10 +142,15 @@ impl Groups {
                 Alarm::Lift(timer) => self.timers.disarm(&timer),
             }
         }
-        let Some(Group::Consumer(group)) = self.groups.get_mut(group) else { return Ok(()) };
-        if draft.hash_holds.is_some() {
-            group.memory.hash_holds = draft.hash_holds;
-        }
+        let group = match self.groups.get_mut(group) {
+            Some(Group::Consumer(group)) => group,
+            Some(Group::Share(group)) => {
+                group.memory.hash_holds = draft.hash_holds.or(group.memory.hash_holds);
+                return Ok(());
+            }
+            Some(Group::Classic(_)) | None => return Ok(()),
+        };
+        group.memory.hash_holds = draft.hash_holds.or(group.memory.hash_holds);
         for (member, epoch) in draft.revoking {
             match epoch {
                 Some(epoch) => group.memory.revoking.insert(member, epoch),
@@ -141,7 +163,7 @@ impl Groups {
     pub(super) fn consumer_group(&self, id: &GroupId) -> Result<&ConsumerGroup, Refusal> {
         match self.groups.get(id) {
             Some(Group::Consumer(group)) => Ok(group),
-            Some(Group::Classic(_)) => Err(not_found(format!("Group {id} is not a consumer group."))),
+            Some(Group::Classic(_) | Group::Share(_)) => Err(not_found(format!("Group {id} is not a consumer group."))),
             None => Err(not_found(format!("Group {id} not found."))),
         }
     }
@@ -153,6 +175,6 @@ fn fits(env: &Env, out: &Out, records: &[Record]) -> bool {
     env.fits(out, &written)
 }
 
-pub(super) fn not_found(message: String) -> Refusal {
+pub(in crate::group::machine) fn not_found(message: String) -> Refusal {
     Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, message)
 }

@@ -65,7 +65,7 @@ pub(super) fn of_topic(topic: &TopicImage, image: &Image) -> i64 {
 }
 
 /// All topics that there are of those that a group consumes; 0 if there are none.
-pub(super) fn of_group(subscribed: &Subscribed, image: &Image, index: &mut Index) -> i64 {
+pub(in crate::group::machine) fn of_group(subscribed: &Subscribed, image: &Image, index: &mut Index) -> i64 {
     let mut stream = Stream::new();
     let mut any = false;
     for name in subscribed.topics() {

@@ -34,6 +34,7 @@ pub(super) fn entered<'a>(
 ) -> Result<Cow<'a, ConsumerGroup>, Refusal> {
     match found {
         Some(Group::Consumer(group)) => Ok(Cow::Borrowed(&**group)),
+        Some(Group::Share(_)) => Err(not_found(format!("Group {id} is not a consumer group."))),
         Some(Group::Classic(_)) if !creates => Err(not_found(format!("Group {id} is not a consumer group."))),
         Some(Group::Classic(group)) if group.is_empty() => {
             draft.records.extend(group.tombstones(id));

@@ -27,11 +27,18 @@ mod timers;
 
 pub use state::{ConsumerGroup, Member, Subscribed, Subscribers};
 
+// What share groups do alike.
+pub(super) use apply::tidied;
+pub(super) use draft::{Draft, after, not_found};
+pub(super) use hash::of_group as hash_of;
+pub(super) use state::REMOVED;
+pub(super) use target::{HASH_HOLDS_MS, may_assign, next};
+
 use crate::metadata::{Image, TopicImage};
 use crate::model::{GroupId, TopicName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the consumer groups of a shard share.
+/// What the consumer groups of a shard have in common, and the share groups with them.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     /// Which groups consume a topic (`groupsByTopics`).
@@ -44,7 +51,7 @@ pub struct Index {
 
 impl Index {
     /// The group consumes the topic, or does not any more.
-    fn index(&mut self, group: &GroupId, topic: TopicName, consumed: bool) {
+    pub(super) fn index(&mut self, group: &GroupId, topic: TopicName, consumed: bool) {
         if consumed {
             self.by_topic.entry(topic).or_default().insert(group.clone());
             return;

@@ -11,7 +11,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// The epoch of a target assignment that was removed (`TargetAssignmentMetadata`).
-pub(super) const REMOVED: GroupEpoch = GroupEpoch(-1);
+pub(in crate::group::machine) const REMOVED: GroupEpoch = GroupEpoch(-1);
 
 /// A member: what it said of itself, and where it is on its way to its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Subscribed {
     }
 
     /// The name as it is here already, so that members share its letters.
-    pub(super) fn share(&self, topic: &mut TopicName) {
+    pub(in crate::group::machine) fn share(&self, topic: &mut TopicName) {
         if let Some((known, _)) = self.0.get_key_value(topic) {
             *topic = known.clone();
         }
@@ -117,11 +117,11 @@ impl Subscribed {
         none
     }
 
-    pub(super) fn name_added(&mut self, topic: &TopicName) -> bool {
+    pub(in crate::group::machine) fn name_added(&mut self, topic: &TopicName) -> bool {
         self.more(topic, |count| &mut count.by_name)
     }
 
-    pub(super) fn name_removed(&mut self, topic: &TopicName) -> bool {
+    pub(in crate::group::machine) fn name_removed(&mut self, topic: &TopicName) -> bool {
         self.less(topic, |count| &mut count.by_name)
     }
 

@@ -5,8 +5,6 @@ use super::draft::{Context, Draft};
 use super::hash;
 use super::member::Change;
 use super::state::{ConsumerGroup, Subscribed, regex_of};
-use crate::config::GroupConfig;
-use crate::group::machine::Env;
 use crate::group::machine::assign::{self, Assignor, Subscriber};
 use crate::group::record::{MemberValue, Record, TargetValue};
 use crate::group::request::Assignment;
@@ -17,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Changes of the topics ask for a heartbeat's attention themselves; otherwise the metadata hash holds for this long.
-const HASH_HOLDS_MS: i64 = i32::MAX as i64;
+pub(in crate::group::machine) const HASH_HOLDS_MS: i64 = i32::MAX as i64;
 
 /// The target assignment that a member is to be led to.
 pub(super) struct Target<'a> {
@@ -82,7 +80,9 @@ impl ConsumerGroup {
         change: &Change<'_>,
         draft: &mut Draft,
     ) -> Target<'_> {
-        if self.assigned.epoch >= epoch || !self.may_assign(context.env, context.config) {
+        if self.assigned.epoch >= epoch
+            || !may_assign(&self.assigned, context.env.now, context.config.consumer_assignment_interval.as_millis())
+        {
             return self.last_target(change);
         }
         let known = &context.env.settings.groups.consumer_assignors;
@@ -130,18 +130,18 @@ impl ConsumerGroup {
         let last = self.target_of(change.id, change.new.instance.as_ref());
         Target { epoch: self.assigned.epoch, of_member: last.map_or_else(Cow::default, Cow::Borrowed) }
     }
+}
 
-    /// `canComputeNextTargetAssignment`. Whoever sends a heartbeat once the interval is over gets the group its assignment: a
-    /// deadline of its own it has not, in Kafka either.
-    fn may_assign(&self, env: &Env, config: GroupConfig) -> bool {
-        let interval = i64::try_from(config.consumer_assignment_interval.as_millis()).unwrap_or(i64::MAX);
-        let last = self.assigned.assigned_at;
-        last.0 == 0 || interval == 0 || env.now.0 >= last.0.saturating_add(interval)
-    }
+/// `canComputeNextTargetAssignment`. Whoever sends a heartbeat once the interval is over gets the group its assignment: a
+/// deadline of its own it has not, in Kafka either.
+pub(in crate::group::machine) fn may_assign(last: &TargetValue, now: TimestampMs, interval_ms: u128) -> bool {
+    let interval = i64::try_from(interval_ms).unwrap_or(i64::MAX);
+    let last = last.assigned_at;
+    last.0 == 0 || interval == 0 || now.0 >= last.0.saturating_add(interval)
 }
 
 /// The epoch after.
-pub(super) fn next(epoch: GroupEpoch) -> GroupEpoch {
+pub(in crate::group::machine) fn next(epoch: GroupEpoch) -> GroupEpoch {
     GroupEpoch(epoch.0.saturating_add(1))
 }
 

@@ -38,8 +38,10 @@ impl Groups {
         for topic in delta.deleted.values().chain(delta.topics.values().map(|topic| &topic.new)) {
             self.consumers.hashes.remove(&topic.name);
             for id in self.consumers.by_topic.get(&topic.name).into_iter().flatten() {
-                if let Some(Group::Consumer(group)) = self.groups.get_mut(id) {
-                    group.memory.hash_holds = None;
+                match self.groups.get_mut(id) {
+                    Some(Group::Consumer(group)) => group.memory.hash_holds = None,
+                    Some(Group::Share(group)) => group.memory.hash_holds = None,
+                    Some(Group::Classic(_)) | None => {}
                 }
             }
         }
@@ -52,7 +54,10 @@ impl Groups {
         member: &MemberId,
         out: &mut Out,
     ) {
-        self.fence_one(env, group, member, "its session expired", out);
+        match self.groups.get(group) {
+            Some(Group::Share(_)) => self.share_session_expired(env, group, member, out),
+            _ => self.fence_one(env, group, member, "its session expired", out),
+        }
     }
 
     pub(in crate::group::machine) fn rebalance_time_is_up(

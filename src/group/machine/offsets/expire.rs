@@ -92,7 +92,7 @@ impl Groups {
         }
         if rest.is_none() && !self.offsets.any_of(id) {
             let group = self.groups.get(id)?.kind();
-            let tombstones = if group.is_empty() { group.tombstones(id) } else { Vec::new() };
+            let tombstones = if group.is_empty() && group.expires() { group.tombstones(id) } else { Vec::new() };
             for record in tombstones {
                 room.bytes = room.bytes.saturating_sub(batch_size(&[record.encode()]));
                 self.commit(env.now, out, record);

@@ -96,9 +96,11 @@ fn what_administrators_ask_is_answered_in_every_state() {
         offsets: Vec::new(),
     };
     check("a commit", OK, UNKNOWN, |bed, _| bed.group().check_commit(&admin).err().unwrap_or(OK));
-    check("a deletion", OK, ErrorCode::NON_EMPTY_GROUP, |bed, _| match bed.h.run(Request::DeleteGroup(g())) {
-        Reply::DeleteGroup(error) => error,
-        other => panic!("{other:?}"),
+    check("a deletion", OK, ErrorCode::NON_EMPTY_GROUP, |bed, _| {
+        match bed.h.run(Request::DeleteGroup { group: g(), state_is_deleted: false }) {
+            Reply::DeleteGroup(error) => error,
+            other => panic!("{other:?}"),
+        }
     });
     check("a classic description", ErrorCode::GROUP_ID_NOT_FOUND, ErrorCode::GROUP_ID_NOT_FOUND, |bed, _| {
         match bed.h.run(Request::Describe(g())) {

@@ -137,7 +137,7 @@ fn only_a_group_without_members_may_be_deleted() {
     bed.beat("a", -1, |_| {}).unwrap();
     assert_eq!(bed.group().check_delete(), Ok(()));
     assert!(Kind::is_empty(bed.group()));
-    let reply = bed.h.run(crate::group::request::Request::DeleteGroup(g()));
+    let reply = bed.h.run(crate::group::request::Request::DeleteGroup { group: g(), state_is_deleted: false });
     assert!(matches!(reply, crate::group::request::Reply::DeleteGroup(ErrorCode::NONE)));
     assert!(bed.h.groups.groups.is_empty());
     assert!(bed.h.replayed().groups.groups.is_empty());

@@ -26,7 +26,7 @@ fn members(bed: &Bed) -> Vec<(MemberId, i32)> {
             group.members.iter().map(|(id, member)| (id.clone(), member.current.epoch.0)).collect()
         }
         Some(Group::Classic(group)) => group.members.keys().map(|id| (id.clone(), group.generation.0)).collect(),
-        None => Vec::new(),
+        Some(Group::Share(_)) | None => Vec::new(),
     }
 }
 

@@ -105,7 +105,7 @@ fn delete(h: &mut Harness, group: &str, partitions: &[(&str, i32)]) -> DeletedOf
 }
 
 fn delete_group(h: &mut Harness, group: &str) -> ErrorCode {
-    match h.run(Request::DeleteGroup(group.into())) {
+    match h.run(Request::DeleteGroup { group: group.into(), state_is_deleted: false }) {
         Reply::DeleteGroup(error) => error,
         other => panic!("{other:?}"),
     }
