@@ -15,6 +15,7 @@ use kafka_protocol::messages::DescribeShareGroupOffsetsRequest;
 use kafka_protocol::messages::describe_share_group_offsets_request::{
     DescribeShareGroupOffsetsRequestGroup as AskedGroup, DescribeShareGroupOffsetsRequestTopic as AskedTopic,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -27,7 +28,10 @@ impl Api for DescribeShareGroupOffsets {
 
     async fn handle(ctx: Arc<Context>, call: Call, request: Self::Request) -> OffsetsResponse {
         let enabled = groups::share_protocol(&ctx.metadata.load());
-        let each = request.0.groups.iter().map(|asked| group(&ctx, &call, asked, enabled));
+        // All of a group is told once, so that no answer is many times as long as its question needs.
+        let mut whole = HashSet::new();
+        let asked = request.0.groups.iter().filter(|asked| asked.topics.is_some() || whole.insert(&asked.group_id));
+        let each = asked.map(|asked| group(&ctx, &call, asked, enabled));
         OffsetsResponse { throttle_time_ms: 0, groups: join_all(each).await }
     }
 }

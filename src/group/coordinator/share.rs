@@ -171,6 +171,11 @@ impl GroupCoordinator {
                 }
             }
         }
+        // What Kafka's persister is not asked (`validateGroupTopicPartitionData`).
+        let odd = |partitions: &[PartitionId]| partitions.is_empty() || partitions.iter().any(|at| at.0 < 0);
+        if !known.is_empty() && (group.is_empty() || known.iter().any(|(.., partitions)| odd(partitions))) {
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
         let each = |(_, topic, partitions): &(TopicName, TopicId, Vec<PartitionId>)| {
             let topic = *topic;
             partitions.iter().map(move |at| SharedPartition { topic, partition: *at }).collect::<Vec<_>>()
