@@ -106,7 +106,9 @@ impl Machine for Diary {
             Input::Request(ticket, Ask::Ended) => {
                 out.reply(ticket, self.ended.iter().map(|(id, committed)| format!("{}:{committed}", id.0)).collect());
             }
-            Input::Request(ticket, Ask::Placed) => out.reply(ticket, self.placed.iter().map(Offset::to_string).collect()),
+            Input::Request(ticket, Ask::Placed) => {
+                out.reply(ticket, self.placed.iter().map(Offset::to_string).collect())
+            }
             Input::Request(ticket, Ask::Task(task)) => {
                 self.write("task", task, out);
                 out.then.push(task);
@@ -483,7 +485,10 @@ async fn a_machine_is_told_where_its_records_lie_also_when_the_log_was_cut() {
     // A batch is read whole.
     let placed = rig.ask(P0, Ask::Placed).await.unwrap();
     assert_eq!(placed.last().map(String::as_str), Some("11"));
-    assert!(placed.windows(2).all(|two| two[0].parse::<i64>().unwrap() + 1 == two[1].parse::<i64>().unwrap()), "{placed:?}");
+    assert!(
+        placed.windows(2).all(|two| two[0].parse::<i64>().unwrap() + 1 == two[1].parse::<i64>().unwrap()),
+        "{placed:?}"
+    );
     assert!(!placed.contains(&"0".to_owned()), "{placed:?}");
 }
 
