@@ -484,6 +484,48 @@ fn of_the_cluster() -> Vec<Row> {
     ]
 }
 
+/// What brokers ask of the coordinator of share groups' deliveries.
+fn of_share_coordinators() -> Vec<Row> {
+    use klamm::wire::share_state::{Unchanged, WritePartition, WriteRequest, WriteTopic};
+    let needs = [("CLUSTER_ACTION CLUSTER kafka-cluster", 31)];
+    let topics = vec![WriteTopic { partitions: vec![WritePartition::default()], ..WriteTopic::default() }];
+    vec![
+        row(
+            0,
+            InitializeShareGroupStateRequest::default().with_topics(vec![
+                initialize_share_group_state_request::InitializeStateData::default()
+                    .with_partitions(vec![initialize_share_group_state_request::PartitionData::default()]),
+            ]),
+            &needs,
+        ),
+        row(
+            0,
+            ReadShareGroupStateRequest::default().with_topics(vec![
+                read_share_group_state_request::ReadStateData::default()
+                    .with_partitions(vec![read_share_group_state_request::PartitionData::default()]),
+            ]),
+            &needs,
+        ),
+        row(1, WriteRequest { topics, ..WriteRequest::default() }, &needs),
+        row(
+            0,
+            DeleteShareGroupStateRequest::default().with_topics(vec![
+                delete_share_group_state_request::DeleteStateData::default()
+                    .with_partitions(vec![delete_share_group_state_request::PartitionData::default()]),
+            ]),
+            &needs,
+        ),
+        row(
+            1,
+            Unchanged(ReadShareGroupStateSummaryRequest::default().with_topics(vec![
+                read_share_group_state_summary_request::ReadStateSummaryData::default()
+                    .with_partitions(vec![read_share_group_state_summary_request::PartitionData::default()]),
+            ])),
+            &needs,
+        ),
+    ]
+}
+
 /// What only a controller's listener answers: what brokers say to the controller.
 fn of_brokers() -> Vec<Row> {
     let needs = [("CLUSTER_ACTION CLUSTER kafka-cluster", 31)];
@@ -546,6 +588,7 @@ fn a_missing_permission_gives_its_code_in_every_api_that_is_served() {
     let mut of_controller = Client::connect_from(WALKER, &format!("127.0.0.1:{controller}"));
     let mut walked: BTreeSet<i16> = WITHOUT_A_CODE.into_iter().collect();
     let to_broker = of_topics().into_iter().chain(of_groups()).chain(of_transactions()).chain(of_the_cluster());
+    let to_broker = to_broker.chain(of_share_coordinators());
     let rows = to_broker.map(|row| (false, row)).chain(of_brokers().into_iter().map(|row| (true, row)));
     for (to_controller, row) in rows {
         let Row { key, ask, needs } = row;

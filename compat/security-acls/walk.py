@@ -192,6 +192,10 @@ def cases():
         yield Case(f"find coordinator of {kind}", "FindCoordinator", find(number), on("DESCRIBE", kind, "k", "l"),
                    versions=(1, None))
     yield Case("find coordinator of a share partition", "FindCoordinator", find(2), cluster("CLUSTER_ACTION"), full=False, versions=(None,))
+    for api in ("InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState", "ReadShareGroupStateSummary"):
+        # To whom it may ask nothing is said of a group without a name, whether there is a coordinator already or not.
+        yield Case("share coordinator: " + api, api, lambda s, v: {"GroupId": "", "Topics": [{"TopicId": s.id(SEEN), "Partitions": [{"Partition": 0}, {"Partition": 9}]}]},
+                   cluster("CLUSTER_ACTION"), also=[cluster("ALTER"), on("READ", "GROUP", "*")])
     yield Case("join group", "JoinGroup", lambda s, v: groups_of(SessionTimeoutMs=10_000, RebalanceTimeoutMs=10_000, ProtocolType="consumer",
                Protocols=[{"Name": "range", "Metadata": b""}]), read_group)
     yield Case("heartbeat", "Heartbeat", lambda s, v: groups_of(GenerationId=1), read_group, also=[on("DESCRIBE", "GROUP", "g")])

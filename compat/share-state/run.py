@@ -245,7 +245,44 @@ def main():
     found(klamm)
     c.equal("after a kill everything is as it was", before, [klamm.ask(*step) for step in everything])
     klamm.broker.stop()
+    pruned(c, schemas)
     c.finish()
+
+
+def pruned(c, schemas):
+    """What the log need not keep goes, and nothing is lost with it."""
+    settings = SETTINGS | {"share.coordinator.state.topic.prune.interval.ms": "700", "share.coordinator.cold.partition.snapshot.interval.ms": "1000"}
+    ends = {}
+    for name, make in (("kafka", brokers.Kafka), ("klamm", brokers.subject)):
+        asked = Asked(make(os.path.join(WORK, "pruned"), settings).start(), schemas)
+        found(asked)
+        for n in range(3):
+            asked.ask(*initialize("t", n, start=100))
+            asked.ask(*initialize("u", n, start=100, group="h"))
+            for k in range(8):
+                asked.ask(*write("t", n, [(100 + k, 100 + k, ACKNOWLEDGED, 1)], done=k))
+        asked.ask(*delete("u", 1, "h"))
+        everything = [f(t, n, group=g) for t, g in (("t", "g"), ("u", "h")) for n in range(3) for f in (summary, lambda *a, **k: read(*a, leader=-1, **k))]
+        before = [asked.ask(*step) for step in everything]
+        deadline = time.monotonic() + 30
+        # Until every partition was written again and the log before is gone.
+        while earliest(asked) <= 30 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        c.check(f"{name}: the log is cut", 30 < earliest(asked), earliest(asked))
+        c.equal(f"{name}: nothing is lost", before, [asked.ask(*step) for step in everything])
+        asked.broker.kill9()
+        asked.broker.start()
+        asked.again()
+        found(asked)
+        ends[name] = [asked.ask(*step) for step in everything]
+        c.equal(f"{name}: nothing is lost after a kill", before, ends[name])
+        asked.broker.stop()
+    c.equal("both kept the same", ends["kafka"], ends["klamm"])
+
+
+def earliest(asked):
+    body = {"ReplicaId": -1, "Topics": [{"Name": "__share_group_state", "Partitions": [{"PartitionIndex": 0, "CurrentLeaderEpoch": -1, "Timestamp": -2}]}]}
+    return asked.call("ListOffsets", 6, body)["Topics"][0]["Partitions"][0]["Offset"]
 
 
 main()

