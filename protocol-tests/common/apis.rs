@@ -110,10 +110,12 @@ macro_rules! by_key {
             match key {
                 _ if by_id::is(key, version) => by_id::decode(key, body),
                 $($request::KEY => {
+                    let length = body.len();
                     let message = $request::decode(&mut body, version).map_err(|error| error.to_string())?;
                     let mut out = BytesMut::new();
                     let again = message.encode(&mut out, version).map_err(|error| error.to_string());
-                    Ok(Decoded { left: body.len(), again: again.map(|()| out.freeze()) })
+                    let left = if is_ours(key, version) { length.saturating_sub(out.len()) } else { body.len() };
+                    Ok(Decoded { left, again: again.map(|()| out.freeze()) })
                 })*
                 _ => Err(format!("API {key} is not in the crate")),
             }
