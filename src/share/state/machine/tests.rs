@@ -29,7 +29,7 @@ fn topic() -> Arc<TopicImage> {
         last_known_elr: Replicas::default(),
         recovering: false,
     };
-    let partitions = vec![Arc::new(partition); PARTITIONS];
+    let partitions = std::iter::repeat_n(Arc::new(partition), PARTITIONS).collect();
     Arc::new(TopicImage { id: TOPIC, name: TopicName::new("t"), partitions })
 }
 
