@@ -35,7 +35,7 @@ class Cluster:
         self.name, self.work = name, os.path.join(work, name)
         ports = [(brokers.free_port(), brokers.free_port()) for _ in range(COUNT)]
         voters = ",".join(f"{n}@127.0.0.1:{controller}" for n, (_, controller) in enumerate(ports, 1))
-        self.nodes = []
+        self.kind, self.settings, self.voters, self.nodes = kind, settings, voters, []
         for number, (port, controller) in enumerate(ports, 1):
             own = {
                 "node.id": number,
@@ -48,6 +48,24 @@ class Cluster:
             node = kind(self.work, own, name=f"{name}-{number}")
             node.port, node.controller_port = port, controller
             self.nodes.append(node)
+
+    def grow(self):
+        """One more node, a broker only, with two log directories."""
+        number, port = len(self.nodes) + 1, brokers.free_port()
+        disks = [os.path.join(self.work, f"disk-{n}") for n in (1, 2)]
+        own = {
+            **self.settings,
+            "process.roles": "broker",
+            "node.id": number,
+            "controller.quorum.voters": self.voters,
+            "listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "log.dirs": ",".join(disks),
+        }
+        node = self.kind(self.work, own, name=f"{self.name}-{number}")
+        node.port, node.disks = port, disks
+        self.nodes.append(node)
+        return node.start()
 
     def node(self, number):
         return self.nodes[number - 1]

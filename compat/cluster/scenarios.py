@@ -1,4 +1,5 @@
-"""Clients of a cluster whose nodes are restarted one after the other, and killed one after the other.
+"""Clients of a cluster whose nodes are restarted one after the other, and killed one after the other; that gets one node more, which takes
+over their partitions, and loses one of its disks.
 
 Four producers, Java's and librdkafka's, each once idempotent and once transactional; and two groups, one of each protocol, each shared
 by a Java and a librdkafka member that read committed records. All have their clients' own defaults, but for what makes them
@@ -7,6 +8,8 @@ acknowledged lies where it was acknowledged, no record lies twice, and every gro
 commit.
 """
 
+import json
+import os
 import re
 import threading
 import time
@@ -16,6 +19,7 @@ from compat.groups import members
 from compat.transactions import clients
 
 TOPIC, PARTITIONS = "load", 6
+BULK = "bulk"
 RECORDS = 3  # of a transaction
 WAIT = 60
 OUTCOME = re.compile(r"load-(\d+)@(\d+)")
@@ -90,7 +94,10 @@ class Scene:
                           for kind, make in kinds for what in ("idempotent", "transactional")]
 
     def _topics(self, *args):
-        return self.tools.run("kafka-topics", ["--bootstrap-server", self.cluster.bootstrap, *args]).out
+        return self._tool("kafka-topics", *args)
+
+    def _tool(self, name, *args):
+        return self.tools.run(name, ["--bootstrap-server", self.cluster.bootstrap, *args], timeout=WAIT).out
 
     def settle(self):
         for protocol, crew in self.groups.items():
@@ -136,6 +143,46 @@ class Scene:
                            self._topics("--describe", "--under-replicated-partitions"))
         self.no_errors("through kill -9 of each node")
 
+    def growth(self):
+        """Every partition is moved to a new node, which is to lead it; those with odd numbers to its second disk."""
+        node = self.cluster.grow()
+        number = len(self.cluster.nodes)
+        self._topics("--create", "--topic", BULK, "--partitions", 2, "--replication-factor", 3, "--config", "segment.bytes=1048576")
+        at = [{"topic": topic, "partition": p, "replicas": [number, 1 + p % 3, 1 + (p + 1) % 3], "log_dirs": [node.disks[p % 2], "any", "any"]}
+              for topic, count in ((TOPIC, PARTITIONS), (BULK, 2)) for p in range(count)]
+        plan = os.path.join(self.cluster.work, "growth.json")
+        with open(plan, "w") as f:
+            json.dump({"version": 1, "partitions": at}, f)
+        reassign = lambda *more: self._tool("kafka-reassign-partitions", "--reassignment-json-file", plan, *more)  # noqa: E731
+        told = reassign("--execute")
+        self.run.check("the move to the new node begins", "Successfully started partition reassignments" in told, told)
+        self.goes_on("while partitions move")
+        unfinished = re.compile(r"still in progress|not completed|failed")
+        self.run.check("every partition is on the new node", members.wait(lambda: not unfinished.search(reassign("--verify")), WAIT), reassign("--verify"))
+        self._tool("kafka-leader-election", "--election-type", "preferred", "--all-topic-partitions")
+        self.run.equal("the new node leads every partition", PARTITIONS, self.led_by(number))
+        self.goes_on("with the new node")
+        self.no_errors("while a node is added")
+
+    def lost_disk(self):
+        """A disk of the newest node goes away: nothing new can be made on it, which the next segment finds out."""
+        number, node = len(self.cluster.nodes), self.cluster.nodes[-1]
+        gone = node.disks[1] + "-gone"
+        os.rename(node.disks[1], gone)
+        self._tool("kafka-producer-perf-test", "--topic", BULK, "--num-records", 4000, "--record-size", 1000, "--throughput", -1)
+        self.run.check("what it led there is led elsewhere", members.wait(lambda: self.led_by(number) == PARTITIONS // 2, WAIT), self._topics("--describe"))
+        self.goes_on("without a disk of the new node")
+        self.run.check("the node goes on with its other disk", node.alive() and self.led_by(number) == PARTITIONS // 2, node.log_tail())
+        self.no_errors("while a disk goes away")
+        node.stop()
+        os.rename(gone, node.disks[1])
+        node.start()
+        self.run.check("with its disk back it is in sync again", members.wait(self.is_whole, WAIT), self._topics("--describe", "--under-replicated-partitions"))
+        self.no_errors("while the disk comes back")
+
+    def led_by(self, number):
+        return len(re.findall(rf"Leader: {number}\b", self._topics("--describe", "--topic", TOPIC)))
+
     def finish(self):
         for producer in self.producers:
             producer.end()
@@ -169,6 +216,8 @@ def run(checks, cluster):
         scene.settle()
         scene.rolling_restart()
         scene.deaths()
+        scene.growth()
+        scene.lost_disk()
         scene.finish()
     finally:
         cluster.kill9()

@@ -173,10 +173,25 @@ pub(crate) fn member(bootstrap: &str, group: &str, protocol: &str, topics: &[&st
 
 /// A member of a group that notes what it gets and what it commits, for a while or until it is told to stop.
 fn read(bootstrap: &str, (group, protocol): (&'static str, &str), history: &History, stop: &AtomicBool) {
-    let consumer = member(bootstrap, group, protocol, &PLAIN);
+    while !stop.load(Ordering::Relaxed) {
+        let consumer = member(bootstrap, group, protocol, &PLAIN);
+        read_as(&consumer, group, history, stop);
+        // librdkafka 2.12 sends a heartbeat of a new member without what belongs into it when it comes back from a long silence,
+        // and gives up on the answer, INVALID_REQUEST (its issue 5541). Nothing else may end a member for good.
+        if let Some((code, text)) = consumer.client().fatal_error() {
+            history.say(&format!("    a member of {group} can go on no more: {code:?}: {text}"));
+            if code != RDKafkaErrorCode::InvalidRequest {
+                history.find(format!("a member of {group} can go on no more: {code:?}: {text}"));
+            }
+        }
+    }
+}
+
+/// Until it is told to stop, or the client can go on no more.
+fn read_as(consumer: &BaseConsumer<Membership>, group: &'static str, history: &History, stop: &AtomicBool) {
     let mut next: BTreeMap<Place, i64> = BTreeMap::new();
     let mut last = history.now();
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) && consumer.client().fatal_error().is_none() {
         let polled = consumer.poll(Duration::from_millis(50));
         for (topic, partition) in consumer.context().take_revoked() {
             next.retain(|place, _| *place != (topic.as_str(), partition));

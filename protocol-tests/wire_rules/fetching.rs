@@ -54,6 +54,17 @@ fn the_first_batch_comes_whole_however_small_the_limits_are() {
 }
 
 #[test]
+fn partitions_that_are_not_there_are_answered_behind_those_that_are() {
+    let (_broker, mut client) = with_topic(&[]);
+    let mut request = fetch("none", 0, 0, 0);
+    request.topics.push(fetch("t", 0, 0, 0).topics.remove(0));
+    let answer = client.call(12, &request);
+    let told: Vec<_> =
+        answer.responses.iter().map(|topic| (topic.topic.as_str(), topic.partitions[0].error_code)).collect();
+    assert_eq!(told, [("t", code::NONE), ("none", code::UNKNOWN_TOPIC_OR_PARTITION)]);
+}
+
+#[test]
 fn an_unknown_topic_partition_or_topic_id_has_its_own_error() {
     let (_broker, mut client) = with_topic(&[]);
     assert_eq!(client.fetch("none", 0, 0).error_code, code::UNKNOWN_TOPIC_OR_PARTITION);

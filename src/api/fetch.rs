@@ -384,10 +384,14 @@ impl Fetching {
         self.count_copied();
         let mut last: Option<&TopicKey> = None;
         let found = std::mem::take(&mut self.found);
-        for (((wanted, partition), found), news) in
-            self.session.wanted.iter().zip(&self.partitions).zip(found).zip(news)
-        {
-            let mut found = found;
+        let asked = self.session.wanted.iter().zip(&self.partitions);
+        let mut answers: Vec<_> =
+            asked.zip(found).zip(news).map(|((asked, found), news)| (asked, found, news)).collect();
+        // What never came to a partition stands last (`KafkaApis.handleFetchRequest`): clients tell applications of what they meet first.
+        if self.partitions.iter().any(Result::is_err) {
+            answers.sort_by_key(|((_, partition), ..)| partition.is_err());
+        }
+        for ((wanted, partition), mut found, news) in answers {
             if let Some(hints) = hints.as_mut().filter(|_| elsewhere.contains(&found.error)) {
                 found.current_leader = hints.leader(named(&wanted.topic), wanted.partition);
             }

@@ -110,7 +110,8 @@ impl Serving {
         let (most, tie) = (ctx.settings().groups.share.sessions_max, self.peer.share_sessions.to(&ctx.shares));
         let (asked, forgotten) = (self.asked(request), forgotten(request));
         let sessions = ctx.shares.sessions();
-        let begun = match sessions.fetch(&key, request.session_epoch, asked, &forgotten, acknowledges, most, tie) {
+        let fetch = session::Fetch { epoch: request.session_epoch, asked, forgotten: &forgotten, acknowledges };
+        let begun = match sessions.fetch(&key, fetch, most, tie) {
             Ok(begun) => begun,
             Err(error) => {
                 if error == ErrorCode::SHARE_SESSION_LIMIT_REACHED {

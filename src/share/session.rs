@@ -24,6 +24,17 @@ pub struct Wanted {
     pub topic: Option<TopicName>,
 }
 
+/// What a fetch says of its session.
+#[derive(Debug)]
+pub struct Fetch<'a> {
+    pub epoch: i32,
+    /// Partitions that are new to the session, or meant anew.
+    pub asked: Vec<Wanted>,
+    pub forgotten: &'a [SharedPartition],
+    /// Whether it acknowledges records as well.
+    pub acknowledges: bool,
+}
+
 /// A session as a request finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -78,16 +89,8 @@ impl Sessions {
     /// # Errors
     /// `SHARE_SESSION_NOT_FOUND`, `INVALID_SHARE_SESSION_EPOCH`, `SHARE_SESSION_LIMIT_REACHED` if there would be more than
     /// `most`, `INVALID_REQUEST` if the first request of a session acknowledges something.
-    pub fn fetch(
-        &self,
-        key: &Key,
-        epoch: i32,
-        asked: Vec<Wanted>,
-        forgotten: &[SharedPartition],
-        acknowledges: bool,
-        most: usize,
-        tie: &Tie,
-    ) -> Result<Begun, ErrorCode> {
+    pub fn fetch(&self, key: &Key, fetch: Fetch<'_>, most: usize, tie: &Tie) -> Result<Begun, ErrorCode> {
+        let Fetch { epoch, asked, forgotten, acknowledges } = fetch;
         let mut sessions = self.0.lock();
         match epoch {
             LAST if sessions.contains_key(key) => Ok(Begun::Ends),

@@ -250,7 +250,6 @@ struct Placed {
 
 impl Reading<'_> {
     /// Gives the member what is next. The high watermark is told if more in the log may help.
-    #[expect(clippy::type_complexity, reason = "where it stands, and what there is")]
     fn take(
         &self,
         machine: &mut SharePartition,

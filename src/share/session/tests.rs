@@ -18,7 +18,8 @@ fn key(member: &str) -> Key {
 }
 
 fn fetch(sessions: &Sessions, member: &str, epoch: i32, asked: &[i32]) -> Result<Begun, ErrorCode> {
-    sessions.fetch(&key(member), epoch, wanted(asked), &[], false, 2, &Tie::default())
+    let fetch = Fetch { epoch, asked: wanted(asked), forgotten: &[], acknowledges: false };
+    sessions.fetch(&key(member), fetch, 2, &Tie::default())
 }
 
 fn told(partition: i32, error: ErrorCode, has_records: bool) -> Told {
@@ -56,7 +57,8 @@ fn a_session_ends_with_epoch_minus_1() {
 #[test]
 fn the_first_request_of_a_session_acknowledges_nothing() {
     let sessions = Sessions::default();
-    let begun = sessions.fetch(&key("a"), 0, wanted(&[0]), &[], true, 2, &Tie::default());
+    let fetch = Fetch { epoch: 0, asked: wanted(&[0]), forgotten: &[], acknowledges: true };
+    let begun = sessions.fetch(&key("a"), fetch, 2, &Tie::default());
     assert_eq!(begun, Err(ErrorCode::INVALID_REQUEST));
     assert_eq!(sessions.acknowledge(&key("a"), 0), Err(ErrorCode::INVALID_SHARE_SESSION_EPOCH));
 }
@@ -74,7 +76,8 @@ fn there_are_only_so_many_sessions_and_a_member_has_one() {
 fn forgotten_partitions_leave_the_session() {
     let sessions = Sessions::default();
     fetch(&sessions, "a", 0, &[0, 1, 2]).unwrap();
-    let begun = sessions.fetch(&key("a"), 1, Vec::new(), &[at(1)], false, 2, &Tie::default());
+    let leaves = Fetch { epoch: 1, asked: Vec::new(), forgotten: &[at(1)], acknowledges: false };
+    let begun = sessions.fetch(&key("a"), leaves, 2, &Tie::default());
     assert_eq!(begun, Ok(Begun::Goes(wanted(&[0, 2]))));
 }
 

@@ -13,7 +13,6 @@ use crate::model::{GroupEpoch, TimestampMs, TopicId, TopicName};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Changes of the topics ask for a heartbeat's attention themselves; otherwise the metadata hash holds for this long.
 pub(in crate::group::machine) const HASH_HOLDS_MS: i64 = i32::MAX as i64;
@@ -82,7 +81,7 @@ impl ConsumerGroup {
         draft: &mut Draft,
     ) -> Target<'_> {
         if self.assigned.epoch >= epoch
-            || !may_assign(&self.assigned, context.env.now, context.config.consumer_assignment_interval)
+            || !may_assign(&self.assigned, context.env.now, context.config.consumer_assignment_interval.as_millis())
         {
             return self.last_target(change);
         }
@@ -135,8 +134,8 @@ impl ConsumerGroup {
 
 /// `canComputeNextTargetAssignment`. Whoever sends a heartbeat once the interval is over gets the group its assignment: a
 /// deadline of its own it has not, in Kafka either.
-pub(in crate::group::machine) fn may_assign(last: &TargetValue, now: TimestampMs, interval: Duration) -> bool {
-    let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+pub(in crate::group::machine) fn may_assign(last: &TargetValue, now: TimestampMs, interval_ms: u128) -> bool {
+    let interval = i64::try_from(interval_ms).unwrap_or(i64::MAX);
     let last = last.assigned_at;
     last.0 == 0 || interval == 0 || now.0 >= last.0.saturating_add(interval)
 }

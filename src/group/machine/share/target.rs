@@ -42,7 +42,8 @@ impl ShareGroup {
         (id, about): (&MemberId, &ShareMemberValue),
         draft: &mut Draft,
     ) -> Target<'_> {
-        if self.assigned.epoch >= epoch || !may_assign(&self.assigned, env.now, config.assignment_interval) {
+        if self.assigned.epoch >= epoch || !may_assign(&self.assigned, env.now, config.assignment_interval.as_millis())
+        {
             let last = self.target.get(id);
             let of_member = last.map_or_else(Cow::default, Cow::Borrowed);
             return Target { epoch: self.assigned.epoch, of_member };

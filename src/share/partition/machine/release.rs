@@ -11,10 +11,11 @@ impl SharePartition {
     pub fn expire(&mut self, now_ms: i64, terms: &Terms) -> Option<Write> {
         let mut ended: Vec<(Span, i16, Origin)> = Vec::new();
         for (span, run) in self.runs.iter() {
-            if let State::Acquired(hold) = &run.state {
-                if hold.deciding.is_none() && hold.until_ms <= now_ms {
-                    ended.push((span, run.count, run.origin));
-                }
+            if let State::Acquired(hold) = &run.state
+                && hold.deciding.is_none()
+                && hold.until_ms <= now_ms
+            {
+                ended.push((span, run.count, run.origin));
             }
         }
         let mut batches: Vec<StateBatch> = Vec::new();

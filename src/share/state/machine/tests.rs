@@ -16,7 +16,7 @@ const PARTITIONS: usize = 3;
 const LIMIT: u32 = 3;
 
 fn topic() -> Arc<TopicImage> {
-    let partition = Arc::new(PartitionImage {
+    let partition = PartitionImage {
         replicas: Replicas::default(),
         isr: Replicas::default(),
         leader: None,
@@ -28,8 +28,8 @@ fn topic() -> Arc<TopicImage> {
         elr: Replicas::default(),
         last_known_elr: Replicas::default(),
         recovering: false,
-    });
-    let partitions = vec![partition; PARTITIONS];
+    };
+    let partitions = std::iter::repeat_n(Arc::new(partition), PARTITIONS).collect();
     Arc::new(TopicImage { id: TOPIC, name: TopicName::new("t"), partitions })
 }
 

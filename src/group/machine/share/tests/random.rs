@@ -16,10 +16,10 @@ fn whatever_happens_replay_agrees_and_in_the_end_every_partition_is_consumed() {
         let mut bed = Bed::new();
         let mut epochs: BTreeMap<&str, i32> = BTreeMap::new();
         for _ in 0..80 {
-            let member = MEMBERS[chance.below(5) as usize];
+            let member = MEMBERS[chance.below(5)];
             match chance.below(8) {
                 0 => {
-                    bed.h.topic(TOPICS[chance.below(3) as usize], 1 + chance.below(4) as i32);
+                    bed.h.topic(TOPICS[chance.below(3)], 1 + chance.below(4) as i32);
                 }
                 1 | 2 => {
                     let topics: Vec<&str> = TOPICS.into_iter().filter(|_| chance.below(2) == 0).collect();
