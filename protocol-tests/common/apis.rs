@@ -9,6 +9,7 @@ use klamm::wire::share_acknowledge::AcknowledgeRequest as ShareAcknowledgeReques
 use klamm::wire::share_fetch::ShareFetchRequest;
 use klamm::wire::share_state::{Unchanged, WriteRequest as WriteShareGroupStateRequest};
 
+type DescribeShareGroupOffsetsRequest = Unchanged<kafka_protocol::messages::DescribeShareGroupOffsetsRequest>;
 type ReadShareGroupStateSummaryRequest = Unchanged<kafka_protocol::messages::ReadShareGroupStateSummaryRequest>;
 
 /// What the crate made of a body.
