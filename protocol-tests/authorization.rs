@@ -13,6 +13,7 @@ use common::client::{Client, text, topic_name};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Request;
 use klamm::model::{CLUSTER_NAME, Coded as _, Operation, ResourceKind};
+use klamm::wire::share_state::Unchanged;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -270,6 +271,46 @@ fn of_groups() -> Vec<Row> {
             &[("READ GROUP g", 30), ("DESCRIBE TOPIC seen", 29)],
         ),
         row(0, ConsumerGroupDescribeRequest::default().with_group_ids(vec![group("g")]), &[("DESCRIBE GROUP g", 30)]),
+        row(
+            1,
+            ShareGroupHeartbeatRequest::default()
+                .with_group_id(group("g"))
+                .with_member_id(text("m"))
+                .with_member_epoch(7)
+                .with_subscribed_topic_names(Some(vec![topic_name("seen")])),
+            &[("READ GROUP g", 30), ("DESCRIBE TOPIC seen", 29)],
+        ),
+        row(1, ShareGroupDescribeRequest::default().with_group_ids(vec![group("g")]), &[("DESCRIBE GROUP g", 30)]),
+        row(
+            0,
+            Unchanged(DescribeShareGroupOffsetsRequest::default().with_groups(vec![
+                describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup::default()
+                    .with_group_id(group("g"))
+                    .with_topics(Some(vec![
+                        describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestTopic::default()
+                            .with_topic_name(topic_name("seen"))
+                            .with_partitions(vec![0]),
+                    ])),
+            ])),
+            &[("DESCRIBE GROUP g", 30), ("DESCRIBE TOPIC seen", 29)],
+        ),
+        row(
+            0,
+            AlterShareGroupOffsetsRequest::default().with_group_id(group("g")).with_topics(vec![
+                alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic::default()
+                    .with_topic_name(topic_name("seen"))
+                    .with_partitions(vec![Default::default()]),
+            ]),
+            &[("READ GROUP g", 30), ("READ TOPIC seen", 29)],
+        ),
+        row(
+            0,
+            DeleteShareGroupOffsetsRequest::default().with_group_id(group("g")).with_topics(vec![
+                delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic::default()
+                    .with_topic_name(topic_name("seen")),
+            ]),
+            &[("DELETE GROUP g", 30), ("READ TOPIC seen", 29)],
+        ),
         row(
             1,
             ShareFetchRequest::default().with_group_id(Some(group("g"))).with_member_id(Some(text("m"))),

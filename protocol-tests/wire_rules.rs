@@ -11,6 +11,8 @@ mod fetching;
 mod offsets;
 #[path = "wire_rules/producing.rs"]
 mod producing;
+#[path = "wire_rules/sharing.rs"]
+mod sharing;
 #[path = "support/broker.rs"]
 mod support;
 

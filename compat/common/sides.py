@@ -173,7 +173,7 @@ class Side:
             return
         if step["api"] == "JoinGroup" and not answer["ErrorCode"]:
             self.numbers[name + ".gen"] = answer["GenerationId"]
-        if step["api"] == "ConsumerGroupHeartbeat" and not answer["ErrorCode"]:
+        if step["api"] in ("ConsumerGroupHeartbeat", "ShareGroupHeartbeat") and not answer["ErrorCode"]:
             self.numbers[name + ".epoch"] = answer["MemberEpoch"]
             if answer["Assignment"] is not None:
                 self.owned[name] = answer["Assignment"]["TopicPartitions"]

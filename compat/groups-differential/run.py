@@ -1,6 +1,6 @@
 """The group APIs of Klamm against those of Apache Kafka: the same requests to both in lock step, the answers compared.
 
-First the scripts of scenarios.py, one for each rule, then random ones (sequences.py), whose differences are made short before
+First the scripts of scenarios.py and shares.py, one for each rule, then random ones (sequences.py), whose differences are made short before
 they are printed. What may differ is in differences.allow. The settings of both brokers are SETTINGS; some scripts have others.
 """
 
@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import scenarios  # noqa: E402
 import sequences  # noqa: E402
+import shares  # noqa: E402,F401
 from compat.common import allowed, brokers, checks, jars, lockstep, schema, scripts, sides  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -64,7 +65,26 @@ def start(settings, schemas):
     for topic, partitions in TOPICS.items():
         runner.open = {}
         runner.topics({"create": topic, "partitions": partitions})
+    if "share.coordinator.state.topic.num.partitions" in settings:
+        for side in both:
+            warm_up(side)
     return runner
+
+
+def warm_up(side):
+    """A share group that comes and goes: from then on there is a share coordinator."""
+    epoch, deadline = 0, time.monotonic() + 60
+    while True:
+        body = {"GroupId": "warm", "MemberId": "m", "MemberEpoch": epoch, "RackId": None, "SubscribedTopicNames": ["a"]}
+        answer = side.call("ShareGroupHeartbeat", 1, body)
+        epoch = answer["MemberEpoch"]
+        if answer["Assignment"] and answer["Assignment"]["TopicPartitions"]:
+            break
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{side.name} has no share coordinator\n{side.broker.log_tail()}")
+        time.sleep(0.3)
+    side.call("ShareGroupHeartbeat", 1, {**body, "MemberEpoch": -1})
+    side.call("DeleteGroups", 2, {"GroupsNames": ["warm"]})
 
 
 def stop(runner):

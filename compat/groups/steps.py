@@ -22,6 +22,12 @@ SETTINGS = {
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "200",
     "group.consumer.heartbeat.interval.ms": "500",
+    "share.coordinator.state.topic.num.partitions": "5",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.share.min.session.timeout.ms": "1000",
+    "group.share.min.heartbeat.interval.ms": "200",
+    "group.share.heartbeat.interval.ms": "300",
 }
 
 STICKY = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
@@ -94,6 +100,18 @@ def partition_of(group):
 def groups(name, *args, **more):
     more.setdefault("masks", IDS)
     return Step("consumer-groups " + name, "kafka-consumer-groups", ["--bootstrap-server", "{bootstrap}", *args], sort=True, **more)
+
+
+def shares(name, *args, **more):
+    more.setdefault("masks", IDS)
+    return Step("share-groups " + name, "kafka-share-groups", ["--bootstrap-server", "{bootstrap}", *args], sort=True, **more)
+
+
+def share_consume(name, group, topic, count, *args, timeout=8000):
+    full = ["--bootstrap-server", "{bootstrap}", "--group", group, "--topic", topic, "--timeout-ms", timeout, "--max-messages", count]
+    for show in ("partition", "offset", "key", "delivery"):
+        full += ["--formatter-property", f"print.{show}=true"]
+    return Step("share-consume " + name, "kafka-console-share-consumer", full + list(args), sort=True, masks=IDS + EXPIRED)
 
 
 def list_groups(name, *args):
@@ -306,6 +324,67 @@ def _live():
         yield groups(f"describe {label} whose static member is away, offsets", "--describe", "--group", group)
 
 
+def _shares():
+    """Groups whose members take records in turns."""
+    work = ("--topic", "work")
+    yield shares("list nothing", "--list")
+    yield shares("describe before there is any", "--describe", "--group", "missing")
+    yield shares("delete before there is any", "--delete", "--group", "missing")
+    yield configs("share from the start", "--alter", "--entity-name", "taken", "--add-config", "share.auto.offset.reset=earliest,share.heartbeat.interval.ms=300")
+    yield configs("describe share", "--describe", "--entity-name", "taken")
+    yield configs("describe all of share", "--describe", "--all", "--entity-name", "taken")
+    for setting in ("share.session.timeout.ms=1", "share.session.timeout.ms=99000", "share.heartbeat.interval.ms=99000", "share.record.lock.duration.ms=1000", "share.record.lock.duration.ms=99000",
+                    "share.delivery.count.limit=1", "share.delivery.count.limit=99", "share.partition.max.record.locks=1", "share.partition.max.record.locks=99999", "share.auto.offset.reset=none",
+                    "share.auto.offset.reset=by_duration:PT1H", "share.auto.offset.reset=by_duration:-PT1H", "share.isolation.level=serializable", "share.renew.acknowledge.enable=maybe",
+                    "share.assignment.interval.ms=-1", "share.assignment.interval.ms=99000"):
+        yield configs("share " + setting, "--alter", "--entity-name", "tried", "--add-config", setting)
+    yield configs("describe share tried", "--describe", "--entity-name", "tried")
+    yield share_consume("from the start", "taken", "other", 20)
+    yield share_consume("nothing left", "taken", "other", 1, timeout=3000)
+    yield Pause(1)
+    yield shares("list", "--list")
+    for state in ((), ("Empty",), ("stable,empty",), ("Nope",)):
+        yield shares("list with state " + " ".join(state), "--list", "--state", *state)
+    yield list_groups("share groups", "--share")
+    yield list_groups("all with share groups")
+    for what in ((), ("--offsets",), ("--members",), ("--state",)):
+        for verbose in ((), ("--verbose",)):
+            yield shares("describe taken " + " ".join(what + verbose), "--describe", "--group", "taken", *what, *verbose)
+    yield shares("describe all", "--describe", "--all-groups")
+    yield shares("describe two", "--describe", "--group", "taken", "--group", "missing", "--state")
+    yield shares("describe a consumer group", "--describe", "--group", "console")
+    yield groups("describe a share group", "--describe", "--group", "taken")
+    yield shares("describe what is being consumed, offsets", "--describe", "--group", "taken", "--offsets")
+    reset = ("--reset-offsets", "--group", "taken")
+    for mode in ("--dry-run", "--execute"):
+        yield shares(f"reset to earliest {mode}", *reset, "--topic", "other", "--to-earliest", mode)
+        yield shares(f"describe after earliest {mode}", "--describe", "--group", "taken")
+        yield shares(f"reset to latest {mode}", *reset, "--topic", "other", "--to-latest", mode)
+        yield shares(f"reset to a time {mode}", *reset, "--topic", "other", "--to-datetime", "2023-11-14T22:13:24.500Z", mode)
+        yield shares(f"describe after a time {mode}", "--describe", "--group", "taken")
+        yield shares(f"reset to a time to come {mode}", *reset, "--topic", "other", "--to-datetime", "2123-11-14T22:13:24.500Z", mode)
+        yield shares(f"reset another topic {mode}", *reset, *work, "--to-earliest", mode)
+        yield shares(f"reset all topics {mode}", *reset, "--all-topics", "--to-latest", mode)
+    yield shares("reset without a mode", *reset, *work, "--to-earliest")
+    yield shares("reset a missing topic", *reset, "--topic", "missing", "--to-earliest", "--execute", timeout=120)
+    yield shares("reset a group that is not there", "--reset-offsets", "--group", "put", *work, "--to-earliest", "--execute")
+    yield shares("describe what a reset made", "--describe", "--group", "put")
+    yield share_consume("from where it was put", "put", "work", 60)
+    yield Pause(1)
+    yield shares("describe what was put and consumed", "--describe", "--group", "put", "--verbose")
+    yield shares("delete offsets", "--delete-offsets", "--group", "taken", "--topic", "other")
+    yield shares("delete offsets again", "--delete-offsets", "--group", "taken", "--topic", "other")
+    yield shares("delete offsets of a missing topic", "--delete-offsets", "--group", "taken", "--topic", "missing", timeout=120)
+    yield shares("delete offsets of a missing group", "--delete-offsets", "--group", "missing", "--topic", "work")
+    yield shares("describe after delete offsets", "--describe", "--group", "taken")
+    yield shares("delete", "--delete", "--group", "put", "--group", "missing")
+    yield shares("delete a consumer group", "--delete", "--group", "console")
+    yield shares("list after delete", "--list")
+    yield shares("delete all", "--delete", "--all-groups")
+    yield configs("share delete", "--alter", "--entity-name", "taken", "--delete-config", "share.auto.offset.reset,share.heartbeat.interval.ms")
+    yield configs("share tried delete", "--alter", "--entity-name", "tried", "--delete-config", "share.auto.offset.reset")
+
+
 def _resets():
     reset = ("--reset-offsets", "--group", "moved")
     work = ("--topic", "work")
@@ -425,5 +504,5 @@ def _after_restart():
 
 
 def steps():
-    for part in (_topics, _console, _lists, _live, _resets, _files, _deletes, _configs, _verifiable, _after_restart):
+    for part in (_topics, _console, _lists, _shares, _live, _resets, _files, _deletes, _configs, _verifiable, _after_restart):
         yield from part()

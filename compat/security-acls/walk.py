@@ -210,6 +210,17 @@ def cases():
                "SubscribedTopicNames": list(BOTH), "RebalanceTimeoutMs": -1, "TopicPartitions": None}, on("READ", "GROUP", "kip") + topics("DESCRIBE", *BOTH))
     yield Case("consumer group describe", "ConsumerGroupDescribe", lambda s, v: {"GroupIds": ["kip", "none"], "IncludeAuthorizedOperations": True},
                on("DESCRIBE", "GROUP", "kip", "none") + topics("DESCRIBE", SEEN))
+    yield Case("share group heartbeat", "ShareGroupHeartbeat", lambda s, v: {"GroupId": "kip", "MemberId": "m", "MemberEpoch": 7,
+               "RackId": None, "SubscribedTopicNames": list(BOTH)}, on("READ", "GROUP", "kip") + topics("DESCRIBE", *BOTH))
+    yield Case("share group describe", "ShareGroupDescribe", lambda s, v: {"GroupIds": ["kip", "none"], "IncludeAuthorizedOperations": True},
+               on("DESCRIBE", "GROUP", "kip", "none"))
+    yield Case("describe share group offsets", "DescribeShareGroupOffsets", lambda s, v: {"Groups": [
+               {"GroupId": "none", "Topics": [{"TopicName": t, "Partitions": [0]} for t in BOTH]}, {"GroupId": "nobody", "Topics": None}]},
+               on("DESCRIBE", "GROUP", "none", "nobody") + topics("DESCRIBE", *BOTH))
+    yield Case("alter share group offsets", "AlterShareGroupOffsets", lambda s, v: {"GroupId": "kip", "Topics": [
+               {"TopicName": t, "Partitions": [{"PartitionIndex": 0, "StartOffset": 0}]} for t in BOTH]}, on("READ", "GROUP", "kip") + topics("READ", *BOTH))
+    yield Case("delete share group offsets", "DeleteShareGroupOffsets", lambda s, v: {"GroupId": "kip", "Topics": [{"TopicName": t} for t in BOTH]},
+               on("DELETE", "GROUP", "kip") + topics("READ", *BOTH))
     yield Case("share fetch", "ShareFetch", lambda s, v: {"GroupId": "shared", "MemberId": "m", "ShareSessionEpoch": 0, "MaxWaitMs": 0, "MinBytes": 1,
                "MaxBytes": 1000, "MaxRecords": 0, "BatchSize": 1, "Topics": shared(s), "ForgottenTopicsData": []},
                on("READ", "GROUP", "shared") + topics("READ", *BOTH))

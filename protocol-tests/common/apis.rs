@@ -9,6 +9,7 @@ use klamm::wire::share_acknowledge::AcknowledgeRequest as ShareAcknowledgeReques
 use klamm::wire::share_fetch::ShareFetchRequest;
 use klamm::wire::share_state::{Unchanged, WriteRequest as WriteShareGroupStateRequest};
 
+type DescribeShareGroupOffsetsRequest = Unchanged<kafka_protocol::messages::DescribeShareGroupOffsetsRequest>;
 type ReadShareGroupStateSummaryRequest = Unchanged<kafka_protocol::messages::ReadShareGroupStateSummaryRequest>;
 
 /// What the crate made of a body.
@@ -110,10 +111,12 @@ macro_rules! by_key {
             match key {
                 _ if by_id::is(key, version) => by_id::decode(key, body),
                 $($request::KEY => {
+                    let length = body.len();
                     let message = $request::decode(&mut body, version).map_err(|error| error.to_string())?;
                     let mut out = BytesMut::new();
                     let again = message.encode(&mut out, version).map_err(|error| error.to_string());
-                    Ok(Decoded { left: body.len(), again: again.map(|()| out.freeze()) })
+                    let left = if is_ours(key, version) { length.saturating_sub(out.len()) } else { body.len() };
+                    Ok(Decoded { left, again: again.map(|()| out.freeze()) })
                 })*
                 _ => Err(format!("API {key} is not in the crate")),
             }

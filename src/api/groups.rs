@@ -2,9 +2,9 @@
 
 use super::{Call, text};
 use crate::access::Permissions;
-use crate::group::request::Client;
+use crate::group::request::{Client, Refusal};
 use crate::metadata::Image;
-use crate::model::{GroupId, InstanceId, MemberId, Operation, TopicId};
+use crate::model::{ErrorCode, GroupId, InstanceId, MemberId, Operation, TopicId};
 use kafka_protocol::messages;
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
@@ -55,6 +55,17 @@ fn host(address: IpAddr) -> String {
         IpAddr::V6(address) => {
             let parts = address.segments().map(|part| format!("{part:x}"));
             format!("/{}", parts.join(":"))
+        }
+    }
+}
+
+/// The two fields of an outcome: no error and no message, or what went wrong, in Kafka's words for the code unless there are
+/// others.
+pub(super) fn refusal_fields(outcome: Result<(), Refusal>) -> (i16, Option<StrBytes>) {
+    match outcome {
+        Ok(()) => (ErrorCode::NONE.0, None),
+        Err(Refusal { code, message }) => {
+            (code.0, text::message(Some(message.unwrap_or_else(|| text::standard(code).to_owned()))))
         }
     }
 }

@@ -39,6 +39,7 @@ pub mod alter_configs;
 pub mod alter_partition;
 pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
+pub mod alter_share_group_offsets;
 pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod assign_replicas_to_dirs;
@@ -53,6 +54,7 @@ pub mod create_topics;
 pub mod delete_acls;
 pub mod delete_groups;
 pub mod delete_records;
+pub mod delete_share_group_offsets;
 pub mod delete_topics;
 pub mod describe_acls;
 pub mod describe_client_quotas;
@@ -63,6 +65,7 @@ pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_quorum;
+pub mod describe_share_group_offsets;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
 pub mod elect_leaders;
@@ -572,6 +575,9 @@ apis! {
             consumer_group_describe::ConsumerGroupDescribe,
             share_group_heartbeat::ShareGroupHeartbeat,
             share_group_describe::ShareGroupDescribe,
+            describe_share_group_offsets::DescribeShareGroupOffsets,
+            alter_share_group_offsets::AlterShareGroupOffsets,
+            delete_share_group_offsets::DeleteShareGroupOffsets,
             share_acknowledge::ShareAcknowledge,
             list_config_resources::ListConfigResources,
             describe_topic_partitions::DescribeTopicPartitions;

@@ -87,6 +87,16 @@ fn standard_text(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE => Some("The preferred leader was not available."),
         ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Some("Eligible topic partition leaders are not available."),
         ErrorCode::ELECTION_NOT_NEEDED => Some("Leader election not needed for topic partition."),
+        ErrorCode::UNSUPPORTED_VERSION => Some("The version of API is not supported."),
+        ErrorCode::INVALID_GROUP_ID => Some("The group id is invalid."),
+        ErrorCode::NON_EMPTY_GROUP => Some("The group is not empty."),
+        ErrorCode::GROUP_ID_NOT_FOUND => Some("The group id does not exist."),
+        ErrorCode::LEADER_NOT_AVAILABLE => {
+            Some("There is no leader for this topic-partition as we are in the middle of a leadership election.")
+        }
+        ErrorCode::UNKNOWN_SERVER_ERROR => {
+            Some("The server experienced an unexpected error when processing the request.")
+        }
         _ => None,
     }
 }

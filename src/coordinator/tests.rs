@@ -40,6 +40,8 @@ struct Diary {
     /// Deleted topics it was told of.
     deleted: Vec<String>,
     ended: Vec<(ProducerId, bool)>,
+    /// Where it was told that its records lie.
+    placed: Vec<Offset>,
     pending: Vec<(ProducerId, String, String)>,
     parked: Vec<Ticket>,
     timers: Timers<u64>,
@@ -55,6 +57,7 @@ enum Ask {
     Alarm(TimestampMs),
     Deleted,
     Ended,
+    Placed,
     Fault,
     /// A record, and something to do once it is committed.
     Task(&'static str),
@@ -102,6 +105,9 @@ impl Machine for Diary {
             Input::Request(ticket, Ask::Deleted) => out.reply(ticket, self.deleted.clone()),
             Input::Request(ticket, Ask::Ended) => {
                 out.reply(ticket, self.ended.iter().map(|(id, committed)| format!("{}:{committed}", id.0)).collect());
+            }
+            Input::Request(ticket, Ask::Placed) => {
+                out.reply(ticket, self.placed.iter().map(Offset::to_string).collect())
             }
             Input::Request(ticket, Ask::Task(task)) => {
                 self.write("task", task, out);
@@ -153,6 +159,10 @@ impl Machine for Diary {
             }
         }
         Ok(())
+    }
+
+    fn placed(&mut self, first: Offset) {
+        self.placed.push(first);
     }
 
     fn next_deadline(&self) -> Option<TimestampMs> {
@@ -458,6 +468,28 @@ async fn a_shard_that_comes_back_has_what_it_had() {
     rig.change(vec![led(P0, 1, 2)]);
     rig.ready(P0).await;
     assert_eq!(rig.ask(P0, Ask::All).await, told(&["a=1"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_told_where_its_records_lie_also_when_the_log_was_cut() {
+    let mut rig = Rig::start(&SimFs::new()).await;
+    rig.put("a", "1").await.unwrap();
+    // Ten records in several batches.
+    rig.ask(P0, Ask::PutMany(300_000)).await.unwrap();
+    rig.put("b", "2").await.unwrap();
+    assert_eq!(rig.ask(P0, Ask::Placed).await, told(&["0", "1", "11"]));
+    rig.partition(P0).delete_records(Offset(9)).unwrap();
+    rig.change(vec![led(P0, 2, 1)]);
+    rig.change(vec![led(P0, 1, 2)]);
+    rig.ready(P0).await;
+    // A batch is read whole.
+    let placed = rig.ask(P0, Ask::Placed).await.unwrap();
+    assert_eq!(placed.last().map(String::as_str), Some("11"));
+    assert!(
+        placed.windows(2).all(|two| two[0].parse::<i64>().unwrap() + 1 == two[1].parse::<i64>().unwrap()),
+        "{placed:?}"
+    );
+    assert!(!placed.contains(&"0".to_owned()), "{placed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

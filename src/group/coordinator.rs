@@ -19,6 +19,7 @@ use crate::model::{
     ErrorCode, GroupEpoch, GroupId, MemberId, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicName,
 };
 use crate::partition::{self, Partition, TransactionEnd, Verified};
+use crate::peer::Pool;
 use crate::record::Compression;
 #[cfg(any(test, feature = "planted"))]
 use crate::rt::planted;
@@ -27,6 +28,7 @@ use crate::share::Persister;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod ends;
 mod share;
 
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub struct GroupCoordinator {
     runtime: Arc<Runtime<Shards>>,
     /// Offsets that were committed, transactions' included.
     commits: Count,
+    ends: ends::Ends,
 }
 
 impl GroupCoordinator {
@@ -50,10 +53,18 @@ impl GroupCoordinator {
         metadata: Arc<Store>,
         partitions: Arc<partition::Manager>,
         persister: Arc<Persister>,
+        peers: Arc<Pool>,
     ) -> Arc<GroupCoordinator> {
         let node = config.load().settings().node_id;
+        let ends = ends::Ends {
+            node,
+            config: Arc::clone(&config),
+            metadata: Arc::clone(&metadata),
+            partitions: Arc::clone(&partitions),
+            peers,
+        };
         let runtime = Runtime::new(Shards { config, metadata, persister }, node, partitions);
-        Arc::new(GroupCoordinator { runtime, commits: Count::default() })
+        Arc::new(GroupCoordinator { runtime, commits: Count::default(), ends })
     }
 
     /// Loads what the metadata says is coordinated here, and follows it. The partitions must follow it already.

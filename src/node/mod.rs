@@ -213,8 +213,13 @@ impl Node {
         let auto_topics = Arc::<AutoTopics>::default();
         let persister = links::persister(&live, &share_states, &peers, &client, &auto_topics);
         let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
-        let groups =
-            GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), Arc::clone(&persister));
+        let groups = GroupCoordinator::new(
+            Arc::clone(&live),
+            Arc::clone(&store),
+            Arc::clone(&manager),
+            Arc::clone(&persister),
+            Arc::clone(&peers),
+        );
         let producer_ids = Arc::new(ProducerIds::default());
         let transactions = TransactionCoordinator::new(
             Arc::clone(&live),

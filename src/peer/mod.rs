@@ -24,7 +24,7 @@ pub mod transactions;
 pub use connection::Stream;
 pub use fetch::{FetchAnswer, FetchQuestion, LogBound, PartitionAnswer, PartitionQuestion, fetch, log_bound};
 pub use link::{Endpoint, Link, LinkSettings, Resolve};
-pub use offsets::{EpochEndAnswer, EpochQuestion, offsets_for_leader_epoch};
+pub use offsets::{EpochEndAnswer, EpochQuestion, ends, offsets_for_leader_epoch};
 pub use pool::{Locate, Pool};
 pub use secure::{Exchange, Mechanism, Secure, Terms};
 

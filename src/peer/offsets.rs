@@ -1,9 +1,11 @@
-//! OffsetForLeaderEpoch (23) v4, asked of a leader by a follower.
+//! OffsetForLeaderEpoch (23) v4, asked of a leader by a follower; and ListOffsets (2) v9 for the ends of partitions, asked as
+//! a client does.
 
 use super::{Link, PeerError};
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset, PartitionId, TopicName, TopicPartition};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
-use kafka_protocol::messages::{self, OffsetForLeaderEpochRequest};
+use kafka_protocol::messages::{self, ListOffsetsRequest, OffsetForLeaderEpochRequest};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -60,6 +62,42 @@ pub async fn offsets_for_leader_epoch(
             error: ErrorCode(end.error_code),
             epoch: LeaderEpoch(end.leader_epoch),
             end: Offset(end.end_offset),
+        })
+    });
+    Ok(answers.collect())
+}
+
+/// Where the logs of these partitions end for clients, uncommitted transactions included.
+///
+/// # Errors
+/// [`PeerError`]
+pub async fn ends(
+    link: &Link,
+    partitions: &[TopicPartition],
+    deadline: Duration,
+) -> Result<BTreeMap<TopicPartition, Result<Offset, ErrorCode>>, PeerError> {
+    const LATEST: i64 = -1;
+    let mut topics: BTreeMap<&TopicName, Vec<ListOffsetsPartition>> = BTreeMap::new();
+    for at in partitions {
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(at.partition.0)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(LATEST);
+        topics.entry(&at.topic).or_default().push(partition);
+    }
+    let topics = topics.into_iter().map(|(topic, partitions)| {
+        ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(partitions)
+    });
+    let request = ListOffsetsRequest::default().with_replica_id(messages::BrokerId(-1)).with_topics(topics.collect());
+    let response = link.call(9, &request, deadline).await?;
+    let answers = response.topics.into_iter().flat_map(|topic| {
+        let name = TopicName::new(&topic.name);
+        topic.partitions.into_iter().map(move |answer| {
+            let end = match ErrorCode(answer.error_code) {
+                ErrorCode::NONE => Ok(Offset(answer.offset)),
+                error => Err(error),
+            };
+            (TopicPartition::new(name.clone(), PartitionId(answer.partition_index)), end)
         })
     });
     Ok(answers.collect())

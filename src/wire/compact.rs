@@ -91,7 +91,12 @@ pub(crate) trait Get: ByteBuf + Sized {
         if count as usize > self.remaining() {
             bail!("an array of {count} elements in {} bytes", self.remaining());
         }
-        (0..count).map(|_| element(self)).collect()
+        // As many as the guard has counted, so that growing takes no more than it said.
+        let mut list = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            list.push(element(self)?);
+        }
+        Ok(list)
     }
 
     fn skip_tags(&mut self) -> Result<()> {

@@ -23,6 +23,7 @@ pub(crate) mod reader;
 mod refused;
 pub mod share_acknowledge;
 pub mod share_fetch;
+pub mod share_offsets;
 pub mod share_state;
 pub mod shape;
 mod writer;

@@ -5,10 +5,12 @@ use crate::coordinator::Runtime;
 use crate::group::machine::share::Task;
 use crate::group::request::{
     AlterShareOffsets, AlteredTopic, AlteringShareOffsets, ConsumerHeartbeaten, DeletedTopic, DescribedShare, Refusal,
-    Reply, Request, ShareHeartbeat, ShareReply, ShareRequest,
+    Reply, Request, ShareHeartbeat, ShareOffset, ShareOffsets, ShareReply, ShareRequest,
 };
-use crate::model::{ErrorCode, GroupEpoch, GroupId, PartitionId, TopicId, TopicName};
-use crate::share::persister::{Refused, SharedPartition};
+use crate::model::{
+    ErrorCode, GroupEpoch, GroupId, Offset, PartitionId, Refused, ShareSummary, SharedPartition, TopicId, TopicName,
+    TopicPartition,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -132,11 +134,91 @@ impl GroupCoordinator {
         Ok(all)
     }
 
-    /// Every partition of a share group that share coordinators keep state of.
+    /// DescribeShareGroupOffsets of one group: of these partitions, in order, or of all that share coordinators keep state
+    /// of. Of a partition that nobody knows of nothing is known, which is no error.
     ///
     /// # Errors
     /// Why nobody knows.
-    pub async fn share_partitions(&self, group: &GroupId) -> Result<Vec<SharedPartition>, ErrorCode> {
+    pub async fn describe_share_offsets(
+        &self,
+        group: &GroupId,
+        topics: Option<Vec<(TopicName, Vec<PartitionId>)>>,
+    ) -> Result<Vec<ShareOffsets>, ErrorCode> {
+        let mut unknown = Vec::new();
+        let mut known: Vec<(TopicName, TopicId, Vec<PartitionId>)> = Vec::new();
+        match topics {
+            Some(topics) => {
+                let image = self.host().metadata.load();
+                for (name, partitions) in topics {
+                    match image.topic(name.as_str()) {
+                        Some(topic) => known.push((name, topic.id, partitions)),
+                        None => {
+                            let partitions = partitions.into_iter().map(nothing_known).collect();
+                            unknown.push(ShareOffsets { name, id: TopicId::ZERO, partitions });
+                        }
+                    }
+                }
+            }
+            None => {
+                let partitions = self.share_partitions(group).await?;
+                let image = self.host().metadata.load();
+                for at in partitions {
+                    let Some(topic) = image.topic_by_id(at.topic) else { continue };
+                    match known.last_mut().filter(|(_, id, _)| *id == at.topic) {
+                        Some((.., partitions)) => partitions.push(at.partition),
+                        None => known.push((topic.name.clone(), topic.id, vec![at.partition])),
+                    }
+                }
+            }
+        }
+        // What Kafka's persister is not asked (`validateGroupTopicPartitionData`).
+        let odd = |partitions: &[PartitionId]| partitions.is_empty() || partitions.iter().any(|at| at.0 < 0);
+        if !known.is_empty() && (group.is_empty() || known.iter().any(|(.., partitions)| odd(partitions))) {
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
+        let each = |(_, topic, partitions): &(TopicName, TopicId, Vec<PartitionId>)| {
+            let topic = *topic;
+            partitions.iter().map(move |at| SharedPartition { topic, partition: *at }).collect::<Vec<_>>()
+        };
+        let asked: Vec<SharedPartition> = known.iter().flat_map(each).collect();
+        if asked.is_empty() {
+            return Ok(unknown);
+        }
+        let mut summaries = self.host().persister.summary(group, asked).await.into_iter();
+        let mut offsets: Vec<ShareOffsets> = Vec::with_capacity(known.len());
+        // What is left to be asked: partitions whose end says how far behind the group is.
+        let mut behind: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        for (name, id, partitions) in known {
+            let described = partitions.into_iter().map(|partition| {
+                let Some(Ok(summary)) = summaries.next() else { return nothing_known(partition) };
+                let ShareSummary { leader_epoch, start_offset, delivery_complete_count: done, .. } = summary;
+                if let Some(start) = start_offset.filter(|_| done != -1) {
+                    behind.insert(TopicPartition::new(name.clone(), partition), start.0.saturating_add(done.into()));
+                }
+                ShareOffset { start: start_offset.unwrap_or(Offset::NONE), leader_epoch, ..nothing_known(partition) }
+            });
+            let partitions = described.collect();
+            offsets.push(ShareOffsets { name: name.clone(), id, partitions });
+        }
+        let ends = self.ends.of(behind.keys().cloned().collect()).await;
+        for topic in &mut offsets {
+            for of in &mut topic.partitions {
+                let at = TopicPartition::new(topic.name.clone(), of.partition);
+                let Some(done) = behind.get(&at) else { continue };
+                match ends.get(&at).copied().unwrap_or(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) {
+                    Ok(end) => of.lag = end.0.saturating_sub(*done),
+                    Err(error) => {
+                        let refused = Some(error.into());
+                        *of = ShareOffset { start: Offset(0), refused, ..nothing_known(of.partition) };
+                    }
+                }
+            }
+        }
+        offsets.extend(unknown);
+        Ok(offsets)
+    }
+
+    async fn share_partitions(&self, group: &GroupId) -> Result<Vec<SharedPartition>, ErrorCode> {
         match self.ask_share(group, ShareRequest::Partitions(group.clone())).await {
             Ok(ShareReply::Partitions(partitions)) => Ok(partitions),
             other => Err(share_fault("DescribeShareGroupOffsets", other)),
@@ -165,6 +247,11 @@ impl GroupCoordinator {
             other => Err(other),
         }
     }
+}
+
+/// Nothing was delivered yet, as far as anybody knows.
+fn nothing_known(partition: PartitionId) -> ShareOffset {
+    ShareOffset { partition, start: Offset::NONE, leader_epoch: 0, lag: -1, refused: None }
 }
 
 /// As [`fault`], of an answer to [`GroupCoordinator::ask_share`].

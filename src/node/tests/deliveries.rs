@@ -79,3 +79,21 @@ async fn deliveries_are_kept_wherever_their_coordinators_are_and_outlive_one_of_
     assert!(matches!(&gone[..], [Err(Refused { code: ErrorCode::INVALID_REQUEST, .. })]), "{gone:?}");
     join_all(nodes.into_iter().map(|node| node.stop_after(false))).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_that_cannot_be_is_asked_for_until_the_broker_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut values = values(1, dir.path());
+    values.insert("share.coordinator.state.topic.replication.factor".into(), "3".into());
+    let node = Node::start(BrokerConfig::new(values).unwrap()).await.unwrap();
+    let all = with_topic(std::slice::from_ref(&node)).await;
+    let (group, persister) = (GroupId::new("g"), Arc::clone(&node.ctx.persister));
+    let asked = tokio::spawn(async move { persister.summary(&group, all).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!asked.is_finished());
+    node.stop().await;
+    let refused = asked.await.unwrap();
+    let message = "Error in find coordinator. Exhausted max retries to find coordinator without success.";
+    let refusal = Refused { code: ErrorCode::COORDINATOR_NOT_AVAILABLE, message: Some(message.into()) };
+    assert_eq!(refused, vec![Err(refusal); PARTITIONS as usize]);
+}

@@ -67,7 +67,7 @@ pub(super) const TABLE: &[Api] = &[
         list("subscribed_topic_names", Text).nullable(),
     ]),
     api(77, "ShareGroupDescribe", 1, 1, 0, &[list("group_ids", Text), flag("include_authorized_operations")]),
-    api(90, "DescribeShareGroupOffsets", 0, 0, 0, &[
+    api(90, "DescribeShareGroupOffsets", 0, 1, 0, &[
         many("groups", &[
             text("group_id"), many("topics", &[text("topic_name"), list("partitions", Int32)]).nullable(),
         ]),

@@ -2,9 +2,9 @@
 //! all come.
 //!
 //! It has every request of the `kafka-protocol` crate, at the versions that both the crate and Apache Kafka 4.3 know, and
-//! those of [`super::offsets`], [`super::share_state`], [`super::share_fetch`] and [`super::share_acknowledge`].
+//! those of [`super::offsets`] and of the modules of `wire/` whose names begin with `share_`.
 //! Not in the crate, and so not here: StreamsGroupHeartbeat (88), StreamsGroupDescribe (89), and the versions ListOffsets 11,
-//! WriteTxnMarkers 2, DescribeLogDirs 5, AddRaftVoter 1, DescribeShareGroupOffsets 1, and some between brokers.
+//! WriteTxnMarkers 2, DescribeLogDirs 5, AddRaftVoter 1, and some between brokers.
 //!
 //! Of the responses there are those that this broker reads from other brokers ([`responses()`]).
 //!

@@ -105,8 +105,13 @@ impl World {
         let persister = Arc::new(Persister::new(Arc::clone(&share_states), Arc::new(api::testing::pool()), || {}));
         let shares = Shares::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&persister));
         share_states.start();
-        let groups =
-            GroupCoordinator::new(Arc::clone(&live), Arc::clone(&store), Arc::clone(&manager), Arc::clone(&persister));
+        let groups = GroupCoordinator::new(
+            Arc::clone(&live),
+            Arc::clone(&store),
+            Arc::clone(&manager),
+            Arc::clone(&persister),
+            Arc::new(api::testing::pool()),
+        );
         groups.start();
         let producer_ids = Arc::new(ProducerIds::default());
         // The first of a block: later ones come without the controller.
