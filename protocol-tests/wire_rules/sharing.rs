@@ -39,7 +39,7 @@ impl Shared {
         let topic = topic.unwrap().topic_id;
         let partition = PartitionData::default().with_state_epoch(1).with_start_offset(0);
         let state = InitializeStateData::default().with_topic_id(topic).with_partitions(vec![partition]);
-        let request = InitializeShareGroupStateRequest::default().with_group_id(text("g").into());
+        let request = InitializeShareGroupStateRequest::default().with_group_id(text("g"));
         let request = request.with_topics(vec![state]);
         let deadline = Instant::now() + Duration::from_secs(30);
         while client.call(0, &request).results[0].partitions[0].error_code != code::NONE {
