@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_the_client_may_not_describe_is_refused_for_each_partition() {
-        let call = testing::call_with("alice", 1, &["Allow User:alice Describe Topic a"]);
+        let call = testing::call_with("alice", 1, &["+topic:a:User:alice:DESCRIBE"]);
         let topic = |name: &'static str| {
             AskedTopic::default()
                 .with_topic_name(kafka_protocol::messages::TopicName(name.into()))

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_the_client_may_not_describe_hides_the_group() {
-        let group = ask(&testing::call_with("alice", 1, &["Allow User:alice Describe Group g"]), described());
+        let group = ask(&testing::call_with("alice", 1, &["+group:g:User:alice:DESCRIBE"]), described());
         assert_eq!(ErrorCode(group.error_code), ErrorCode::TOPIC_AUTHORIZATION_FAILED);
         assert_eq!((group.error_message.as_deref(), group.members.len()), (Some(groups::HIDDEN), 0));
     }

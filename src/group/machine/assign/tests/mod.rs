@@ -9,6 +9,7 @@ mod golden;
 mod properties;
 mod range;
 mod scale;
+mod simple;
 mod uniform;
 
 use super::{Assignor, Group, Subscriber, Target};
