@@ -43,9 +43,10 @@ pub async fn propose_isrs(
     stopping: impl Future<Output = ()>,
 ) {
     let work = async {
+        let mut unheard = false;
         loop {
             for some in manager.isr_changes().await.chunks(AT_ONCE) {
-                propose(some, &*controller, node).await;
+                propose(some, &*controller, node, &mut unheard).await;
             }
         }
     };
@@ -55,13 +56,19 @@ pub async fn propose_isrs(
     }
 }
 
-async fn propose(changes: &[IsrChange], controller: &dyn Controller, node: NodeId) {
+/// `unheard`: the controller did not answer the last time, and that was logged.
+async fn propose(changes: &[IsrChange], controller: &dyn Controller, node: NodeId, unheard: &mut bool) {
     let epoch = controller.broker_epoch();
     let proposals: Vec<IsrProposal> = changes.iter().map(|change| proposal(change, (node, epoch))).collect();
     let verdicts = match controller.alter_partition(proposals).await {
-        Ok(verdicts) => verdicts,
+        Ok(verdicts) => {
+            *unheard = false;
+            verdicts
+        }
         Err(error) => {
-            tracing::info!(%error, "the controller does not alter partitions now");
+            if !std::mem::replace(unheard, true) {
+                tracing::info!(%error, "the controller does not alter partitions now");
+            }
             tokio::time::sleep(BACKOFF).await;
             for change in changes {
                 change.partition.isr_decided(change.proposal.clone(), Verdict::Retry);
