@@ -296,20 +296,20 @@ fn of_groups() -> Vec<Row> {
         ),
         row(
             0,
-            AlterShareGroupOffsetsRequest::default().with_group_id(group("g")).with_topics(vec![
+            AlterShareGroupOffsetsRequest::default().with_group_id(group("s")).with_topics(vec![
                 alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic::default()
                     .with_topic_name(topic_name("seen"))
                     .with_partitions(vec![Default::default()]),
             ]),
-            &[("READ GROUP g", 30), ("READ TOPIC seen", 29)],
+            &[("READ GROUP s", 30), ("READ TOPIC seen", 29)],
         ),
         row(
             0,
-            DeleteShareGroupOffsetsRequest::default().with_group_id(group("g")).with_topics(vec![
+            DeleteShareGroupOffsetsRequest::default().with_group_id(group("s")).with_topics(vec![
                 delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic::default()
                     .with_topic_name(topic_name("seen")),
             ]),
-            &[("DELETE GROUP g", 30), ("READ TOPIC seen", 29)],
+            &[("DELETE GROUP s", 30), ("READ TOPIC seen", 29)],
         ),
         row(
             1,
