@@ -1,6 +1,7 @@
 """Three nodes, each broker and controller, from three ordinary server.properties: of Apache Kafka, or of Klamm."""
 
 import os
+import shutil
 import subprocess
 
 from compat.common import brokers
@@ -53,6 +54,8 @@ class Cluster:
         """One more node, a broker only, with two log directories."""
         number, port = len(self.nodes) + 1, brokers.free_port()
         disks = [os.path.join(self.work, f"disk-{n}") for n in (1, 2)]
+        for disk in disks:
+            shutil.rmtree(disk, ignore_errors=True)
         own = {
             **self.settings,
             "process.roles": "broker",
