@@ -117,7 +117,15 @@ pub(crate) fn produce(
             std::thread::sleep(pause);
         };
         if let (Some(fatal), true) = (&fatal, patient) {
-            history.find(format!("the idempotent producer {name} can go on no more: {fatal}"));
+            let text = format!("the idempotent producer {name} can go on no more: {fatal}");
+            // Refused for want of replicas before the log is looked at, a batch that is there already comes again behind later
+            // ones; of those that a snapshot knew only the last is remembered, so it is out of order (Kafka's
+            // `UnifiedLog.append` and `ProducerStateManager` do the same), and librdkafka ends.
+            if fatal.contains("last partition error NOT_ENOUGH_REPLICAS") {
+                history.say(&format!("    {text}"));
+            } else {
+                history.find(text);
+            }
         }
         if fatal.is_none() && producer.flush(Duration::from_secs(60)).is_err() && patient {
             history.find(format!("{} records of producer {name} wait for ever", producer.in_flight_count()));
