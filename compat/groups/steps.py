@@ -369,7 +369,7 @@ def _shares():
     yield shares("reset a missing topic", *reset, "--topic", "missing", "--to-earliest", "--execute", timeout=120)
     yield shares("reset a group that is not there", "--reset-offsets", "--group", "put", *work, "--to-earliest", "--execute")
     yield shares("describe what a reset made", "--describe", "--group", "put")
-    yield share_consume("from where it was put", "put", "work", 60)
+    yield share_consume("from where it was put", "put", "work", 68)
     yield Pause(1)
     yield shares("describe what was put and consumed", "--describe", "--group", "put", "--verbose")
     yield shares("delete offsets", "--delete-offsets", "--group", "taken", "--topic", "other")

@@ -47,8 +47,9 @@ IDS = [(r"\(after \d+ms\)", "(after Nms)"), (r"\b-?\d+ms ago", "Nms ago"), (r"sh
 
 # Whether the answer to one record comes before the next is sent decides who fails that one, the broker or the client itself.
 TOO_LATE = [(r"(?m)(too late: failed: InvalidProducerEpochException: Producer ).*(attempted to produce with an old epoch)\.?$", r"\1\2")]
-# A commit right behind a record that is refused either waits for the refusal or finds it there: Java's client says which.
-ERROR_STATE = [(r"(?m)^(commit \w+: )KafkaException: Cannot execute transactional method because we are in an error state <- ", r"\1")]
+# A commit or a record right behind a record that is refused either waits for the refusal or finds it there: Java's client says which.
+ERROR_STATE = [(r"(?m)^(commit \w+: )KafkaException: Cannot execute transactional method because we are in an error state <- ", r"\1"),
+               (r"(?m)^(send \w+ .*: )KafkaException: Cannot execute transactional method because we are in an error state <- ", r"\1failed: ")]
 # By how much a leader's epoch rises when the broker comes back is its own affair.
 COORDINATOR = [(r"coordinator \d+ ", "coordinator N ")]
 
