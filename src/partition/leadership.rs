@@ -160,6 +160,7 @@ impl Partition {
                 if led_before || rises {
                     // Who waits here for a commit, or for bytes, is to ask the new leader.
                     state.waiting.fail(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+                    state.verifying.forget();
                 }
                 // What the leader has committed is not known beyond what it was.
                 let known = state.visibility.high_watermark();

@@ -72,6 +72,13 @@ impl Verifying {
         }
     }
 
+    /// Another leader takes the producers' batches, and their transactions' ends, from here on: what was asked and seen
+    /// before says nothing about what may follow them. (Kafka forgets with each batch and end that it replicates.)
+    pub(super) fn forget(&mut self) {
+        self.under_way.clear();
+        self.lowest.clear();
+    }
+
     fn holds(&self, producer: ProducerId, number: u64) -> bool {
         self.under_way.get(&producer).is_some_and(|(is, _)| *is == number)
     }

@@ -177,3 +177,32 @@ async fn a_duplicate_begins_no_transaction_and_is_remembered_as_what_wanted_to()
     rig.partition(P0).append_end(&end(false, 0), TimestampMs(1)).unwrap();
     assert_eq!(produce(&rig, 1, true), Ok(()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_wanted_to_begin_before_another_led_is_no_bar_to_what_follows_it() {
+    let mut rig = Rig::start(&SimFs::new()).await;
+    assert_eq!(produce(&rig, 0, false), Err(ErrorCode::INVALID_TXN_STATE));
+    // The other leader took the first one, and the end of its transaction.
+    rig.change(vec![led(P0, 2, 1)]);
+    rig.change(vec![led(P0, 1, 2)]);
+    assert_eq!(produce(&rig, 1, true), Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_from_before_another_led_is_void() {
+    let mut rig = Rig::start(&SimFs::new()).await;
+    let partition = rig.partition(P0);
+    let first = First { sequence: Sequence(0), bumps: false };
+    let verification = partition.begin_verification(PRODUCER, Some(first)).unwrap().unwrap();
+    // The other leader may have written the end of the transaction.
+    rig.change(vec![led(P0, 2, 1)]);
+    rig.change(vec![led(P0, 1, 2)]);
+    let appended = partition.append_transactional(
+        &mut batch(0),
+        Verified::Yes(&verification),
+        false,
+        Acks::Leader,
+        TimestampMs(1),
+    );
+    assert!(matches!(appended, Outcome::Failed { error: ErrorCode::INVALID_TXN_STATE, .. }), "{appended:?}");
+}
