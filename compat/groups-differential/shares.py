@@ -14,7 +14,7 @@ SETTINGS = {
     "group.share.assignor.offload.enable": "false",
 }
 # For a broker to have the state of new partitions initialised: it answers before that.
-SETTLED = {"sleep": 700}
+SETTLED = {"sleep": 2500}
 
 
 def share(who, group="~g", epoch=0, topics=None, rack=None, member=None):
