@@ -137,6 +137,8 @@ impl Partition {
                 return Ok(None);
             }
         }
+        // Somebody who does not lead remembers nothing: it would stand against what follows once it leads.
+        state.leader()?;
         let verifying = &mut state.verifying;
         if let Some(first) = first {
             verifying.wants((id, epoch), first, clock::now_ms(), self.producer_expiry_ms);

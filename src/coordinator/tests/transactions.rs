@@ -206,3 +206,12 @@ async fn a_verification_from_before_another_led_is_void() {
     );
     assert!(matches!(appended, Outcome::Failed { error: ErrorCode::INVALID_TXN_STATE, .. }), "{appended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_lead_verifies_nothing_and_remembers_nothing_of_it() {
+    let mut rig = Rig::start(&SimFs::new()).await;
+    rig.change(vec![led(P0, 2, 1)]);
+    assert_eq!(produce(&rig, 0, true), Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    rig.change(vec![led(P0, 1, 2)]);
+    assert_eq!(produce(&rig, 1, true), Ok(()));
+}
