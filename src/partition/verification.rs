@@ -206,6 +206,8 @@ impl Partition {
         (id, epoch): (ProducerId, ProducerEpoch),
         verified: Verified<'_>,
     ) -> Result<Option<ProducerView>, ErrorCode> {
+        // Before anything else: who led when it was asked and leads no more has forgotten it, and the client is to ask elsewhere.
+        state.leader()?;
         let known = self.producer(state, id)?;
         if let Some(known) = &known {
             if epoch < known.epoch {

@@ -194,16 +194,16 @@ async fn a_verification_from_before_another_led_is_void() {
     let partition = rig.partition(P0);
     let first = First { sequence: Sequence(0), bumps: false };
     let verification = partition.begin_verification(PRODUCER, Some(first)).unwrap().unwrap();
+    let append = |partition: &Arc<Partition>| {
+        let verified = Verified::Yes(&verification);
+        partition.append_transactional(&mut batch(0), verified, false, Acks::Leader, TimestampMs(1))
+    };
     // The other leader may have written the end of the transaction.
     rig.change(vec![led(P0, 2, 1)]);
+    let appended = append(&partition);
+    assert!(matches!(appended, Outcome::Failed { error: ErrorCode::NOT_LEADER_OR_FOLLOWER, .. }), "{appended:?}");
     rig.change(vec![led(P0, 1, 2)]);
-    let appended = partition.append_transactional(
-        &mut batch(0),
-        Verified::Yes(&verification),
-        false,
-        Acks::Leader,
-        TimestampMs(1),
-    );
+    let appended = append(&partition);
     assert!(matches!(appended, Outcome::Failed { error: ErrorCode::INVALID_TXN_STATE, .. }), "{appended:?}");
 }
 
