@@ -56,6 +56,7 @@ class Cluster:
         disks = [os.path.join(self.work, f"disk-{n}") for n in (1, 2)]
         for disk in disks:
             shutil.rmtree(disk, ignore_errors=True)
+            shutil.rmtree(disk + "-gone", ignore_errors=True)
         own = {
             **self.settings,
             "process.roles": "broker",
